@@ -1,0 +1,132 @@
+-- The tables of a case. All times are nanoseconds of one clock per case: CLOCK_MONOTONIC of the first host.
+-- Unknown is NULL, never 0. A thread is named by thread_id (one thread of one program image); (host, pid, tid,
+-- time) is the key shared with every other engine.
+
+CREATE TABLE capture (
+    capture_id  UINTEGER PRIMARY KEY,
+    engine      VARCHAR NOT NULL,   -- preload, perf, bpftrace, gdb, import
+    host        VARCHAR NOT NULL,   -- host name where it ran
+    command     VARCHAR,            -- command line that was recorded
+    started_ns  BIGINT NOT NULL,    -- ns, CLOCK_MONOTONIC
+    ended_ns    BIGINT,             -- ns; NULL: still running, or the recorder was killed
+    started_utc TIMESTAMP,          -- wall clock at started_ns
+    exit_code   INTEGER,            -- of the recorded command; 128 + signal if killed; NULL: not known
+    complete    BOOLEAN NOT NULL,   -- the recorder closed the capture in good order
+    lost_events UBIGINT NOT NULL,   -- records dropped (ring full) and of threads without a ring
+    skipped_bytes UBIGINT NOT NULL, -- bytes of damaged blocks in the raw segments, not read
+    params      VARCHAR             -- JSON: options, clew version, clock uncertainty in ns
+);
+
+CREATE TABLE process (               -- one row for each program image: an exec starts a new row of the same pid
+    process_id  UINTEGER PRIMARY KEY,
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,
+    ppid        INTEGER,            -- NULL: not known
+    start_ns    BIGINT NOT NULL,    -- ns, first seen (fork or exec)
+    end_ns      BIGINT,             -- ns; NULL: alive at the end, or not known
+    how         VARCHAR NOT NULL,   -- first, fork, vfork, exec, clone
+    comm        VARCHAR,            -- kernel's short name, 15 bytes
+    exe         VARCHAR,            -- path of the program
+    cmdline     VARCHAR,            -- arguments, joined by blanks, as last seen
+    counted_read_bytes UBIGINT,     -- bytes of read-like calls that clew recorded
+    counted_write_bytes UBIGINT,
+    counted_read_calls UBIGINT,
+    counted_write_calls UBIGINT,
+    kernel_read_bytes UBIGINT,      -- rchar of /proc/PID/io over the pid's life; NULL: not readable
+    kernel_write_bytes UBIGINT,     -- wchar
+    kernel_read_calls UBIGINT,      -- syscr
+    kernel_write_calls UBIGINT,     -- syscw
+    unseen      VARCHAR             -- why (part of) this program was not recorded: static, setuid, abi, loader, io_uring, ...; NULL: recorded
+);
+
+CREATE TABLE thread (
+    thread_id   UINTEGER PRIMARY KEY, -- unique in the case
+    process_id  UINTEGER NOT NULL,
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,
+    tid         INTEGER NOT NULL,
+    creator_tid INTEGER,            -- thread that made it; NULL: main thread or not known
+    name        VARCHAR,
+    start_ns    BIGINT NOT NULL,
+    end_ns      BIGINT,
+    lost_events UBIGINT NOT NULL    -- records of this thread that were dropped
+);
+
+CREATE TABLE op (
+    op_id       UTINYINT PRIMARY KEY,
+    op          VARCHAR NOT NULL,   -- name of the call
+    class       VARCHAR NOT NULL    -- read, write, open, close, net, wait, process, thread, stdio, sync, alloc, note
+);
+
+CREATE TABLE errno (
+    errno       USMALLINT PRIMARY KEY,
+    name        VARCHAR NOT NULL,   -- ENOENT
+    meaning     VARCHAR NOT NULL
+);
+
+CREATE TABLE event (                 -- one row for each recorded call
+    capture_id  UINTEGER NOT NULL,
+    thread_id   UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,
+    tid         INTEGER NOT NULL,
+    seq         UINTEGER NOT NULL,  -- number of the record in its thread, from 1; a gap is a loss
+    ts_ns       BIGINT NOT NULL,    -- ns, when the call was entered
+    dur_ns      BIGINT NOT NULL,    -- ns, until it returned
+    op_id       UTINYINT NOT NULL,
+    fd          INTEGER,            -- NULL: none
+    result      BIGINT NOT NULL,    -- as returned
+    errno       USMALLINT NOT NULL, -- 0: the call succeeded
+    bytes       UBIGINT,            -- moved by the call; NULL: it moves none, or it failed
+    conn_id     UBIGINT,            -- NULL: not known
+    "offset"    UBIGINT             -- bytes the direction had carried before; pread and pwrite: file offset; NULL: not known
+);
+
+CREATE TABLE payload (               -- head and tail of what a call moved, where it was recorded
+    thread_id   UINTEGER NOT NULL,
+    seq         UINTEGER NOT NULL,
+    head        BLOB NOT NULL,      -- first bytes
+    tail        BLOB,               -- last bytes; NULL: head is all there is
+    cut         BOOLEAN NOT NULL    -- bytes between head and tail, or after head, were not kept
+);
+
+CREATE TABLE connection (            -- one open file, socket or pipe end, shared by all who inherited it
+    conn_id     UBIGINT PRIMARY KEY,
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,   -- process that made or first used it
+    fd          INTEGER,
+    kind        VARCHAR NOT NULL,   -- file, dir, device, pipe, tcp, udp, unix, socket, anon, unknown
+    path        VARCHAR,            -- files, fifos, unix sockets by name
+    local       VARCHAR,            -- 127.0.0.1:80, [::1]:80, /run/x.sock, pipe:[inode]
+    remote      VARCHAR,
+    role        VARCHAR,            -- accepted, connected, read end, write end; NULL: none or not known
+    inode       UBIGINT,
+    opened_ns   BIGINT,             -- ns; NULL: before the capture
+    closed_ns   BIGINT,             -- ns; NULL: not seen being closed
+    peer_conn_id UBIGINT            -- other end, where both were made by one call or matched; NULL: not known
+);
+
+CREATE TABLE counter (               -- running totals as read at ts_ns, for count-only captures and series of other engines
+    capture_id  UINTEGER NOT NULL,
+    thread_id   UINTEGER,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER,
+    tid         INTEGER,
+    ts_ns       BIGINT NOT NULL,
+    op_id       UTINYINT NOT NULL,
+    calls       UBIGINT NOT NULL,
+    errors      UBIGINT NOT NULL,
+    bytes       UBIGINT NOT NULL,   -- moved by I/O calls, asked for by allocations
+    busy_ns     UBIGINT             -- ns inside the calls; NULL: not measured (allocations)
+);
+
+CREATE TABLE note (
+    ts          TIMESTAMP NOT NULL, -- wall clock, when it was written
+    hypothesis  VARCHAR NOT NULL,
+    evidence    VARCHAR,
+    verdict     VARCHAR,
+    lens        VARCHAR             -- JSON of the Lens it was written under
+);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What every wrapper of the preload library uses: where am I, begin, end, connections.
+ *
+ * Nothing here calls libc, takes a lock, allocates or touches errno: raw system calls only, and none
+ * on the hot path. All of it may run in a signal handler, in a child of vfork, before any
+ * constructor and after every destructor.
+ *
+ * A wrapper reads:
+ *
+ *     CLEW_EXPORT ssize_t read(int fd, void *buffer, size_t size)
+ *     {
+ *         struct call call;
+ *         call_begin(&call);
+ *         ssize_t result = REAL(read)(fd, buffer, size);
+ *         if (call.slot)
+ *             io_end(&call, CLEW_OP_READ, fd, result, buffer, size);
+ *         return result;
+ *     }
+ */
+#ifndef CLEW_CORE_H
+#define CLEW_CORE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include "clew_arena.h"
+
+#define CLEW_EXPORT __attribute__((visibility("default")))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/*
+ * State of this process. Lives in a page of its own that the kernel wipes in a child of fork
+ * (MADV_WIPEONFORK), whoever made the child: `live` = 0 sends the first call to thread_enter().
+ */
+struct process {
+	uint32_t live;      /* 1 = this process, not its parent, set the rest up */
+	uint32_t local_mode; /* mask over the slot's mode: what pause() clears */
+	uint32_t pid;
+	uint32_t sandboxed; /* seccomp was switched on: make no system call of our own */
+	uint32_t no_tsc;    /* PR_TSC_SIGSEGV: clock by system call */
+};
+extern struct process *process;        /* never NULL: a static stand-in until the page exists */
+extern struct clew_arena *arena;       /* NULL: not recording; every wrapper passes through */
+extern __thread struct clew_slot *self; /* NULL until the thread's first call; initial-exec TLS */
+
+/* A call in progress. slot == NULL: nothing to be counted or recorded. */
+struct call {
+	struct clew_slot *slot;
+	uint64_t begin; /* ticks */
+	uint32_t mode;  /* CLEW_COUNT | CLEW_TRACE as they were at the begin */
+};
+
+uint64_t ticks_now(void); /* inline in ticks.h for hot paths */
+
+/* Slow path of slot_self(): first call of a thread or of a forked child, or NULL where there is nothing to do. */
+struct clew_slot *thread_enter(void);
+
+static inline struct clew_slot *slot_self(void)
+{
+	struct clew_slot *slot = self;
+	if (unlikely(!slot || !process->live))
+		return arena ? thread_enter() : NULL;
+	return slot;
+}
+
+/* Fills *call; slot is NULL if both modes are off. */
+static inline void call_begin(struct call *call);
+
+/*
+ * Count the call and, if traced, write its record. `error` is errno if it failed (read it from errno, do not
+ * clear it). `bytes` goes to the counter only. data/data_size: what head (and tail) are made of; see `flags`:
+ * CLEW_F_TEXT and CLEW_F_STRUCT data are kept whole (up to 4096 bytes), payload is cut to head and tail.
+ */
+struct end {
+	enum clew_op op;
+	uint16_t flags;
+	int fd;
+	int64_t result;
+	int error;
+	uint64_t bytes;
+	uint64_t conn_id;
+	uint64_t offset;
+	const struct iovec *data; /* in order; NULL = none */
+	int data_count;
+	size_t data_size; /* bytes of data to keep at most (result of the call, never more than the buffers hold) */
+};
+void call_end(const struct call *call, const struct end *end);
+
+/* ---- descriptors: which connection is fd? (connections.c) ---- */
+
+/* conn_id of fd; a descriptor not seen being made is looked up once (fstat, getsockname) and gets a CONN record. 0 = none. */
+uint64_t conn_of(const struct call *call, int fd);
+/* A new connection for fd: writes the CONN record when info is not NULL. Returns its id. */
+uint64_t conn_new(const struct call *call, int fd, enum clew_kind kind);
+/* Look at fd again (after bind, connect, accept) and write a CONN record with both addresses. */
+void conn_describe(const struct call *call, int fd, uint32_t flags, uint64_t peer_id);
+void conn_share(const struct call *call, int from, int to); /* dup */
+uint64_t conn_forget(const struct call *call, int fd);      /* close; returns what it was */
+void conn_forget_range(const struct call *call, unsigned first, unsigned last);
+/* Advance a direction by bytes and give the offset before; CLEW_NO_OFFSET where it is not known. */
+uint64_t conn_advance(uint64_t conn_id, bool out, uint64_t bytes);
+/* "fd:id,fd:id" of what a program started by exec inherits, for CLEW_FDS; and its reading at the start. */
+size_t conn_handover_write(char *text, size_t room);
+void conn_handover_read(const char *text);
+
+/* ---- raw system calls (raw.h has the inline assembly): return -errno ---- */
+long raw_syscall(long number, long a, long b, long c, long d, long e, long f);
+
+/* ---- the next definition of a symbol in the program's search order (real.c) ---- */
+void *real_find(const char *name); /* dlsym(RTLD_NEXT, name); NULL where there is none */
+
+#endif
