@@ -11,6 +11,8 @@
  *
  * A block's checksum covers its header (with crc = 0) and payload, so a reader keeps every
  * complete block, skips a damaged one to the next magic, and says how many bytes it skipped.
+ * Each segment has a random nonce that its blocks repeat: what looks like a block inside a
+ * payload (a program that itself handled segments) is never taken for one.
  */
 #ifndef CLEW_RECORD_H
 #define CLEW_RECORD_H
@@ -188,7 +190,9 @@ struct clew_segment_header { /* 64 bytes */
 	uint32_t number; /* of this capture, from 1 */
 	uint64_t ticks_per_s; /* as measured at the start; 0 = see CLOCK blocks */
 	uint64_t created_ns;  /* CLOCK_REALTIME */
-	uint8_t zero[32];
+	uint64_t nonce;       /* random, in every block of this file */
+	uint8_t zero[20];
+	uint32_t crc; /* CRC-32 (zlib) of the bytes before it */
 };
 
 enum clew_block_type {
@@ -212,7 +216,8 @@ struct clew_block_header { /* 64 bytes */
 	uint32_t tid;
 	uint64_t position; /* RECORDS: ring position of the first byte, so that a block drained twice is known */
 	uint64_t ticks;    /* when the block was written */
-	uint8_t zero2[16];
+	uint64_t nonce;    /* of the segment */
+	uint64_t zero2;
 };
 
 struct clew_counter_row {
