@@ -66,8 +66,11 @@ struct clew_conn {
 	_Atomic uint64_t conn_id; /* another id here: the slot was reused, offsets are not known */
 	_Atomic uint64_t in, out; /* bytes read and written so far */
 	uint64_t device, inode;
-	uint32_t kind, zero;
-	uint64_t zero2[2];
+	uint32_t kind;
+	_Atomic uint32_t closed; /* somebody closed it: take this slot rather than another when ids wrap; I/O on it clears that */
+	uint32_t access;         /* O_ACCMODE bits of the open file, + 1; 0 = not known */
+	uint32_t zero;
+	uint64_t zero2;
 };
 
 struct clew_counter {

@@ -130,10 +130,28 @@ struct clew_conn_info {
 };
 enum { CLEW_CONN_ACCEPTED = 1, CLEW_CONN_CONNECTED = 2, CLEW_CONN_READ_END = 4, CLEW_CONN_WRITE_END = 8 };
 
+/* head of BIND and CONNECT: the struct sockaddr as given (the CONN record says what came of it) */
+
 /* head of CLEW_OP_PIPE and CLEW_OP_SOCKETPAIR */
 struct clew_pair {
 	int32_t fd[2];
 	uint64_t conn_id[2];
+};
+
+/* head of SENDFILE, SPLICE and COPY_FILE_RANGE: [0] is the source, [1] the destination (also the record's own fd) */
+struct clew_transfer {
+	struct clew_pair ends;
+	uint64_t offset[2]; /* as clew_record.offset */
+};
+
+/*
+ * head of RECVMMSG, SENDMMSG, FREAD and FWRITE, whose result counts messages or items: how many bytes
+ * these were; then `kept` bytes of the first message's payload.
+ */
+struct clew_moved {
+	uint64_t bytes;
+	uint32_t kept;
+	uint32_t zero;
 };
 
 /*
@@ -141,7 +159,7 @@ struct clew_pair {
  * struct clew_ready of those that are ready.
  */
 struct clew_ready {
-	int32_t fd;
+	int32_t fd;      /* -1: not known (epoll, where the program's data does not tell) */
 	uint32_t events; /* POLL* or EPOLL* bits; select: POLLIN, POLLOUT, POLLPRI */
 };
 
