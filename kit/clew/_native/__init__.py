@@ -1,0 +1,1 @@
+"""Where the build puts libclew.so; clew.native finds it here."""
