@@ -6,14 +6,14 @@ cd "$(dirname "$0")/.."
 purpose=${1:-demo}
 
 # command or file that shows it is there : Debian package
-needs=(cc:gcc make:make git:git nginx:nginx)
+needs=(cc:build-essential git:git nginx:nginx)
 test_needs=(
 	chromium:chromium wrk:wrk redis-server:redis-server redis-benchmark:redis-tools
 	/usr/lib/postgresql/*/bin/pgbench:postgresql strace:strace gdb:gdb valgrind:valgrind perf:linux-perf
 	clang:clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a:libclang-rt-dev' g++:g++
 	node:nodejs java:default-jdk-headless javac:default-jdk-headless perl:perl openssl:openssl curl:curl
 	'/usr/lib/*/libjemalloc.so.2:libjemalloc2' '/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
-	'/usr/include/seccomp.h:libseccomp-dev' busybox:busybox-static
+	busybox:busybox-static
 )
 [ "$purpose" = test ] && needs+=("${test_needs[@]}")
 
