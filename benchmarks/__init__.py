@@ -1,0 +1,1 @@
+"""Figures beside a peer's, taken in one run: `make bench` prints them, the README quotes them."""

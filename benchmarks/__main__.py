@@ -1,0 +1,25 @@
+"""`python -m benchmarks [SECTION ...]`: run the sections named, or all, and print one table each."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import calls, ingest, servers
+from benchmarks.table import show
+
+SECTIONS = {"calls": calls.measure, "servers": servers.measure, "ingest": ingest.measure}
+
+
+def main(names: list[str]) -> int:
+    """Run the sections called `names` (all if empty); 2 for a name that is none."""
+    unknown = [name for name in names if name not in SECTIONS]
+    if unknown:
+        print(f"no such section: {unknown[0]} (there are {', '.join(SECTIONS)})", file=sys.stderr)
+        return 2
+    for name in names or SECTIONS:
+        show(SECTIONS[name]())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
