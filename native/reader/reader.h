@@ -65,8 +65,6 @@ CLEW_API int clew_drain(struct clew_drain *drain, uint64_t max_bytes, struct cle
 CLEW_API int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats);
 /* The pids of recorded processes that are alive, at most `room`; returns how many there are. */
 CLEW_API int clew_drain_pids(struct clew_drain *drain, uint32_t *pids, uint32_t room);
-/* Looks for io_uring descriptors in one more process a call and writes an UNSEEN block; returns its pid, or 0. */
-CLEW_API int clew_drain_look_for_io_uring(struct clew_drain *drain);
 /* Writes an UNSEEN block. */
 CLEW_API int clew_drain_unseen(struct clew_drain *drain, uint32_t reason, uint32_t pid, const char *text);
 /* Switches recording off, takes what is left, and, if `end`, writes END. The handle is gone afterwards. */
