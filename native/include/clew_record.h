@@ -82,7 +82,7 @@ enum clew_flag {
 
 /*
  * One record: 64 bytes, then `head` bytes, then `tail` bytes, then zero padding to CLEW_ALIGN.
- * `size` is all of that. Times are ticks of the arena's clock; CLOCK blocks tie ticks to ns.
+ * `size` is all of that. A PAD is skipped; it may be as short as 8 bytes. Times are ticks of the arena's clock; CLOCK blocks tie ticks to ns.
  */
 struct clew_record {
 	uint32_t size;
