@@ -11,7 +11,7 @@ help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup-demo ## record nginx + an application + PostgreSQL under load; makes demo.html and demo.ipynb
-	@$(PY) scripts/demo.py
+	@scripts/demo.sh
 
 lab: setup-demo ## open JupyterLab on the notebooks
 	@.venv/bin/jupyter lab --notebook-dir . notebooks/01_who_does_what.ipynb

@@ -36,7 +36,7 @@ def wait_for(port: int, who: subprocess.Popen[bytes], name: str, seconds: float 
 
 
 def python_program(folder: Path, name: str, module: str) -> list[str]:
-    """Command that runs `module` as a process called `name`: the kernel names the process of a script after the script."""
+    """Command that runs `module` in a process called `name`: the kernel names a script's process after the script."""
     script = folder / name
     script.write_text(f"#!{sys.executable}\nfrom {module} import main\n\nmain()\n")
     script.chmod(0o700)
