@@ -15,7 +15,7 @@
 static void put_unix(struct output *out, const uint8_t *path, size_t size)
 {
 	if (!size)
-		return; /* unnamed */
+		return;         /* unnamed */
 	if (path[0] == 0) { /* abstract: any bytes, unix(7) */
 		put_string(out, "@");
 		put_utf8(out, path + 1, size - 1);

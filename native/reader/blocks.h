@@ -14,8 +14,8 @@
 struct block_walk {
 	const uint8_t *data;
 	uint64_t size;
-	uint64_t at;      /* of the next block */
-	uint64_t nonce;   /* of the segment */
+	uint64_t at;    /* of the next block */
+	uint64_t nonce; /* of the segment */
 	bool nonce_known;
 	uint64_t skipped; /* bytes of damaged blocks */
 	uint64_t budget;  /* bytes that may still be checksummed in vain: a hostile file must not cost more than its size */

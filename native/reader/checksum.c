@@ -58,8 +58,7 @@ static uint32_t by_table(uint32_t crc, const uint8_t *p, size_t size)
 /* x moved on by the distance that `by` stands for, added to what is there. */
 CLMUL static inline __m128i fold(__m128i x, __m128i by, __m128i there)
 {
-	return _mm_xor_si128(
-		_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), there);
+	return _mm_xor_si128(_mm_xor_si128(_mm_clmulepi64_si128(x, by, 0x00), _mm_clmulepi64_si128(x, by, 0x11)), there);
 }
 
 /*

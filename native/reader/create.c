@@ -25,11 +25,6 @@ static uint64_t round_up(uint64_t size)
 	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
-uint32_t clew_abi(void)
-{
-	return CLEW_ABI;
-}
-
 static int fill(int fd, const struct clew_arena_options *options)
 {
 	const uint64_t states_at = PAGE;

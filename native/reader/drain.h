@@ -37,9 +37,9 @@ struct clew_drain {
 	dev_t device;
 	ino_t inode;
 	uint32_t clock;
-	bool post_mortem; /* recovering: pids may have new owners, so /proc is not asked */
-	struct seat *seats;   /* one for each slot */
-	uint32_t *active;     /* slots in use */
+	bool post_mortem;   /* recovering: pids may have new owners, so /proc is not asked */
+	struct seat *seats; /* one for each slot */
+	uint32_t *active;   /* slots in use */
 	uint32_t active_count;
 	uint32_t from, look_from; /* where the next pass starts in `active` */
 	uint64_t clock_written, counted_processes;

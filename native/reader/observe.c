@@ -137,8 +137,8 @@ static bool gone(const struct clew_drain *drain, struct seat *seat, bool ended, 
 		return true;
 	if (!ended && !force && now - seat->observed < SECOND_NS)
 		return false;
-	if (proc_stat(seat->pid, seat->tid, &stat) && (stat.state == 'Z' || stat.state == 'X' ||
-												   (seat->starttime && stat.starttime != seat->starttime)))
+	if (proc_stat(seat->pid, seat->tid, &stat) &&
+		(stat.state == 'Z' || stat.state == 'X' || (seat->starttime && stat.starttime != seat->starttime)))
 		return true;
 	return (!ended || long_ended) && replaced(drain, seat);
 }
@@ -160,8 +160,7 @@ static bool retire(struct clew_drain *drain, uint32_t index)
 static bool look(struct clew_drain *drain, uint32_t index, uint64_t now, bool force)
 {
 	struct seat *seat = &drain->seats[index];
-	const bool ended =
-		atomic_load_explicit(&drain->mapped.states[index], memory_order_acquire) == CLEW_SLOT_ENDED;
+	const bool ended = atomic_load_explicit(&drain->mapped.states[index], memory_order_acquire) == CLEW_SLOT_ENDED;
 	if (!ended && !seat->superseded && !force && seat->looked && now - seat->looked < LOOK_EVERY_NS)
 		return true;
 	seat->looked = now;

@@ -112,7 +112,7 @@ const char *op_name(uint32_t op)
 
 const char *kind_name(uint32_t kind)
 {
-	static const char *const names[] = {"unknown", "file", "dir",	 "device", "pipe",	"tcp",
-										"udp",	   "unix", "socket", "anon",   "listen"};
+	static const char *const names[] = {"unknown", "file", "dir",    "device", "pipe",  "tcp",
+										"udp",     "unix", "socket", "anon",   "listen"};
 	return kind < sizeof names / sizeof *names ? names[kind] : NULL;
 }

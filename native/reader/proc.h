@@ -14,7 +14,7 @@
 #include "clew_record.h"
 
 struct proc_stat {
-	char state;         /* R S D T Z X ... */
+	char state; /* R S D T Z X ... */
 	uint32_t ppid;
 	uint64_t starttime; /* clock ticks since boot: with the tid it names a thread for good */
 	char comm[16];

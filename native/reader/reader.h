@@ -20,17 +20,15 @@
 /* ---- making an arena ---- */
 
 struct clew_arena_options {
-	uint32_t slots, conns;  /* threads at a time; open files, sockets and pipe ends at a time */
-	uint32_t ring_size;     /* bytes, a power of two from 64 KiB on */
-	uint32_t payload_head;  /* bytes; UINT32_MAX = full */
-	uint32_t payload_tail;  /* bytes */
-	uint32_t on_full;       /* CLEW_ON_FULL_* */
-	uint32_t mode;          /* CLEW_COUNT | CLEW_TRACE */
+	uint32_t slots, conns; /* threads at a time; open files, sockets and pipe ends at a time */
+	uint32_t ring_size;    /* bytes, a power of two from 64 KiB on */
+	uint32_t payload_head; /* bytes; UINT32_MAX = full */
+	uint32_t payload_tail; /* bytes */
+	uint32_t on_full;      /* CLEW_ON_FULL_* */
+	uint32_t mode;         /* CLEW_COUNT | CLEW_TRACE */
 	uint32_t zero;
 };
 
-/* The version of the formats and of this interface. */
-CLEW_API uint32_t clew_abi(void);
 /* Makes `path` (it must not exist). */
 CLEW_API int clew_arena_create(const char *path, const struct clew_arena_options *options);
 /* Switches a capture's counting and tracing; the recorder hands it on to the threads. */
@@ -40,20 +38,20 @@ CLEW_API int clew_arena_mode(const char *path);
 
 /* ---- draining ---- */
 
-struct clew_drain_stats {      /* totals so far */
-	uint64_t records;          /* taken from the rings */
-	uint64_t bytes;            /* written to segments */
-	uint64_t lost;             /* records dropped, rings full */
-	uint64_t lost_no_slot;     /* records of threads that found no free slot */
-	uint64_t lost_threads;     /* those threads */
-	uint64_t waits;            /* times a call waited for room */
-	uint64_t broken;           /* bytes of rings that made no sense and were not taken */
-	uint64_t processes;        /* program images seen */
-	uint64_t threads;          /* threads seen */
-	uint32_t live_threads;     /* now */
-	uint32_t live_processes;   /* now, as of the last look (ten times a second) */
-	uint32_t fill;             /* per mille of its ring that the fullest thread had used at this pass */
-	uint32_t segments;         /* files begun */
+struct clew_drain_stats {    /* totals so far */
+	uint64_t records;        /* taken from the rings */
+	uint64_t bytes;          /* written to segments */
+	uint64_t lost;           /* records dropped, rings full */
+	uint64_t lost_no_slot;   /* records of threads that found no free slot */
+	uint64_t lost_threads;   /* those threads */
+	uint64_t waits;          /* times a call waited for room */
+	uint64_t broken;         /* bytes of rings that made no sense and were not taken */
+	uint64_t processes;      /* program images seen */
+	uint64_t threads;        /* threads seen */
+	uint32_t live_threads;   /* now */
+	uint32_t live_processes; /* now, as of the last look (ten times a second) */
+	uint32_t fill;           /* per mille of its ring that the fullest thread had used at this pass */
+	uint32_t segments;       /* files begun */
 };
 
 struct clew_drain;
@@ -109,9 +107,10 @@ CLEW_API int clew_decode(const uint8_t *data, uint64_t size, uint64_t offset, ui
 						 const struct clew_columns *columns, uint64_t room, struct clew_block_note *notes,
 						 uint64_t notes_room, struct clew_decoded *decoded);
 
-/* Copies `count` byte strings into `out` one after the other; ends[i] is where the i-th ends. -ERANGE: out is too small. */
-CLEW_API int clew_gather(const uint8_t *data, uint64_t size, const uint64_t *at, const uint64_t *lengths, uint64_t count,
-						 uint8_t *out, uint64_t room, int64_t *ends);
+/* Copies `count` byte strings into `out` one after the other; ends[i] is where the i-th ends. -ERANGE: out is too
+ * small. */
+CLEW_API int clew_gather(const uint8_t *data, uint64_t size, const uint64_t *at, const uint64_t *lengths,
+						 uint64_t count, uint8_t *out, uint64_t room, int64_t *ends);
 /* The same as UTF-8: bytes that are none, and NUL, become \xNN, so `out` needs four times the room. */
 CLEW_API int clew_gather_text(const uint8_t *data, uint64_t size, const uint64_t *at, const uint64_t *lengths,
 							  uint64_t count, uint8_t *out, uint64_t room, int64_t *ends);

@@ -28,14 +28,14 @@ struct receipt {
 
 struct writer {
 	int directory, fd;
-	int error;         /* -errno of the write that failed; nothing is written after it */
+	int error; /* -errno of the write that failed; nothing is written after it */
 	uint32_t clock;
-	uint32_t number;   /* of the segment */
-	uint32_t begun;    /* segments */
+	uint32_t number; /* of the segment */
+	uint32_t begun;  /* segments */
 	uint64_t ticks_per_s;
 	uint64_t nonce;
-	uint64_t size;     /* of the segment */
-	uint64_t total;    /* bytes written to all of them */
+	uint64_t size;  /* of the segment */
+	uint64_t total; /* bytes written to all of them */
 	/* the batch */
 	uint32_t blocks, parts;
 	uint64_t bytes, scratch_used;
