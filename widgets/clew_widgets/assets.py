@@ -1,0 +1,74 @@
+"""The scripts and styles a page needs, put together once: the same bundle serves the notebook and the report."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+import bokeh
+
+_HERE = Path(__file__).parent
+_STYLES = ("drawing/theme.css", "views/panel.css")
+_SCRIPTS = (
+    "drawing/format.js",
+    "drawing/table.js",
+    "drawing/chart.js",
+    "drawing/timeline.js",
+    "drawing/histogram.js",
+    "views/panel.js",
+    "lens_bar.js",
+)
+
+
+@cache
+def read(name: str) -> str:
+    """The text of a file that lies beside this module (``drawing/table.js``)."""
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+@cache
+def styles() -> str:
+    """All style sheets of the views, as one text."""
+    return "\n".join(read(name) for name in _STYLES)
+
+
+@cache
+def scripts(*more: str) -> str:
+    """The drawing code, and files ``more`` after it, as the inside of one function: nothing enters the page's names."""
+    return "\n".join(read(name) for name in (*_SCRIPTS, *more))
+
+
+@cache
+def bokeh_script() -> str:
+    """BokehJS of the installed Bokeh, minified, without widgets, tables and WebGL."""
+    return (Path(bokeh.__file__).parent / "server/static/js/bokeh.min.js").read_text(encoding="utf-8")
+
+
+@cache
+def code() -> tuple[str, str]:
+    """(version, script): leaves ``{panel, lens}`` in ``__clew[version]`` and the style sheet in the page.
+
+    The version is a hash of the content, so two versions of clew can share a page.
+    """
+    version = hashlib.sha256((scripts() + styles()).encode()).hexdigest()[:12]
+    script = (
+        f'(function () {{ "use strict";\n{scripts()}\n'
+        f"const style = document.createElement('style'); style.textContent = {json.dumps(styles())}; document.head.append(style);\n"
+        f"(globalThis.__clew ??= {{}})[{json.dumps(version)}] = {{ panel: mountPanel, lens: mountLensBar }};\n}})();"
+    )
+    return version, script
+
+
+def versions() -> dict[str, str]:
+    """What a page must have loaded to show a widget: name -> version."""
+    return {"code": code()[0], "bokeh": bokeh.__version__}
+
+
+@cache
+def part(name: str) -> bytes:
+    """One part of ``versions()`` as gzip, to be sent to the page. Raises KeyError for any other name."""
+    text = {"code": lambda: code()[1], "bokeh": bokeh_script}[name]()
+    return gzip.compress(text.encode(), 6)

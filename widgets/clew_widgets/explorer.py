@@ -1,0 +1,84 @@
+"""The Explorer: four views of a case and the Lens they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions.counts import counts
+
+from clew_widgets.drawing import SERIES, palette
+from clew_widgets.lens_bar import LensBar
+from clew_widgets.lens_model import LensModel
+from clew_widgets.views.activity import Activity
+from clew_widgets.views.counts import Counts
+from clew_widgets.views.errors import Errors
+from clew_widgets.views.latency import Latency
+
+
+def palettes(case: Case) -> dict[str, dict[str, str]]:
+    """The colours of commands and operations: by calls in the whole case, so that narrowing never repaints anything."""
+    ranked = {by: counts(case, Lens(), by=by, limit=len(SERIES)).table["name"].to_pylist() for by in ("command", "op")}
+    return {by: palette(str(name) for name in names) for by, names in ranked.items()}
+
+
+class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Counts, activity, latency and errors of ``case``, narrowed by clicking.
+
+    ``model`` holds the Lens: read ``explorer.lens`` after clicking, set it from code; every view follows.
+    """
+
+    def __init__(self, case: Case, lens: Lens | None = None, *, by: str = "command", group: str = "command") -> None:
+        self.case = case
+        self.model = LensModel(lens)
+        self._palettes = palettes(case)
+        self.bar = LensBar(case, self.model)
+        self.activity = Activity(case, self.model, group=group, palettes=self._palettes)
+        self.counts = Counts(case, self.model, by=by, colors=self._colors(by, group))
+        self.latency = Latency(case, self.model)
+        self.errors = Errors(case, self.model)
+        pair = ipywidgets.Box([self.latency, self.errors])
+        pair.add_class("clew-pair")
+        super().__init__([self.bar, self.activity, self.counts, pair])
+        self.add_class("clew-explorer")
+        self.views = (self.bar, self.counts, self.activity, self.latency, self.errors)
+        self.activity.on_choice = self.counts.on_choice = self._recolor
+        self.model.observe(lambda _change: self.refresh(), "lens")
+
+    @property
+    def lens(self) -> Lens:
+        """What is being looked at."""
+        return self.model.lens
+
+    @lens.setter
+    def lens(self, lens: Lens) -> None:
+        self.model.set(lens)
+
+    def refresh(self) -> None:
+        """Ask every question again, for a case that is still being recorded; clicks do it by themselves."""
+        for view in self.views:
+            view.busy = True
+        for view in self.views:
+            view.refresh()
+
+    def _colors(self, by: str, group: str) -> Mapping[str, str] | None:
+        # rows of the counts carry the colours of the activity chart when both speak of the same thing
+        return self._palettes.get(by) if by == group else None
+
+    def _recolor(self) -> None:
+        colors = self._colors(self.counts.by, self.activity.group)
+        if colors is not self.counts.colors:
+            self.counts.colors = colors
+            self.counts.refresh()
+
+    def finding(self) -> str:
+        """What the Explorer shows, in one line."""
+        return self.counts.finding()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        data = super()._repr_mimebundle_(**kwargs)
+        twins = "".join(view.static for view in self.views)
+        return {**data, "text/plain": self.finding(), "text/html": twins}

@@ -1,0 +1,74 @@
+"""When it happened: calls, bytes, errors and busy threads over time, stacked by command or operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions.activity import activity
+from clew.questions.answer import Answer
+from clew.units import duration
+
+from clew_widgets.drawing import Drawing
+from clew_widgets.drawing.timeline import MEASURES, timeline
+from clew_widgets.lens_model import LensModel
+from clew_widgets.views.base import Control, View
+
+BINS = 200
+MEASURE = Control("measure", "show", "calls", (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "busy threads")), local=True)
+
+
+def draw_activity(answer: pa.Table, group: str, *, colors: Mapping[str, str], origin_ns: int) -> Drawing:
+    """The timeline of an activity answer; without a group all calls are one series."""
+    names = answer["group"].to_pylist() if "group" in answer.column_names else ["all calls"] * answer.num_rows
+    values = {measure: np.asarray(answer[measure].to_numpy(), dtype=np.float64) for measure in MEASURES}
+    start, end = (answer[column].to_numpy().astype(np.int64) for column in ("start_ns", "end_ns"))
+    label = "Activity over time, stacked by " + group
+    named = ["not known" if name is None else str(name) for name in names]
+    return timeline(start, end, named, values, colors=colors, origin_ns=origin_ns, label=label)
+
+
+class Activity(View):
+    """Activity over time; drag over the chart to narrow to that time."""
+
+    name = "activity"
+    title = "Activity"
+
+    def __init__(
+        self, case: Case, model: LensModel | Lens | None = None, *, group: str = "command", palettes: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
+        self.group = group
+        self.palettes = palettes or {}
+        self.origin_ns = case.bounds()[0]
+        super().__init__(case, model)
+
+    def ask(self) -> Answer:
+        """Activity in BINS intervals of the time the Lens looks at."""
+        return activity(self.case, self.model.lens, bins=BINS, by=None if self.group == "all" else self.group)
+
+    def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
+        """The stacked timeline, in the colours that the whole case gave to each name."""
+        colors = self.palettes.get(self.group) or {"all calls": "s0"}
+        drawing = draw_activity(answer.table, self.group, colors=colors, origin_ns=self.origin_ns)
+        note = ""
+        if drawing.rows:
+            note = f"{duration(drawing.body['end'][0] - drawing.body['start'][0])} a bin, drag to narrow"
+        group = Control("group", "stack by", self.group, (("command", "command"), ("op", "op"), ("all", "nothing")))
+        total = sum(sum(series["calls"]) for series in drawing.body["series"])
+        return drawing, {"note": note, "controls": (MEASURE, group), "total": int(total)}
+
+    def act(self, message: dict[str, Any]) -> Lens:
+        """The Lens narrowed to the time brushed (ns since the start of the case)."""
+        start, end = (self.origin_ns + round(message[side]) for side in ("start", "end"))
+        return replace(self.model.lens, start_ns=start, end_ns=end)
+
+    def choose(self, name: str, value: str) -> None:
+        """Stack by something else."""
+        if name == "group" and value in ("command", "op", "all"):
+            self.group = value
+            self.refresh()

@@ -1,0 +1,131 @@
+"""A view: a question, a drawing, and what a click does to the Lens. It holds no SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from clew.case import Case
+from clew.errors import ClewError
+from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew.units import printable
+
+from clew_widgets.drawing import Drawing
+from clew_widgets.drawing.figure import scaffold
+from clew_widgets.drawing.static import safe, twin
+from clew_widgets.lens_model import LensModel
+from clew_widgets.widget import Widget
+
+EMPTY = "No recorded call matches the lens. Remove a chip, or undo."
+
+
+@dataclass(frozen=True)
+class Control:
+    """A choice above a drawing; ``local`` ones are made in the page, the others ask the question again."""
+
+    name: str
+    label: str
+    value: str
+    options: tuple[tuple[str, str], ...]
+    local: bool = False
+
+    def spec(self) -> dict[str, Any]:
+        """As the page wants it."""
+        return {"name": self.name, "label": self.label, "value": self.value, "options": [list(one) for one in self.options], "local": self.local}
+
+
+def panel(
+    view: str,
+    title: str,
+    drawing: Drawing,
+    *,
+    sql: str = "",
+    note: str = "",
+    warning: str = "",
+    controls: tuple[Control, ...] = (),
+    total: int | None = None,
+    empty: str = EMPTY,
+) -> dict[str, Any]:
+    """The spec of a panel: the same for a widget and for the report. ``total`` is the calls it shows."""
+    return {
+        "view": view,
+        "title": title,
+        "note": note,
+        "warning": printable(warning),
+        "controls": [control.spec() for control in controls],
+        "kind": drawing.kind,
+        "body": drawing.body,
+        "item": None if drawing.kind == "table" else scaffold(drawing.kind),
+        "empty": "" if drawing.rows else empty,
+        "error": "",
+        "sql": sql.strip(),
+        "total": total,
+    }
+
+
+class View(Widget):
+    """One view of ``case`` through the Lens of ``model``, which other views may share.
+
+    Shown by itself in a notebook it stands alone: ``Counts(case, by="op")``. A subclass has ``name`` and ``title``,
+    and the methods ask, draw and act.
+    """
+
+    name = ""
+    title = ""
+
+    def __init__(self, case: Case, model: LensModel | Lens | None = None) -> None:
+        super().__init__("panel")
+        self.case = case
+        self.model = model if isinstance(model, LensModel) else LensModel(model)
+        self._finding = ""
+        self.on_choice: Callable[[], None] = lambda: None
+        self.refresh()
+        if not isinstance(model, LensModel):  # alone: nobody else tells it when the Lens changes
+            self.model.observe(lambda _change: self.refresh(), "lens")
+
+    def ask(self) -> Answer:
+        """The question, through the Lens."""
+        raise NotImplementedError
+
+    def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
+        """The drawing of the answer, and what panel() shall say beside it."""
+        raise NotImplementedError
+
+    def act(self, message: dict[str, Any]) -> Lens:
+        """The Lens after what the user did."""
+        raise NotImplementedError
+
+    def refresh(self) -> None:
+        """Ask again and draw; what cannot be asked is said in the view's place."""
+        self.busy = True
+        try:
+            answer = self.ask()
+            drawing, said = self.draw(answer)
+            said.setdefault("warning", answer.note or "")
+            spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)
+            self._finding = f"{self.title}: {drawing.finding if drawing.rows else spec['empty']}"
+            self.static = twin(self.title, drawing) if drawing.rows else f"<p>{safe(self._finding)}</p>"
+            self.spec = spec
+        except ClewError as error:
+            self._finding = f"{self.title}: {printable(str(error))}"
+            self.static = f"<p>{safe(self._finding)}</p>"
+            self.spec = {"view": self.name, "title": self.title, "controls": [], "error": printable(str(error))}
+        finally:
+            self.busy = False
+
+    def finding(self) -> str:
+        """What the view shows, in one line."""
+        return self._finding
+
+    def choose(self, name: str, value: str) -> None:
+        """Another choice in a control that asks again."""
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """A choice, or something that changes the Lens."""
+        if message.get("type") == "option":
+            self.choose(str(message.get("name")), str(message.get("value")))
+            self.on_choice()
+        elif message.get("type") in ("pick", "brush"):
+            self.model.set(self.act(message))

@@ -1,0 +1,111 @@
+"""Who did what, how often and how long: a table of counts, one row for each command, process, operation, file, ..."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew.questions.counts import counts
+from clew.units import duration, number
+
+from clew_widgets.drawing import Drawing
+from clew_widgets.drawing.table import Column, Row, table, words
+from clew_widgets.lens_model import LensModel
+from clew_widgets.views.base import Control, View
+from clew_widgets.views.picking import picked
+
+FIELDS = {
+    "command": "commands", "process": "pids", "thread": "tids", "op": "ops", "file": "files", "peer": "peers", "host": "hosts",
+}  # fmt: skip
+LIMIT = 200
+COLUMNS = (
+    Column("calls", "calls", "count", additive=True, title="Calls that were recorded"),
+    Column("errors", "errors", "count", additive=True, bad=True, title="Calls that failed"),
+    Column("bytes", "bytes", "bytes", additive=True, title="Bytes that the calls moved"),
+    Column("total_ns", "total time", "duration", additive=True, title="Time spent inside the calls, waiting included, all threads added up"),
+    Column("mean_ns", "mean", "duration", title="Mean duration of a call"),
+    Column("p50_ns", "p50", "duration", title="Half of the calls were shorter"),
+    Column("p99_ns", "p99", "duration", title="99 of 100 calls were shorter"),
+    Column("max_ns", "max", "duration", title="The longest call"),
+)
+
+
+def key_of(by: str, row: Mapping[str, Any]) -> tuple[str, Any]:
+    """The (lens field, value) that a row of counts stands for."""
+    return FIELDS[by], {"process": row.get("pid"), "thread": row.get("tid")}.get(by, row["name"])
+
+
+def draw_counts(answer: pa.Table, by: str, *, chosen: tuple[Any, ...] = (), colors: Mapping[str, str] | None = None) -> Drawing:
+    """The table of counts; rows whose value is in ``chosen`` are marked, rows named in ``colors`` carry their colour."""
+    rows = []
+    for record in answer.to_pylist():
+        field, value = key_of(by, record)
+        name = "not known" if record["name"] is None else str(record["name"])
+        sub = {"process": f"pid {record.get('pid')}", "thread": f"tid {record.get('tid')}"}.get(by, "")
+        cells = {column.id: record[column.id] for column in COLUMNS}
+        rows.append(Row(((field, value),), name, cells, sub, value in chosen, (colors or {}).get(name, "")))
+    head = Column("name", by, "text")
+    label = f"Counts by {by}"
+    return table((head, *COLUMNS), rows, sort="calls", label=label, finding=_finding(rows, by))
+
+
+def _finding(rows: list[Row], by: str) -> str:
+    if not rows:
+        return "no calls."
+    total = sum(row.cells["calls"] for row in rows)
+    most = max(rows, key=lambda row: row.cells["calls"])
+    share = 100 * most.cells["calls"] / max(total, 1)
+    failed = sum(row.cells["errors"] or 0 for row in rows)
+    name = words("text", f"{most.label} {most.sub}".strip())
+    return (
+        f"{number(total)} calls by {len(rows)} {plural(by, len(rows))}; {name} made most: {number(most.cells['calls'])} ({share:.0f} %), "
+        f"{duration(most.cells['total_ns'] or 0)} inside them; {number(failed)} failed."
+    )
+
+
+def plural(by: str, count: int) -> str:
+    """``by`` in the number that fits ``count``."""
+    return by if count == 1 else {"process": "processes"}.get(by, by + "s")
+
+
+class Counts(View):
+    """Counts by ``by``; click a row to narrow to it, with Ctrl or Shift to several, again to let go."""
+
+    name = "counts"
+    title = "Counts"
+
+    def __init__(self, case: Case, model: LensModel | Lens | None = None, *, by: str = "command", colors: Mapping[str, str] | None = None) -> None:
+        self.by = by
+        self.colors = colors
+        super().__init__(case, model)
+
+    def ask(self) -> Answer:
+        """Counts of all that could be picked: the Lens without this view's own field, so that the rest stays in sight."""
+        return counts(self.case, replace(self.model.lens, **{FIELDS[self.by]: ()}), by=self.by, limit=LIMIT + 1)
+
+    def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
+        """The first LIMIT rows, those the Lens looks at marked."""
+        chosen = getattr(self.model.lens, FIELDS[self.by])
+        shown = answer.table.slice(0, LIMIT)
+        drawing = draw_counts(shown, self.by, chosen=chosen, colors=self.colors)
+        many = answer.table.num_rows > LIMIT
+        note = f"the {LIMIT} with most calls" if many else f"{shown.num_rows} {plural(self.by, shown.num_rows)}"
+        rows = drawing.body["rows"]
+        total = sum(row["cells"]["calls"] for row in rows if row["selected"] or not chosen)
+        control = Control("by", "by", self.by, tuple((name, name) for name in FIELDS))
+        return drawing, {"note": note, "controls": (control,), "total": total}
+
+    def act(self, message: dict[str, Any]) -> Lens:
+        """The Lens with the rows picked."""
+        return picked(self.model.lens, (FIELDS[self.by],), message)
+
+    def choose(self, name: str, value: str) -> None:
+        """Count by something else; the Lens stays."""
+        if name == "by" and value in FIELDS:
+            self.by = value
+            self.refresh()

@@ -1,0 +1,31 @@
+"""What clicks on rows do to the Lens: one row alone, several by Ctrl, a range by Shift; a click on the only one lets go."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from clew.lens import Lens
+
+
+def picked(lens: Lens, fields: tuple[str, ...], message: dict[str, Any]) -> Lens:
+    """``lens`` after a ``pick`` message.
+
+    ``message["keys"]`` holds rows as (field, value) pairs, of which only ``fields`` count; ``message["mode"]`` is
+    ``only``, ``toggle`` or ``range``. Rows that other fields exclude stay in the Lens until they are let go.
+    """
+    wanted: dict[str, list[Any]] = {field: [] for field in fields}
+    for key in message.get("keys", []):
+        for field, value in key:
+            if field in wanted and value not in wanted[field]:
+                wanted[field].append(value)
+    changes = {}
+    for field, values in wanted.items():
+        now = getattr(lens, field)
+        if message.get("mode") == "toggle":
+            changes[field] = tuple(value for value in now if value not in values) + tuple(value for value in values if value not in now)
+        else:
+            changes[field] = tuple(values)
+    if message.get("mode") == "only" and all(getattr(lens, field) == values for field, values in changes.items()):
+        changes = {field: () for field in fields}
+    return replace(lens, **changes)
