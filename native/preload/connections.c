@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Which connection is descriptor N of this process?
+ *
+ * One atomic word for each descriptor: no lock, so a signal handler may ask at any time. A word is
+ * cleared before the descriptor is closed, because another thread may be given the same number at once.
+ */
+#include "connections.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#define TABLE_SIZE (1u << 20) /* descriptors; the kernel's own limit unless fs.nr_open was raised */
+
+typedef _Atomic uint64_t entry_t;
+
+static _Atomic(entry_t *) table;   /* NULL: not recording, or no memory */
+static _Atomic unsigned table_end; /* entries from here on were never used */
+
+static bool in_vfork_child(void)
+{
+	const struct clew_slot *slot = self;
+	return slot && slot->vfork_child;
+}
+
+static entry_t *table_make(void)
+{
+	if (!arena || process->sandboxed)
+		return NULL;
+	const size_t size = TABLE_SIZE * sizeof(entry_t);
+	const long at = raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+								MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at < 0 && at > -4096)
+		return NULL;
+	RAW_3(SYS_madvise, at, size, MADV_NOHUGEPAGE); /* a few entries must not cost 2 MiB */
+	entry_t *expected = NULL;
+	if (!atomic_compare_exchange_strong(&table, &expected, (entry_t *)at)) {
+		RAW_2(SYS_munmap, at, size);
+		return expected;
+	}
+	return (entry_t *)at;
+}
+
+/* NULL: fd has no entry, or may not be looked at. */
+static entry_t *entry_of(int fd)
+{
+	entry_t *entries = atomic_load_explicit(&table, memory_order_relaxed);
+	if (unlikely((unsigned)fd >= TABLE_SIZE || !entries || in_vfork_child()))
+		return NULL;
+	return &entries[fd];
+}
+
+static entry_t *entry_to_fill(int fd)
+{
+	if (!atomic_load_explicit(&table, memory_order_relaxed) && !in_vfork_child())
+		table_make();
+	entry_t *entry = entry_of(fd);
+	if (!entry)
+		return NULL;
+	unsigned end = atomic_load_explicit(&table_end, memory_order_relaxed);
+	while ((unsigned)fd >= end && !atomic_compare_exchange_weak(&table_end, &end, (unsigned)fd + 1))
+		;
+	return entry;
+}
+
+static uint64_t clear(entry_t *entry)
+{
+	/* Reading first: a program that closes a million numbers must not touch a page for each 512 of them. */
+	if (!entry || !atomic_load_explicit(entry, memory_order_relaxed))
+		return 0;
+	return atomic_exchange_explicit(entry, 0, memory_order_relaxed);
+}
+
+/* fd is used for the first time, or its entry has a flag that must be dealt with. */
+static uint64_t look_up(const struct call *call, int fd, uint64_t before)
+{
+	entry_t *entry = fd >= 0 ? entry_to_fill(fd) : NULL;
+	if (!entry || process->sandboxed)
+		return before & CONN_UNVERIFIED ? 0 : before;
+	uint64_t found = before;
+	if (before & CONN_PENDING) {
+		if (!conn_has_addresses(fd))
+			return before;
+		found &= ~CONN_PENDING;
+		if (atomic_compare_exchange_strong(entry, &before, found))
+			conn_describe(call, fd, CLEW_CONN_CONNECTED, 0);
+		return found;
+	}
+	struct clew_conn identity = {0};
+	uint64_t flags = 0;
+	if (!conn_identify(fd, &identity, &flags))
+		return 0;
+	const uint64_t claimed = before & CONN_UNVERIFIED ? before & CONN_ID : 0;
+	const uint64_t inherited = conn_inherited(claimed, &identity);
+	if (inherited) {
+		found = inherited | flags;
+		return atomic_compare_exchange_strong(entry, &before, found) ? found : before;
+	}
+	const struct conn_origin origin = {.record_flags = CLEW_F_INHERITED, .conn_id = conn_allocate()};
+	found = origin.conn_id | flags;
+	if (!atomic_compare_exchange_strong(entry, &before, found))
+		return before; /* another thread was here first */
+	conn_write(call, fd, &origin);
+	return found;
+}
+
+uint64_t conn_entry(const struct call *call, int fd)
+{
+	entry_t *at = entry_of(fd);
+	const uint64_t entry = likely(at != NULL) ? atomic_load_explicit(at, memory_order_relaxed) : 0;
+	if (likely(entry && !(entry & (CONN_PENDING | CONN_UNVERIFIED))))
+		return entry;
+	return call->mode & CLEW_TRACE ? look_up(call, fd, entry) : 0;
+}
+
+uint64_t conn_of(const struct call *call, int fd)
+{
+	return conn_entry(call, fd) & CONN_ID;
+}
+
+uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin)
+{
+	if (!call->slot || !(call->mode & CLEW_TRACE)) {
+		conn_unknown(fd);
+		return 0;
+	}
+	if (!origin.conn_id)
+		origin.conn_id = conn_allocate();
+	const uint64_t made = conn_write(call, fd, &origin);
+	entry_t *entry = entry_to_fill(fd);
+	if (entry)
+		atomic_store_explicit(entry, made, memory_order_relaxed);
+	return made & CONN_ID;
+}
+
+void conn_made_pair(const struct call *call, const int fds[2], struct conn_origin origin, struct clew_pair *pair)
+{
+	const bool pipe = origin.kind == CLEW_KIND_PIPE;
+	const bool traced = call->slot && (call->mode & CLEW_TRACE);
+	for (int i = 0; i < 2; i++) {
+		pair->fd[i] = fds[i];
+		pair->conn_id[i] = traced ? conn_allocate() : 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		origin.conn_id = pair->conn_id[i];
+		origin.peer_id = pair->conn_id[!i];
+		if (pipe) {
+			origin.flags = i ? CLEW_CONN_WRITE_END : CLEW_CONN_READ_END;
+			origin.access = (i ? O_WRONLY : O_RDONLY) + 1;
+		}
+		conn_made(call, fds[i], origin);
+	}
+}
+
+uint64_t conn_new(const struct call *call, int fd, enum clew_kind kind)
+{
+	return conn_made(call, fd, (struct conn_origin){.kind = kind});
+}
+
+void conn_describe(const struct call *call, int fd, uint32_t flags, uint64_t peer_id)
+{
+	const uint64_t conn_id = conn_of(call, fd);
+	if (conn_id)
+		conn_write(call, fd, &(struct conn_origin){.conn_id = conn_id, .flags = flags, .peer_id = peer_id});
+}
+
+void conn_unknown(int fd)
+{
+	clear(entry_of(fd));
+}
+
+void conn_pending(int fd)
+{
+	entry_t *entry = entry_of(fd);
+	if (entry && atomic_load_explicit(entry, memory_order_relaxed))
+		atomic_fetch_or_explicit(entry, CONN_PENDING, memory_order_relaxed);
+}
+
+void conn_share(const struct call *call, int from, int to)
+{
+	const uint64_t shared = call->slot ? conn_entry(call, from) : 0;
+	if (!shared) {
+		conn_unknown(to);
+		return;
+	}
+	entry_t *entry = entry_to_fill(to);
+	if (entry)
+		atomic_store_explicit(entry, shared, memory_order_relaxed);
+}
+
+uint64_t conn_forget(const struct call *call, int fd)
+{
+	(void)call;
+	const uint64_t entry = clear(entry_of(fd));
+	if (!entry || entry & CONN_UNVERIFIED)
+		return 0;
+	conn_closed(entry & CONN_ID);
+	return entry & CONN_ID;
+}
+
+void conn_forget_range(const struct call *call, unsigned first, unsigned last)
+{
+	const unsigned end = atomic_load_explicit(&table_end, memory_order_relaxed);
+	for (unsigned fd = first; fd < end && fd <= last; fd++)
+		conn_forget(call, (int)fd);
+}
+
+bool conn_next(unsigned *fd, uint64_t *found)
+{
+	const entry_t *entries = atomic_load_explicit(&table, memory_order_relaxed);
+	const unsigned end = entries ? atomic_load_explicit(&table_end, memory_order_relaxed) : 0;
+	for (; *fd < end; ++*fd) {
+		*found = atomic_load_explicit(&entries[*fd], memory_order_relaxed);
+		if (*found)
+			return true;
+	}
+	return false;
+}
+
+void conn_put_unverified(int fd, uint64_t conn_id)
+{
+	entry_t *entry = entry_to_fill(fd);
+	if (entry)
+		atomic_store_explicit(entry, conn_id | CONN_UNVERIFIED, memory_order_relaxed);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief The descriptor table of this process, for those that make and close descriptors.
+ *
+ * An entry is a conn_id and, above it, what must be known before the descriptor is used next. The
+ * table is private memory: a child of fork gets its copy just as it gets its descriptors. A child of
+ * vfork shares its parent's memory but not its descriptors: it neither reads nor changes the table.
+ */
+#ifndef CLEW_CONNECTIONS_H
+#define CLEW_CONNECTIONS_H
+
+#include "core.h"
+
+#define CONN_ID ((UINT64_C(1) << 56) - 1)
+#define CONN_NO_PAYLOAD (UINT64_C(1) << 61) /* a device that may not look at the bytes it says it took */
+#define CONN_PENDING (UINT64_C(1) << 62)    /* a socket whose addresses were not known when it was described */
+#define CONN_UNVERIFIED (UINT64_C(1) << 63) /* said to be inherited by the program that exec'd this one */
+
+/* How a descriptor came to be, where its maker knows more than conn_new() can be told. */
+struct conn_origin {
+	enum clew_kind kind;   /* UNKNOWN: ask the kernel */
+	uint16_t record_flags; /* CLEW_F_INHERITED or 0 */
+	uint32_t flags;        /* CLEW_CONN_* */
+	uint32_t access;       /* O_ACCMODE bits + 1; 0: not known */
+	uint64_t conn_id;      /* from conn_allocate(); 0: a new one */
+	uint64_t peer_id;
+	const char *path; /* NULL: ask the kernel, if the kind has one */
+	bool unnamed;     /* a new socket: it has no addresses to ask for */
+};
+
+/* ---- connections.c: fd -> connection ---- */
+
+/* conn_of() with the flags still on. */
+uint64_t conn_entry(const struct call *call, int fd);
+/* Puts a new connection for fd in the table and writes its CONN record; 0 if the call is not traced. */
+uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin);
+/* Two ends made by one call (pipe, socketpair), which name each other; *pair gets fds and ids. */
+void conn_made_pair(const struct call *call, const int fds[2], struct conn_origin origin, struct clew_pair *pair);
+/* A descriptor made while nothing is traced, or by a call whose details nobody saw: looked up when it is used. */
+void conn_unknown(int fd);
+/* The socket's addresses are not known yet: connect in progress, UDP before its first send. */
+void conn_pending(int fd);
+/* Every entry from `first` to the last one used; false where there is none. */
+bool conn_next(unsigned *fd, uint64_t *entry);
+void conn_put_unverified(int fd, uint64_t conn_id);
+
+/* ---- conn_slots.c: connection -> offsets, in memory shared by all recorded processes ---- */
+
+uint64_t conn_allocate(void);
+struct clew_conn *conn_slot(uint64_t conn_id); /* NULL: the slot was given to another one */
+enum clew_kind conn_kind(uint64_t conn_id);
+void conn_closed(uint64_t conn_id);
+
+/* ---- conn_describe.c: what is fd? ---- */
+
+/* Asks the kernel what origin does not tell, fills the slot, writes the CONN record. Returns the entry. */
+uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *origin);
+/* Fills the slot's identity and *entry_flags; false: fd is not open. */
+bool conn_identify(int fd, struct clew_conn *identity, uint64_t *entry_flags);
+bool conn_has_addresses(int fd);
+enum clew_kind conn_kind_of_socket(int domain, int type);
+
+/* ---- conn_handover.c: descriptors kept over exec ---- */
+
+/* The connection that fd was before exec: the id said for it, or for another descriptor of the same open file. 0: none.
+ */
+uint64_t conn_inherited(uint64_t claimed, const struct clew_conn *identity);
+
+#endif

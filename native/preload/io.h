@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What the I/O wrappers share: a call that records itself as cancelled if its thread is, and its ends.
+ *
+ * Include it first: it undoes what would rename or inline the functions that are defined here.
+ * A wrapper touches the arguments' memory after the call only, and only what the kernel must have
+ * touched too: a pointer that the kernel refused, or never looked at, must not crash the program here.
+ */
+#ifndef CLEW_IO_H
+#define CLEW_IO_H
+
+#undef _FORTIFY_SOURCE
+#undef _FILE_OFFSET_BITS
+#undef _TIME_BITS
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "connections.h"
+#include "core.h"
+#include "real.h"
+
+/* A call of the program. Pthread cancellation unwinds the wrapper's frame, and so runs io_leave(). */
+struct io_call {
+	struct call core;
+	enum clew_op op;
+	int fd;
+};
+
+void io_cancelled(struct io_call *call);
+
+static inline void io_leave(struct io_call *call)
+{
+	if (unlikely(call->core.slot != NULL))
+		io_cancelled(call);
+}
+
+/* Declares `call` and starts it. */
+#define IO_CALL(call, OPERATION, descriptor)                                                                           \
+	struct io_call call __attribute__((cleanup(io_leave))) = {.op = CLEW_OP_##OPERATION, .fd = (descriptor)};          \
+	call_begin(&call.core)
+
+static inline bool io_counted(const struct io_call *call)
+{
+	return call->core.slot != NULL;
+}
+
+static inline bool io_traced(const struct io_call *call)
+{
+	return call->core.slot != NULL && (call->core.mode & CLEW_TRACE);
+}
+
+/* What every record of the call says. Reads errno, so nothing that sets it may come before. */
+static inline struct end io_result(const struct io_call *call, int64_t result)
+{
+	return (struct end){
+		.op = call->op,
+		.fd = call->fd,
+		.result = result,
+		.error = result < 0 ? errno : 0,
+		.offset = CLEW_NO_OFFSET,
+	};
+}
+
+static inline void io_finish(struct io_call *call, const struct end *end)
+{
+	call_end(&call->core, end);
+	call->core.slot = NULL;
+}
+
+/* A call on call->fd that moves nothing: listen, shutdown, fsync, a wait. */
+static inline void io_end(struct io_call *call, int64_t result)
+{
+	if (!io_counted(call))
+		return;
+	struct end end = io_result(call, result);
+	if (io_traced(call) && call->fd >= 0)
+		end.conn_id = conn_of(&call->core, call->fd);
+	io_finish(call, &end);
+}
+
+/* Did the kernel read the path or address it was given, although the call failed? Only then may we. */
+static inline bool io_argument_was_read(int64_t result)
+{
+	if (result >= 0)
+		return true;
+	switch (errno) {
+	case EFAULT:
+	case EINVAL:
+	case EBADF:
+	case ENOTSOCK:
+	case ENOSYS:
+	case EPERM:
+		return false;
+	default:
+		return true;
+	}
+}
+
+enum io_direction { IO_IN = 0, IO_OUT = 1 };
+#define IO_STREAM INT64_MIN /* position: wherever the descriptor stands */
+
+/*
+ * A call that moved `result` bytes between call->fd and `count` buffers that hold `capacity` bytes. A device
+ * may say that it took bytes it never looked at (/dev/null), so no payload of those is kept.
+ */
+static inline void io_moved(struct io_call *call, enum io_direction direction, int64_t result, const struct iovec *data,
+							int count, size_t capacity, uint16_t flags, int64_t position)
+{
+	struct end end = io_result(call, result);
+	end.bytes = result > 0 ? (uint64_t)result : 0;
+	end.flags = flags;
+	if (io_traced(call)) {
+		const uint64_t entry = conn_entry(&call->core, call->fd);
+		end.conn_id = entry & CONN_ID;
+		end.offset = position != IO_STREAM
+						 ? (uint64_t)position
+						 : conn_advance(end.conn_id, direction == IO_OUT, flags & CLEW_F_PEEK ? 0 : end.bytes);
+		if (likely(end.conn_id && !(entry & CONN_NO_PAYLOAD))) {
+			end.data = data;
+			end.data_count = count;
+			end.data_size = end.bytes < capacity ? end.bytes : capacity;
+		}
+	}
+	io_finish(call, &end);
+}
+
+/* io_moved() of one buffer. */
+static inline void io_moved_buffer(struct io_call *call, enum io_direction direction, int64_t result,
+								   const void *buffer, size_t size, uint16_t flags, int64_t position)
+{
+	if (!io_counted(call))
+		return;
+	const struct iovec data = {(void *)(uintptr_t)buffer, size};
+	io_moved(call, direction, result, &data, 1, size, flags, position);
+}
+
+/* io_moved() of readv, writev and their kin: they never move more than the buffers hold. */
+static inline void io_moved_vector(struct io_call *call, enum io_direction direction, int64_t result,
+								   const struct iovec *data, int count, int64_t position)
+{
+	if (io_counted(call))
+		io_moved(call, direction, result, data, count, SIZE_MAX, 0, position);
+}
+
+/* Flags of recv- and send-like calls, as recorded. */
+static inline uint16_t io_message_flags(int flags)
+{
+	return (uint16_t)((flags & (MSG_PEEK | MSG_ERRQUEUE) ? CLEW_F_PEEK : 0) |
+					  (flags & MSG_DONTWAIT ? CLEW_F_NONBLOCK : 0));
+}
+
+/* ---- io.c: the rest of the ends; each does nothing where the call is not counted ---- */
+
+void io_received(struct io_call *call, int64_t result, const void *buffer, size_t size, int flags);
+void io_moved_message(struct io_call *call, enum io_direction direction, int64_t result, const struct msghdr *message,
+					  int flags);
+void io_moved_messages(struct io_call *call, enum io_direction direction, int result, const struct mmsghdr *messages,
+					   int flags);
+void io_moved_items(struct io_call *call, size_t items, size_t item_size);
+void io_end_struct(struct io_call *call, int64_t result, uint64_t conn_id, const void *data, size_t size);
+void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const char *text);
+
+#endif
