@@ -30,6 +30,8 @@
 #include <sys/uio.h>
 
 #include "clew_arena.h"
+#include "raw.h"
+#include "ticks.h"
 
 #define CLEW_EXPORT __attribute__((visibility("default")))
 #define likely(x) __builtin_expect(!!(x), 1)
@@ -37,16 +39,30 @@
 
 /*
  * State of this process. Lives in a page of its own that the kernel wipes in a child of fork
- * (MADV_WIPEONFORK), whoever made the child: `live` = 0 sends the first call to thread_enter().
+ * (MADV_WIPEONFORK), whoever made the child: local_mode = 0 sends its first call to call_enter().
  */
 struct process {
-	uint32_t live;      /* 1 = this process, not its parent, set the rest up */
+	uint32_t live;       /* 1 = set up by this process, not by its parent; 2 = a thread is at it */
 	uint32_t local_mode; /* mask over the slot's mode: what pause() clears */
 	uint32_t pid;
 	uint32_t sandboxed; /* seccomp was switched on: make no system call of our own */
-	uint32_t no_tsc;    /* PR_TSC_SIGSEGV: clock by system call */
+	uint32_t no_tsc;    /* clock by system call: the arena says so, or PR_TSC_SIGSEGV */
+	uint32_t announced; /* PROCESS_START is written */
+	uint32_t ended;     /* PROCESS_END is written */
+	uint32_t how;       /* PROCESS_START's `how` and `parent_tid` */
+	uint32_t parent_tid;
 };
-extern struct process *process;        /* never NULL: a static stand-in until the page exists */
+#if defined(__aarch64__)
+#define CLEW_PAGE 65536u /* the largest page a kernel may use */
+#else
+#define CLEW_PAGE 4096u
+#endif
+union process_page {
+	struct process state;
+	char page[CLEW_PAGE];
+};
+extern union process_page process_page;
+#define process (&process_page.state)
 extern struct clew_arena *arena;       /* NULL: not recording; every wrapper passes through */
 extern __thread struct clew_slot *self; /* NULL until the thread's first call; initial-exec TLS */
 
@@ -57,21 +73,40 @@ struct call {
 	uint32_t mode;  /* CLEW_COUNT | CLEW_TRACE as they were at the begin */
 };
 
-uint64_t ticks_now(void); /* inline in ticks.h for hot paths */
+static inline uint64_t ticks_now(void)
+{
+	if (unlikely(process->no_tsc))
+		return ticks_by_system_call();
+	return ticks_counter();
+}
 
 /* Slow path of slot_self(): first call of a thread or of a forked child, or NULL where there is nothing to do. */
 struct clew_slot *thread_enter(void);
+/* Slow path of call_begin(): enters the thread, and counts the record as lost where that fails. */
+struct clew_slot *call_enter(uint32_t *mode);
 
 static inline struct clew_slot *slot_self(void)
 {
 	struct clew_slot *slot = self;
 	if (unlikely(!slot || !process->live))
-		return arena ? thread_enter() : NULL;
+		return thread_enter();
 	return slot;
 }
 
 /* Fills *call; slot is NULL if both modes are off. */
-static inline void call_begin(struct call *call);
+static inline void call_begin(struct call *call)
+{
+	struct clew_slot *slot = self;
+	uint32_t mode = 0;
+	if (likely(slot != NULL))
+		mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
+	if (unlikely(!mode))
+		slot = call_enter(&mode);
+	call->slot = slot;
+	call->mode = mode;
+	if (likely(slot != NULL))
+		call->begin = ticks_now();
+}
 
 /*
  * Count the call and, if traced, write its record. `error` is errno if it failed (read it from errno, do not
@@ -110,10 +145,7 @@ uint64_t conn_advance(uint64_t conn_id, bool out, uint64_t bytes);
 size_t conn_handover_write(char *text, size_t room);
 void conn_handover_read(const char *text);
 
-/* ---- raw system calls (raw.h has the inline assembly): return -errno ---- */
-long raw_syscall(long number, long a, long b, long c, long d, long e, long f);
-
-/* ---- the next definition of a symbol in the program's search order (real.c) ---- */
+/* ---- the next definition of a symbol in the program's search order (real.c; REAL() is in real.h) ---- */
 void *real_find(const char *name); /* dlsym(RTLD_NEXT, name); NULL where there is none */
 
 #endif

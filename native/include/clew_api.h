@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What a recorded program may call in libclew.so, found by dlsym(RTLD_DEFAULT, ...) or ctypes.CDLL(None).
+ */
+#ifndef CLEW_API_H
+#define CLEW_API_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** CLEW_ABI of the library. */
+__attribute__((visibility("default"))) unsigned clew_abi(void);
+/** Stop counting and tracing in this process, and in children it makes by fork, until clew_resume(). */
+__attribute__((visibility("default"))) void clew_pause(void);
+/** Undo clew_pause(): what the recorder asked for holds again. */
+__attribute__((visibility("default"))) void clew_resume(void);
+/** 1 if calls of this thread are being counted or traced now, else 0. */
+__attribute__((visibility("default"))) int clew_recording(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Looks into a program before it is started: will its loader accept our library?
+ *
+ * File formats: System V ABI (ELF), execve(2) (#! scripts). A loader that cannot use an entry of LD_PRELOAD
+ * prints an error or refuses to start the program, so it must not be offered one.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "exec.h"
+#include "internal.h"
+
+#define SCRIPT_LEVELS 4
+#define FIRST_BYTES 256 /* the kernel looks at so many, too */
+#define HEADERS 64
+#define NEEDED 64
+#ifndef AT_EACCESS
+#define AT_EACCESS 0x200
+#endif
+
+#if defined(__x86_64__)
+#define MACHINE EM_X86_64
+#else
+#define MACHINE EM_AARCH64
+#endif
+
+struct elf {
+	int fd;
+	unsigned headers;
+	Elf64_Phdr header[HEADERS];
+};
+
+static const char *base_name(const char *path)
+{
+	const char *name = path;
+	for (; *path; path++)
+		if (*path == '/')
+			name = path + 1;
+	return name;
+}
+
+/* File offset of an address of the image, or -1. */
+static int64_t offset_of(const struct elf *elf, uint64_t address)
+{
+	for (unsigned i = 0; i < elf->headers; i++) {
+		const Elf64_Phdr *header = &elf->header[i];
+		if (header->p_type == PT_LOAD && address >= header->p_vaddr && address - header->p_vaddr < header->p_filesz)
+			return (int64_t)(header->p_offset + (address - header->p_vaddr));
+	}
+	return -1;
+}
+
+/* Of the libraries that the program asks for, the sanitizer runtime that checks that it is the first. */
+static void find_runtime(struct exec_plan *plan, const struct elf *elf, const Elf64_Phdr *dynamic)
+{
+	static const char *const prefixes[] = {"libasan.so", "libtsan.so", "libhwasan.so", "libclang_rt.asan",
+										   "libclang_rt.tsan"};
+	uint64_t needed[NEEDED], strings = 0;
+	unsigned count = 0;
+	Elf64_Dyn entry[32];
+	for (uint64_t at = 0; at < dynamic->p_filesz && at < 65536; at += sizeof entry) {
+		long got = own_read(elf->fd, entry, sizeof entry, (int64_t)(dynamic->p_offset + at));
+		for (long i = 0; i < got / (long)sizeof entry[0]; i++) {
+			if (entry[i].d_tag == DT_NEEDED && count < NEEDED)
+				needed[count++] = entry[i].d_un.d_val;
+			else if (entry[i].d_tag == DT_STRTAB)
+				strings = entry[i].d_un.d_ptr;
+		}
+		if (got < (long)sizeof entry)
+			break;
+	}
+	int64_t table = offset_of(elf, strings);
+	for (unsigned i = 0; table >= 0 && i < count; i++) {
+		char name[sizeof plan->runtime];
+		long got = own_read(elf->fd, name, sizeof name - 1, table + (int64_t)needed[i]);
+		name[got > 0 ? got : 0] = 0;
+		for (unsigned p = 0; p < sizeof prefixes / sizeof prefixes[0]; p++)
+			if (text_starts(name, prefixes[p]) && text_length(name) < sizeof name - 1) {
+				copy_bytes(plan->runtime, name, text_length(name) + 1);
+				return;
+			}
+	}
+}
+
+static void sniff_elf(struct exec_plan *plan, int fd, const char *path, const Elf64_Ehdr *file)
+{
+	struct elf elf = {.fd = fd};
+	if (file->e_ident[EI_CLASS] != ELFCLASS64 || file->e_machine != MACHINE) {
+		plan->reason = CLEW_UNSEEN_ABI;
+		plan->inject = false;
+		return;
+	}
+	elf.headers = file->e_phnum < HEADERS ? file->e_phnum : HEADERS;
+	long size = (long)(elf.headers * sizeof elf.header[0]);
+	if (file->e_phentsize != sizeof elf.header[0] || own_read(fd, elf.header, (size_t)size, (int64_t)file->e_phoff) != size)
+		return;
+	const Elf64_Phdr *interpreter = NULL, *dynamic = NULL;
+	for (unsigned i = 0; i < elf.headers; i++) {
+		if (elf.header[i].p_type == PT_INTERP)
+			interpreter = &elf.header[i];
+		if (elf.header[i].p_type == PT_DYNAMIC)
+			dynamic = &elf.header[i];
+	}
+	if (!interpreter) {
+		/* The loader itself may be run as a program. */
+		if (!text_starts(base_name(path), "ld-linux"))
+			plan->reason = CLEW_UNSEEN_STATIC;
+		return;
+	}
+	char loader[256];
+	size_t length = interpreter->p_filesz < sizeof loader ? interpreter->p_filesz : sizeof loader - 1;
+	long got = own_read(fd, loader, length, (int64_t)interpreter->p_offset);
+	loader[got > 0 ? got : 0] = 0;
+	if (!text_starts(base_name(loader), "ld-linux")) {
+		plan->reason = CLEW_UNSEEN_LOADER;
+		plan->inject = false;
+		return;
+	}
+	if (dynamic)
+		find_runtime(plan, &elf, dynamic);
+}
+
+/* Will the kernel tell the loader to trust nobody (AT_SECURE)? */
+static bool gains_rights(int fd, const struct stat *file)
+{
+	uint32_t uid = (uint32_t)RAW_0(SYS_getuid);
+	if ((file->st_mode & S_ISUID) && file->st_uid != uid)
+		return true;
+	if ((file->st_mode & S_ISGID) && (file->st_mode & S_IXGRP) && file->st_gid != (uint32_t)RAW_0(SYS_getgid))
+		return true;
+	return uid != 0 && RAW_4(SYS_fgetxattr, fd, "security.capability", NULL, 0) > 0;
+}
+
+/* The interpreter of a #! line, in place; NULL if it is not one. */
+static char *interpreter_of(char *line, long length)
+{
+	if (length < 3 || line[0] != '#' || line[1] != '!')
+		return NULL;
+	line[length] = 0;
+	char *name = line + 2;
+	while (*name == ' ' || *name == '\t')
+		name++;
+	char *end = name;
+	while (*end && *end != ' ' && *end != '\t' && *end != '\n')
+		end++;
+	*end = 0;
+	return *name ? name : NULL;
+}
+
+static void sniff(struct exec_plan *plan, int fd, const char *path, int level)
+{
+	union {
+		char text[FIRST_BYTES + 1];
+		Elf64_Ehdr elf;
+	} first;
+	struct stat file;
+	bool opened = path[0] != 0;
+	if (opened) {
+		/* Opening a device may do something to it. */
+		if (RAW_4(SYS_newfstatat, fd, path, &file, 0) < 0 || !S_ISREG(file.st_mode))
+			return;
+		long result = RAW_4(SYS_openat, fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+		if (result == -EACCES)
+			plan->reason = CLEW_UNSEEN_UNREADABLE;
+		if (result < 0)
+			return;
+		fd = (int)result;
+	} else if (RAW_2(SYS_fstat, fd, &file) < 0 || !S_ISREG(file.st_mode)) {
+		return;
+	}
+	long got = own_read(fd, first.text, FIRST_BYTES, 0);
+	char *interpreter = interpreter_of(first.text, got);
+	if (interpreter && level < SCRIPT_LEVELS) {
+		sniff(plan, AT_FDCWD, interpreter, level + 1);
+	} else if (got >= (long)sizeof first.elf && text_starts(first.text, ELFMAG)) {
+		if (gains_rights(fd, &file))
+			plan->reason = CLEW_UNSEEN_SETUID;
+		else
+			sniff_elf(plan, fd, path, &first.elf);
+	}
+	if (opened)
+		RAW_1(SYS_close, fd);
+}
+
+static bool may(const char *path, int how)
+{
+	long result = RAW_4(SYS_faccessat2, AT_FDCWD, path, how, AT_EACCESS);
+	if (result == -ENOSYS)
+		result = RAW_3(SYS_faccessat, AT_FDCWD, path, how);
+	return result == 0;
+}
+
+void exec_sniff(struct exec_plan *plan, int fd, const char *path)
+{
+	*plan = (struct exec_plan){.inject = true};
+	if (process->sandboxed)
+		return;
+	sniff(plan, fd, path, 0);
+	if (plan->reason)
+		return;
+	/* After chroot or setuid the library may be out of reach, and the loader would say so aloud. */
+	if (!may(library_path, R_OK)) {
+		plan->reason = CLEW_UNSEEN_NO_ARENA;
+		plan->inject = false;
+	} else if (!may(arena_path, R_OK | W_OK)) {
+		plan->reason = CLEW_UNSEEN_NO_ARENA;
+	}
+}
+
+void exec_sniff_in_path(struct exec_plan *plan, const char *name)
+{
+	const char *rest = env_find("PATH=");
+	if (!rest)
+		rest = "/bin:/usr/bin";
+	size_t name_length = text_length(name);
+	if (!process->sandboxed && name_length < 256 && base_name(name) == name && name_length) {
+		for (;;) {
+			char path[4096];
+			size_t length = 0;
+			while (rest[length] && rest[length] != ':')
+				length++;
+			if (length + name_length + 2 <= sizeof path) {
+				copy_bytes(path, rest, length);
+				path[length] = '/';
+				copy_bytes(path + length + (length > 0), name, name_length + 1);
+				if (may(path, X_OK)) {
+					exec_sniff(plan, AT_FDCWD, path);
+					return;
+				}
+			}
+			if (!rest[length])
+				break;
+			rest += length + 1;
+		}
+	}
+	exec_sniff(plan, AT_FDCWD, name);
+}

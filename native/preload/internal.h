@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What the files of the core share with each other and not with the wrappers.
+ */
+#ifndef CLEW_INTERNAL_H
+#define CLEW_INTERNAL_H
+
+#include "core.h"
+#include "real.h"
+
+/* TLS of a thread beside `self`. In a child of vfork it is the parent's. */
+struct thread_state {
+	uint64_t attempts;     /* calls that found no slot */
+	uint32_t lost;         /* it is counted in lost_threads */
+	uint64_t vfork_begin;  /* ticks */
+	uint32_t entering;     /* in thread_enter(): a nested call passes through */
+	uint32_t detached;     /* another thread of control uses this TLS, or the slot was given up: pass through */
+	uint32_t fork_how;     /* what PROCESS_START of a child made now will say; 0 = nobody told */
+	uint32_t fork_tid;     /* who makes it */
+	uint32_t creator_tid;  /* who made this thread; 0 = not known */
+	uint32_t vfork_depth;  /* slot->depth when vfork was called */
+};
+extern __thread struct thread_state thread_state;
+
+/* init.c: true when `arena` is there. Harmless to call at any time. */
+bool init_try(void);
+extern uint32_t inherited_mode, inherited_no_tsc, inherited_sandboxed; /* process page's content, kept over a fork */
+extern char library_path[], arena_path[];                              /* "" = not known */
+void process_set_sandboxed(bool sandboxed);
+void process_set_no_tsc(void);
+bool in_borrowed_memory(const struct clew_slot *slot); /* in a child that shares its parent's memory (vfork) */
+
+/* arena.c */
+bool arena_attach(const char *path);
+struct clew_slot *arena_take(void); /* TAKEN and cleared; NULL = none */
+bool arena_populate(void *memory, size_t size);
+void arena_live(struct clew_slot *slot);
+void arena_ended(struct clew_slot *slot);
+bool arena_revive(struct clew_slot *slot); /* undo arena_ended(); false: it was given away */
+
+/* ring.c */
+void ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+				size_t size);
+void ring_recover(struct clew_slot *slot, uint32_t depth); /* give up what is being written above `depth` */
+void ring_populate_all(struct clew_slot *slot);
+
+/* thread.c */
+int thread_key_create(void);
+struct clew_slot *slot_find(uint32_t *mode); /* slow path of both call_begin() and counting allocations */
+void thread_forked(void);     /* a child of fork, first thing */
+void thread_leave(void);      /* give the slot up: the thread or the process image ends */
+void thread_return(struct clew_slot *slot); /* it did not: exec failed */
+
+/* process_info.c */
+void note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
+				const struct iovec *data, int count);
+void note_process_start(struct clew_slot *slot);
+void note_process_end(struct clew_slot *slot);
+void note_thread_start(struct clew_slot *slot);
+void note_thread_end(struct clew_slot *slot);
+void note_unseen(struct clew_slot *slot, enum clew_unseen reason, uint32_t pid, const char *path);
+void own_forget(void); /* in a child of fork: the kernel counts from 0 */
+bool pid_namespace_is_foreign(bool unless_known);
+long own_read(int fd, void *buffer, size_t size, int64_t offset); /* pread, or read if offset < 0; PROCESS_END leaves it out */
+
+/* Adds so that a signal handler between load and store loses nothing. */
+static inline void local_add(uint64_t *at, uint64_t value)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("addq %1, %0" : "+m"(*at) : "er"(value));
+#else
+	__atomic_fetch_add(at, value, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline size_t text_length(const char *text)
+{
+	size_t length = 0;
+	while (text[length])
+		length++;
+	return length;
+}
+
+static inline bool text_starts(const char *text, const char *prefix)
+{
+	while (*prefix)
+		if (*text++ != *prefix++)
+			return false;
+	return true;
+}
+
+static inline bool text_equal(const char *a, const char *b)
+{
+	return text_starts(a, b) && a[text_length(b)] == 0;
+}
+
+/* Copies size bytes without libc: a sanitizer's memcpy would look at them. */
+static inline void copy_bytes(void *to, const void *from, size_t size)
+{
+	char *target = to;
+	const char *source = from;
+	while (size >= 16) {
+		__builtin_memcpy(target, source, 16);
+		__asm__ volatile("" ::: "memory"); /* else the compiler makes a call of memcpy of the loop */
+		target += 16;
+		source += 16;
+		size -= 16;
+	}
+	if (size & 8) {
+		__builtin_memcpy(target, source, 8);
+		target += 8;
+		source += 8;
+	}
+	if (size & 4) {
+		__builtin_memcpy(target, source, 4);
+		target += 4;
+		source += 4;
+	}
+	if (size & 2) {
+		__builtin_memcpy(target, source, 2);
+		target += 2;
+		source += 2;
+	}
+	if (size & 1)
+		*target = *source;
+}
+
+static inline void zero_bytes(void *at, size_t size)
+{
+	volatile char *target = at;
+	while (size--)
+		*target++ = 0;
+}
+
+#endif
