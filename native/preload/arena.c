@@ -138,15 +138,12 @@ static void clear(struct clew_slot *slot)
 
 struct clew_slot *arena_take(void)
 {
-	uint32_t hint = atomic_load(&arena->slot_hint);
-	hint = hint < mapped_slots ? hint : 0;
-	for (uint32_t i = 0; i < mapped_slots; i++) {
-		uint32_t index = (hint + i) % mapped_slots;
+	/* From the first on: slots that were used before have their pages already. */
+	for (uint32_t index = 0; index < mapped_slots; index++) {
 		uint32_t expected = CLEW_SLOT_FREE;
 		if (atomic_load_explicit(&states()[index], memory_order_relaxed) != CLEW_SLOT_FREE ||
 			!atomic_compare_exchange_strong(&states()[index], &expected, CLEW_SLOT_TAKEN))
 			continue;
-		atomic_store(&arena->slot_hint, index + 1);
 		struct clew_slot *slot =
 			(struct clew_slot *)((char *)arena + arena->slots_at + (uint64_t)index * arena->slot_size);
 		if (!ready(slot)) {
