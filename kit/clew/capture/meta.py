@@ -1,0 +1,95 @@
+"""meta.json: what one capture says of itself, replaced as a whole so that a reader never sees half of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clew.errors import ClewError
+
+META = "meta.json"
+RAW = "raw"
+
+
+@dataclass
+class Meta:
+    """One capture. Times in ns; ``None`` is not known (yet)."""
+
+    engine: str
+    command: list[str]
+    host: str
+    version: str
+    started_ns: int  # CLOCK_MONOTONIC
+    started_utc: str  # ISO 8601, the wall clock at started_ns
+    options: dict[str, Any] = field(default_factory=dict)
+    ended_ns: int | None = None
+    exit_code: int | None = None  # of the command; 128 + signal if it was killed
+    arena: str | None = None  # path of the shared memory while there is something in it
+    recorder_pid: int | None = None
+    error: str | None = None  # why recording stopped early
+
+    def write(self, directory: Path) -> None:
+        """Replace meta.json in ``directory``; raises OSError."""
+        new = directory / f".{META}.new"
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+                json.dump(asdict(self), file, indent=1)
+                file.write("\n")
+            new.replace(directory / META)
+        except OSError:
+            with suppress(OSError):
+                new.unlink()
+            raise
+
+    @staticmethod
+    def read(directory: Path) -> Meta:
+        """The meta.json in ``directory``; raises ClewError if there is none, or it is not one of ours."""
+        path = directory / META
+        try:
+            values = json.loads(path.read_text("utf-8"))
+            return Meta(**{name: value for name, value in values.items() if name in Meta.__dataclass_fields__})
+        except OSError as error:
+            raise ClewError(f"cannot read {path}: {error.strerror}") from None
+        except (ValueError, TypeError, AttributeError) as error:
+            raise ClewError(f"{path} is damaged: {error}") from None
+
+
+def recover(directory: Path) -> int:
+    """Take what a recorder that died left in its arena into the segments of ``directory``; returns the records.
+
+    Nothing happens (0) where the capture ended in good order or its recorder is alive. Raises ClewError.
+    """
+    from clew import native
+
+    meta = Meta.read(directory)
+    if meta.engine != "preload" or not meta.arena or not Path(meta.arena).is_file():
+        return 0
+    stats = native.recover(meta.arena, directory)
+    if stats is None:
+        return 0
+    remove_arena(Path(meta.arena))
+    meta.arena = None
+    meta.write(directory)
+    return stats.records
+
+
+def remove_arena(arena: Path) -> None:
+    """Remove an arena, and the private directory it is in."""
+    with suppress(OSError):
+        arena.unlink()
+    if arena.parent.name.startswith("clew-arena-"):
+        shutil.rmtree(arena.parent, ignore_errors=True)
+
+
+def captures(case: Path) -> list[Path]:
+    """The directories of the captures in a case, oldest first."""
+    try:
+        return sorted(entry for entry in (case / RAW).iterdir() if (entry / META).is_file())
+    except OSError:
+        return []

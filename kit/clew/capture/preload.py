@@ -1,0 +1,69 @@
+"""The preload engine: where the arena goes, and the environment that brings libclew.so into a program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from clew.errors import ClewError
+from clew.native import Arena, Mode, library_path
+
+ROOM = 256 << 20
+"""Bytes that must be free where the arena is put; rings of a few hundred busy threads."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to record, and how much of it may be in flight."""
+
+    trace: bool = True  # one record per call; else running totals only
+    payload_head: int = 256  # bytes kept of what a call moved, from its start; arena.FULL_PAYLOAD: all
+    payload_tail: int = 64  # and from its end
+    wait: bool = False  # a call waits where its ring is full, instead of losing its record
+    ring_size: int = 1 << 20  # bytes for each thread, a power of two
+    threads: int = 4096  # at a time
+
+    @property
+    def mode(self) -> Mode:
+        """What threads start with."""
+        return Mode.COUNT | Mode.TRACE if self.trace else Mode.COUNT
+
+
+def make_arena(options: Options, fallback: Path) -> Arena:
+    """An arena in a new private directory: in memory where there is room, else on the disk of ``fallback``."""
+    directory = Path(tempfile.mkdtemp(prefix="clew-arena-", dir=_place(fallback)))
+    try:
+        return Arena.create(
+            directory / "arena",
+            options.threads,
+            options.ring_size,
+            payload_head=options.payload_head,
+            payload_tail=options.payload_tail,
+            wait=options.wait,
+            mode=options.mode,
+        )
+    except ClewError:
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
+
+
+def _place(fallback: Path) -> Path:
+    for candidate in ("/dev/shm", os.environ.get("XDG_RUNTIME_DIR", "")):  # noqa: S108 -- a private directory in it
+        if candidate and os.access(candidate, os.W_OK | os.X_OK) and shutil.disk_usage(candidate).free >= ROOM:
+            return Path(candidate)
+    return fallback
+
+
+def environment(arena: Arena, base: Mapping[str, str]) -> dict[str, str]:
+    """``base`` with libclew.so preloaded before whatever is preloaded already, and the arena named."""
+    library = library_path()
+    if any(char in " :\t\n" for char in str(library)):  # ld.so(8) separates the list by these
+        link = arena.path.parent / "libclew.so"
+        link.symlink_to(library)
+        library = link
+    others = [name for name in base.get("LD_PRELOAD", "").replace(":", " ").split() if name != str(library)]
+    return {**base, "LD_PRELOAD": ":".join([str(library), *others]), "CLEW_ARENA": str(arena.path)}

@@ -1,0 +1,273 @@
+"""The recorder: starts a program with the library in it, empties its rings until it ends, and stays out of its way.
+
+The program keeps the terminal, the process group and its exit code. Ctrl-C reaches it from the terminal as it
+would without us; the recorder goes on until the program has ended, and a second Ctrl-C stops the draining.
+"""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from clew import __version__
+from clew.capture import preload
+from clew.capture.meta import Meta, remove_arena
+from clew.capture.place import Place, default_case, make_place
+from clew.capture.program import REASONS, Unseen, find_program, why_unseen
+from clew.errors import ClewError
+from clew.native import Drain, DrainStats
+
+GRACE_S = 1.0
+"""How long children may outlive the command before recording ends, unless all are waited for."""
+
+_SHORTEST_S, _LONGEST_S = 0.0003, 0.005
+_FILL = 250  # per mille of the fullest ring that a pass should find
+_NICE = -5
+_TURNS = 8  # passes between two looks at every thread
+_LONG_WAIT_S = 0.2
+
+
+def _exit_code(status: int) -> int:
+    return 128 - status if status < 0 else status
+
+
+@dataclass
+class Outcome:
+    """How a recording ended."""
+
+    exit_code: int | None  # of the command; 128 + signal if it was killed
+    stats: DrainStats
+    alive: list[int] = field(default_factory=list)  # recorded processes that were left running
+    unseen: str | None = None  # why the command itself was not recorded
+    error: str | None = None  # why recording stopped before the command did
+    interrupted: bool = False  # by a second Ctrl-C
+
+
+class _Signals:
+    """Notes Ctrl-C and hands SIGTERM on; the program gets what the terminal sends by itself."""
+
+    def __init__(self) -> None:
+        self.interrupts = 0
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def interrupt(self, *_: object) -> None:
+        self.interrupts += 1
+
+    def forward(self, number: int, _: object) -> None:
+        if self.child is not None:
+            with suppress(ProcessLookupError):
+                self.child.send_signal(number)
+        else:
+            self.interrupts += 2
+
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """Signals are ours inside; one that was ignored stays ignored, here and in the program."""
+        handlers: Mapping[int, Callable[..., None]] = {
+            signal.SIGINT: self.interrupt,
+            signal.SIGQUIT: lambda *_: None,
+            signal.SIGHUP: lambda *_: None,
+            signal.SIGTERM: self.forward,
+        }
+        if threading.current_thread() is not threading.main_thread():
+            yield  # signals are the main thread's matter (a notebook's cell that records in the background)
+            return
+        before = {number: signal.getsignal(number) for number in handlers}
+        try:
+            for number, handler in handlers.items():
+                if before[number] is not signal.SIG_IGN:
+                    signal.signal(number, handler)
+            yield
+        finally:
+            for number, handler_before in before.items():
+                signal.signal(number, handler_before)
+
+
+class Recorder:
+    """Records one command into one capture directory.
+
+    ``progress`` is called about ten times a second with the totals so far, ``message`` with what the user should know
+    at once. ``follow``: go on until every
+    recorded process has ended, not only the command.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        place: Place,
+        options: preload.Options = preload.Options(),  # noqa: B008 -- frozen
+        *,
+        follow: bool = False,
+        progress: Callable[[DrainStats], None] | None = None,
+        message: Callable[[str], None] | None = None,
+    ) -> None:
+        self.command = list(command)
+        self.place = place
+        self.options = options
+        self.follow = follow
+        self.progress = progress
+        self.message = message
+        self._signals = _Signals()
+        self._shown = 0.0
+
+    def run(self) -> Outcome:
+        """Start the command, record until it ends, leave a readable capture. Raises ClewError if it cannot start.
+
+        Where the command cannot be started (exit codes 126 and 127), or recording cannot, no case is left behind.
+        """
+        program: Path | None = None
+        try:
+            program = find_program(self.command[0])
+            arena = preload.make_arena(self.options, self.place.directory)
+        except ClewError:
+            self.place.remove()
+            raise
+        meta = Meta(
+            engine="preload",
+            command=self.command,
+            host=socket.gethostname(),
+            version=__version__,
+            started_ns=time.monotonic_ns(),
+            started_utc=datetime.datetime.now(datetime.UTC).isoformat(),
+            options={**asdict(self.options), "follow": self.follow},
+            arena=str(arena.path),
+            recorder_pid=os.getpid(),
+        )
+        try:
+            drain = Drain(arena, self.place.directory)
+            meta.write(self.place.directory)
+            reason = why_unseen(program)
+            if reason in REASONS:
+                drain.unseen(int(reason), 0, str(program))
+            with self._signals.caught():
+                child = self._start(program, preload.environment(arena, os.environ))
+                outcome = self._record(child, drain, meta)
+        except (ClewError, OSError) as error:
+            remove_arena(arena.path)
+            self.place.remove()
+            if isinstance(error, ClewError):
+                raise
+            raise ClewError(f"cannot record: {error}", exit_code=1) from None
+        outcome.unseen = REASONS.get(reason) if isinstance(reason, Unseen) else None
+        if outcome.error is None:
+            remove_arena(arena.path)
+        return outcome
+
+    def _start(self, program: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """The command with our terminal, descriptors and process group; a text file without #! as execvp(3) does it."""
+        try:
+            try:
+                child = subprocess.Popen(self.command, executable=program, env=environment, close_fds=False)
+            except OSError as error:
+                if error.errno != 8:  # ENOEXEC
+                    raise
+                shell = ["/bin/sh", str(program), *self.command[1:]]
+                child = subprocess.Popen(shell, env=environment, close_fds=False)
+        except FileNotFoundError:
+            raise ClewError(f"{self.command[0]}: its interpreter was not found", exit_code=127) from None
+        except OSError as error:
+            raise ClewError(f"{self.command[0]}: {error.strerror}", exit_code=126) from None
+        self._signals.child = child
+        return child
+
+    def _record(self, child: subprocess.Popen[bytes], drain: Drain, meta: Meta) -> Outcome:
+        """Drain until it is over, close the capture, reap the command. Never raises where the disk is full."""
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # so that busy programs do not keep us from their rings
+        outcome = Outcome(None, drain.stats)
+        ended = os.pidfd_open(child.pid)
+        try:
+            self._until_ended(ended, drain)
+            outcome.interrupted = self._signals.interrupts > 1
+            if not outcome.interrupted:
+                drain.settle()  # while the command is a zombie, /proc still tells its I/O
+                outcome.exit_code = _exit_code(child.wait())
+                outcome.alive = self._children(drain)
+            drain.close()
+            meta.arena = None
+        except ClewError as error:
+            outcome.error = str(error)
+            with suppress(ClewError):
+                drain.close(end=False)
+        finally:
+            os.close(ended)
+        meta.ended_ns = time.monotonic_ns()
+        if outcome.exit_code is None:
+            self._save(meta, outcome)
+            self._say(outcome)
+            outcome.exit_code = self._wait(child)
+        self._save(meta, outcome)
+        return outcome
+
+    def _say(self, outcome: Outcome) -> None:
+        """What happens to a command that is not recorded any more."""
+        if self.message is not None:
+            why = outcome.error or "stopped by Ctrl-C"
+            self.message(f"recording ended ({why}); the program goes on without it")
+
+    def _save(self, meta: Meta, outcome: Outcome) -> None:
+        meta.exit_code, meta.error = outcome.exit_code, outcome.error
+        with suppress(OSError):  # a full disk: the first meta.json stays
+            meta.write(self.place.directory)
+
+    def _wait(self, child: subprocess.Popen[bytes]) -> int:
+        """The exit code of a command that is not recorded any more; one more Ctrl-C ends the wait."""
+        before = self._signals.interrupts
+        while self._signals.interrupts == before or before < 2:
+            with suppress(subprocess.TimeoutExpired):
+                return _exit_code(child.wait(timeout=_LONG_WAIT_S))
+        return 128 + signal.SIGINT
+
+    def _until_ended(self, ended: int, drain: Drain) -> None:
+        """Passes until the command has ended or the second Ctrl-C; as seldom as rings can bear."""
+        delay = _SHORTEST_S
+        while True:
+            stats = drain.drain()
+            self._show(stats)
+            if self._signals.interrupts > 1:
+                return
+            delay = min(max(delay * _FILL / max(stats.fill, 1), _SHORTEST_S), 2 * delay, _LONGEST_S)
+            if select.select([ended], [], [], delay)[0]:
+                return
+
+    def _children(self, drain: Drain) -> list[int]:
+        """Goes on while children of the command live, for a moment or (follow) to their end; those that still do."""
+        before = self._signals.interrupts
+        until = time.monotonic() + GRACE_S
+        for turn in itertools.count():
+            stats = drain.drain() if turn % _TURNS else drain.settle()
+            self._show(stats)
+            over = self._signals.interrupts > before or (not self.follow and time.monotonic() > until)
+            if stats.live_processes == 0 or over:
+                break
+            time.sleep(_SHORTEST_S if stats.fill > _FILL else _LONGEST_S)
+        return drain.pids()
+
+    def _show(self, stats: DrainStats) -> None:
+        now = time.monotonic()
+        if self.progress is not None and now - self._shown > 0.1:
+            self._shown = now
+            self.progress(stats)
+
+
+def record(
+    command: Sequence[str],
+    case: str | os.PathLike[str] | None = None,
+    options: preload.Options = preload.Options(),  # noqa: B008 -- frozen
+    *,
+    follow: bool = False,
+) -> Outcome:
+    """Record ``command`` into ``case`` (made if need be), for notebooks and scripts; ClewError if it cannot start."""
+    place = make_place(Path(case) if case is not None else default_case(command[0]))
+    return Recorder(command, place, options, follow=follow).run()
