@@ -35,11 +35,11 @@ REASONS = {
 }
 
 
-def find_program(name: str) -> Path:
+def find_program(name: str) -> str:
     """Where PATH finds ``name``; raises ClewError with the exit code of a shell: 127 not found, 126 not executable."""
     found = shutil.which(name)
     if found:
-        return Path(found)
+        return found  # as it stands: Path would make `load` of `./load`
     places = [name] if "/" in name else [os.path.join(place, name) for place in os.get_exec_path()]  # noqa: PTH118
     if any(os.path.exists(place) for place in places):  # noqa: PTH110 -- what exec would look at, as it stands
         raise ClewError(f"{name}: not executable", exit_code=126)

@@ -126,7 +126,6 @@ class Recorder:
 
         Where the command cannot be started (exit codes 126 and 127), or recording cannot, no case is left behind.
         """
-        program: Path | None = None
         try:
             program = find_program(self.command[0])
             arena = preload.make_arena(self.options, self.place.directory)
@@ -147,9 +146,9 @@ class Recorder:
         try:
             drain = Drain(arena, self.place.directory)
             meta.write(self.place.directory)
-            reason = why_unseen(program)
+            reason = why_unseen(Path(program))
             if reason in REASONS:
-                drain.unseen(int(reason), 0, str(program))
+                drain.unseen(int(reason), 0, program)
             with self._signals.caught():
                 child = self._start(program, preload.environment(arena, os.environ))
                 outcome = self._record(child, drain, meta)
@@ -164,7 +163,7 @@ class Recorder:
             remove_arena(arena.path)
         return outcome
 
-    def _start(self, program: Path, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The command with our terminal, descriptors and process group; a text file without #! as execvp(3) does it."""
         try:
             try:
@@ -172,7 +171,7 @@ class Recorder:
             except OSError as error:
                 if error.errno != 8:  # ENOEXEC
                     raise
-                shell = ["/bin/sh", str(program), *self.command[1:]]
+                shell = ["/bin/sh", program, *self.command[1:]]
                 child = subprocess.Popen(shell, env=environment, close_fds=False)
         except FileNotFoundError:
             raise ClewError(f"{self.command[0]}: its interpreter was not found", exit_code=127) from None

@@ -179,9 +179,8 @@ def _tell(outcome: Outcome, case: str, *, quiet: bool) -> None:
     if stats.lost:
         _warn(f"{number(stats.lost)} events lost, buffers full: try --ring-size 16M, --payload none or --on-full wait")
     if stats.lost_threads:
-        _warn(
-            f"{number(stats.lost_threads)} threads had no buffer, {number(stats.lost_no_slot)} events lost: try --threads"
-        )
+        threads, events = number(stats.lost_threads), number(stats.lost_no_slot)
+        _warn(f"{threads} threads found no buffer, {events} events lost: try --threads")
     if stats.broken:
         _warn(f"{number(stats.broken)} bytes made no sense: a program overwrote its buffer")
     if outcome.alive:
