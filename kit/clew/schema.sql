@@ -1,6 +1,9 @@
 -- The tables of a case. All times are nanoseconds of one clock per case: CLOCK_MONOTONIC of the first host.
--- Unknown is NULL, never 0. A thread is named by thread_id (one thread of one program image); (host, pid, tid,
--- time) is the key shared with every other engine.
+-- Unknown is NULL, never 0. (host, pid, tid, time) is the key shared with every other engine.
+--
+-- Numbers of threads, program images and connections are made so that ingesting the same raw files gives the same
+-- numbers, in whatever steps: what the capture itself counts from 1, plus (capture_id - 1) * 10^15. The k-th child that
+-- a thread made by vfork runs on that thread: it is a thread and an image of its own, numbered k * 10^9 higher.
 
 CREATE TABLE capture (
     capture_id  UINTEGER PRIMARY KEY,
@@ -14,18 +17,20 @@ CREATE TABLE capture (
     complete    BOOLEAN NOT NULL,   -- the recorder closed the capture in good order
     lost_events UBIGINT NOT NULL,   -- records dropped (ring full) and of threads without a ring
     skipped_bytes UBIGINT NOT NULL, -- bytes of damaged blocks in the raw segments, not read
-    params      VARCHAR             -- JSON: options, clew version, clock uncertainty in ns
+    traced      BOOLEAN NOT NULL,   -- single calls were recorded, not only running totals (--count-only)
+    params      VARCHAR             -- JSON: meta.json as the recorder wrote it: options, version
 );
 
 CREATE TABLE process (               -- one row for each program image: an exec starts a new row of the same pid
-    process_id  UINTEGER PRIMARY KEY,
+    process_id  UBIGINT PRIMARY KEY, -- thread_id of the image's first thread
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
     pid         INTEGER NOT NULL,
+    command     VARCHAR NOT NULL,   -- what people call it: comm, else the last part of exe, else pid N
     ppid        INTEGER,            -- NULL: not known
     start_ns    BIGINT NOT NULL,    -- ns, first seen (fork or exec)
     end_ns      BIGINT,             -- ns; NULL: alive at the end, or not known
-    how         VARCHAR NOT NULL,   -- first, fork, vfork, exec, clone
+    how         VARCHAR,            -- first, fork, vfork, exec, clone; NULL: its start was not seen
     comm        VARCHAR,            -- kernel's short name, 15 bytes
     exe         VARCHAR,            -- path of the program
     cmdline     VARCHAR,            -- arguments, joined by blanks, as last seen
@@ -41,8 +46,8 @@ CREATE TABLE process (               -- one row for each program image: an exec 
 );
 
 CREATE TABLE thread (
-    thread_id   UINTEGER PRIMARY KEY, -- unique in the case
-    process_id  UINTEGER NOT NULL,
+    thread_id   UBIGINT PRIMARY KEY, -- one thread of one program image, unique in the case
+    process_id  UBIGINT NOT NULL,
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
     pid         INTEGER NOT NULL,
@@ -68,7 +73,7 @@ CREATE TABLE errno (
 
 CREATE TABLE event (                 -- one row for each recorded call
     capture_id  UINTEGER NOT NULL,
-    thread_id   UINTEGER NOT NULL,
+    thread_id   UBIGINT NOT NULL,
     host        VARCHAR NOT NULL,
     pid         INTEGER NOT NULL,
     tid         INTEGER NOT NULL,
@@ -81,11 +86,11 @@ CREATE TABLE event (                 -- one row for each recorded call
     errno       USMALLINT NOT NULL, -- 0: the call succeeded
     bytes       UBIGINT,            -- moved by the call; NULL: it moves none, or it failed
     conn_id     UBIGINT,            -- NULL: not known
-    "offset"    UBIGINT             -- bytes the direction had carried before; pread and pwrite: file offset; NULL: not known
+    byte_offset UBIGINT             -- bytes the direction had carried before; pread and pwrite: file offset; NULL: not known
 );
 
 CREATE TABLE payload (               -- head and tail of what a call moved, where it was recorded
-    thread_id   UINTEGER NOT NULL,
+    thread_id   UBIGINT NOT NULL,
     seq         UINTEGER NOT NULL,
     head        BLOB NOT NULL,      -- first bytes
     tail        BLOB,               -- last bytes; NULL: head is all there is
@@ -98,20 +103,21 @@ CREATE TABLE connection (            -- one open file, socket or pipe end, share
     host        VARCHAR NOT NULL,
     pid         INTEGER NOT NULL,   -- process that made or first used it
     fd          INTEGER,
-    kind        VARCHAR NOT NULL,   -- file, dir, device, pipe, tcp, udp, unix, socket, anon, unknown
+    kind        VARCHAR NOT NULL,   -- file, dir, device, pipe, tcp, udp, unix, socket, anon, listen, unknown
     path        VARCHAR,            -- files, fifos, unix sockets by name
     local       VARCHAR,            -- 127.0.0.1:80, [::1]:80, /run/x.sock, pipe:[inode]
     remote      VARCHAR,
     role        VARCHAR,            -- accepted, connected, read end, write end; NULL: none or not known
+    peer        VARCHAR,            -- who is at the other end, for people: remote; of accepted connections without its port
     inode       UBIGINT,
     opened_ns   BIGINT,             -- ns; NULL: before the capture
     closed_ns   BIGINT,             -- ns; NULL: not seen being closed
-    peer_conn_id UBIGINT            -- other end, where both were made by one call or matched; NULL: not known
+    peer_conn_id UBIGINT            -- other end, where one call made both, or the only one with the mirrored addresses; NULL: not known
 );
 
 CREATE TABLE counter (               -- running totals as read at ts_ns, for count-only captures and series of other engines
     capture_id  UINTEGER NOT NULL,
-    thread_id   UINTEGER,
+    thread_id   UBIGINT,
     host        VARCHAR NOT NULL,
     pid         INTEGER,
     tid         INTEGER,
@@ -130,3 +136,18 @@ CREATE TABLE note (
     verdict     VARCHAR,
     lens        VARCHAR             -- JSON of the Lens it was written under
 );
+
+CREATE TABLE setting (               -- what the case file itself is
+    name        VARCHAR PRIMARY KEY, -- schema: checksum of schema.sql and landing.sql, so that an old file is made again
+    value       VARCHAR NOT NULL
+);
+
+CREATE VIEW calls AS                 -- events as people read them: names in place of numbers
+SELECT e.ts_ns, e.dur_ns, p.command, e.pid, e.tid, o.op, o.class, e.fd, e.result, e.errno, n.name AS error, e.bytes,
+       c.path AS file, c.peer, e.conn_id, e.byte_offset, e.thread_id, e.seq, e.host, e.capture_id
+FROM event e
+JOIN op o USING (op_id)
+LEFT JOIN thread t USING (thread_id)
+LEFT JOIN process p USING (process_id)
+LEFT JOIN connection c USING (conn_id)
+LEFT JOIN errno n ON n.errno = e.errno AND e.errno <> 0;

@@ -1,0 +1,1 @@
+"""Capture engines: one engine, one file."""

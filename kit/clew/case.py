@@ -1,0 +1,148 @@
+"""The Case: one investigation, one folder; what people and questions hold in their hands."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from clew import __version__
+from clew.errors import ClewError
+from clew.store import MANIFEST, FileStore, ParquetStore, table_names
+from clew.units import duration, number
+
+DATABASE = "case.duckdb"
+RAW = "raw"
+
+
+class Case:
+    """A recorded case, or a folder of Parquet tables (read-only).
+
+    Several programs may hold the same case: a reader lets go of the file when it is idle, so a terminal can
+    ask, and ingest what is new, while a notebook has the case open.
+    """
+
+    def __init__(self, path: Path, store: FileStore | ParquetStore) -> None:
+        self.path = path
+        self._store = store
+
+    @staticmethod
+    def open(path: str | os.PathLike[str]) -> Case:
+        """The case at ``path``, with what is new in its raw files ingested; raises ClewError if there is none."""
+        folder = Path(path)
+        if not folder.exists():
+            raise ClewError(f"there is no case at {folder}; `clew record -o {folder} -- COMMAND` makes one")
+        if (folder / MANIFEST).is_file():
+            return Case(folder.resolve(), ParquetStore(folder.resolve()))
+        if not (folder / RAW).is_dir() and not (folder / DATABASE).is_file():
+            raise ClewError(f"{folder} is not a case: it has neither {RAW}/ nor {DATABASE} nor {MANIFEST}")
+        case = Case(folder.resolve(), FileStore(folder.resolve() / DATABASE))
+        case.refresh()
+        return case
+
+    def refresh(self) -> int:
+        """Ingest what was recorded since the last look; returns the number of new events. Quick if there is nothing new."""
+        if isinstance(self._store, ParquetStore):
+            return 0
+        from clew.ingest.run import update
+
+        return update(self._store, self.path)
+
+    def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
+        """The rows of ``query``; ``params`` are bound to its ``$name`` parameters. Raises ClewError if it does not run."""
+        with self._store.reading() as connection:
+            try:
+                relation = connection.sql(query, params=dict(params or {}))
+                return relation.to_arrow_table() if relation is not None else pa.table({})
+            except duckdb.Error as error:
+                raise ClewError(f"SQL: {' '.join(str(error).split())}") from None
+
+    @property
+    def tables(self) -> list[str]:
+        """Names of the tables and views; `clew sql CASE --schema` explains every column."""
+        return table_names()
+
+    def captures(self) -> pa.Table:
+        """One row for each capture in the case; see table ``capture``."""
+        return self.sql("SELECT * FROM capture ORDER BY capture_id")
+
+    def bounds(self) -> tuple[int, int]:
+        """(first, last) ns of the case's clock that anything was recorded at; raises ClewError if nothing was."""
+        row = self.sql(
+            """
+            SELECT least((SELECT min(ts_ns) FROM event), (SELECT min(ts_ns) FROM counter)) AS first_ns,
+                   greatest((SELECT max(ts_ns + dur_ns) FROM event), (SELECT max(ts_ns) FROM counter)) AS last_ns
+            """
+        ).to_pylist()[0]
+        if row["first_ns"] is None:
+            raise ClewError(f"nothing was recorded in {self.path}; `clew info {self.path}` says why")
+        return row["first_ns"], row["last_ns"]
+
+    def explore(self) -> Any:
+        """The Explorer of this case, for a notebook; raises ClewError if the widgets are not installed."""
+        try:
+            from clew_widgets import Explorer
+        except ImportError as error:
+            raise ClewError(f"the widgets are not installed ({error.name}): pip install 'clew[widgets]'") from None
+        return Explorer(self)
+
+    def to_parquet(self, folder: str | os.PathLike[str]) -> Path:
+        """Write every table as Parquet, with a manifest, into a new or empty ``folder`` that clew.open() reads."""
+        target = Path(folder)
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(target.iterdir()):
+            raise ClewError(f"{target} is not empty")
+        rows = {}
+        with self._store.reading() as connection:
+            for name in table_names():
+                if name == "calls":
+                    continue
+                file = str(target / f"{name}.parquet").replace("'", "''")
+                order = "thread_id, seq" if name in ("event", "payload") else "ALL"
+                connection.execute(
+                    f"COPY (SELECT * FROM \"{name}\" ORDER BY {order}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
+                )
+                count = connection.sql(f'SELECT count(*) FROM "{name}"').fetchone()
+                rows[name] = count[0] if count else 0
+        (target / MANIFEST).write_text(json.dumps({"clew": __version__, "tables": rows}, indent=1) + "\n", "utf-8")
+        return target
+
+    def close(self) -> None:
+        """Let go of the files; a closed Case opens them again when asked."""
+        self._store.close()
+
+    # -- shown in a notebook or a shell --
+
+    def _summary(self) -> list[tuple[str, str]]:
+        row = self.sql(
+            """
+            SELECT (SELECT count(*) FROM capture) AS captures, (SELECT count(*) FROM process) AS processes,
+                   (SELECT count(*) FROM thread) AS threads, (SELECT count(*) FROM event) AS events,
+                   (SELECT sum(lost_events) FROM capture)::BIGINT AS lost,
+                   (SELECT max(ts_ns) - min(ts_ns) FROM event) AS length_ns,
+                   (SELECT string_agg(command, '; ' ORDER BY capture_id) FROM capture) AS command
+            """
+        ).to_pylist()[0]
+        shown = [(name, number(row[name] or 0)) for name in ("captures", "processes", "threads", "events", "lost")]
+        if row["length_ns"] is not None:
+            shown.append(("length", duration(row["length_ns"])))
+        return [*shown, ("command", (row["command"] or "")[:200])]
+
+    def __repr__(self) -> str:
+        return f"Case({str(self.path)!r})"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """One line of text and a small table: what a notebook shows for a case; survives nbconvert and distrust."""
+        parts = self._summary()
+        text = f"{self!r}: " + ", ".join(f"{value} {name}" for name, value in parts[:5])
+        cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in parts)
+        return {
+            "text/plain": text,
+            "text/html": f"<table><caption>case {escape(self.path.name)}</caption>{cells}</table>",
+        }

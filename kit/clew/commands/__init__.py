@@ -1,0 +1,71 @@
+"""The ``clew`` command line: one subcommand, one file; the file's docstring is the user's help text.
+
+A module in this package is a subcommand of its own name (``_`` becomes ``-``) if it has a docstring (first
+line: the summary; the rest: description and examples), ``add_arguments(parser)`` and ``run(args) -> int``.
+Modules keep heavy imports inside ``run``, so that ``clew --help`` stays quick. Names that begin with ``_`` are
+helpers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from clew import __version__
+from clew.errors import ClewError
+
+SUMMARY = "Record what programs do, and find out why."
+
+
+def discover() -> dict[str, ModuleType]:
+    """Every subcommand by its name."""
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    return {name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}") for name in names}
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; also what shell completion is made from."""
+    parser = argparse.ArgumentParser(
+        prog="clew",
+        description=SUMMARY,
+        epilog="`clew COMMAND --help` explains a command and gives examples.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"clew {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command_name", required=True)
+    for name, module in discover().items():
+        text = inspect.cleandoc(module.__doc__ or "")
+        sub = commands.add_parser(
+            name,
+            help=text.splitlines()[0].rstrip("."),
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_arguments(sub)
+        sub.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``clew ARGV...`` and return its exit code: 0 well, 2 a user's mistake, 130 Ctrl-C."""
+    args = build_parser().parse_args(argv)
+    try:
+        code: int = args.run(args)
+        sys.stdout.flush()
+        return code
+    except ClewError as error:
+        print(f"clew: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # The reader has gone (`clew top | head`): nobody is left to tell. Python flushes stdout at exit; let that succeed.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE

@@ -1,0 +1,40 @@
+"""Say what a case holds: captures, programs, losses, and how much of the programs' I/O was seen.
+
+examples:
+  clew info CASE
+  clew info CASE --json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from clew.commands import _options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``clew info``."""
+    _options.add_case(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object of the three tables")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print captures, losses and coverage."""
+    import clew
+    from clew import questions
+    from clew.commands._output import note_line, rows_of, write_table
+    from clew.questions.answer import Answer
+
+    case = clew.open(args.case)
+    columns = "capture_id, engine, host, command, ended_ns - started_ns AS length_ns, exit_code, complete, lost_events"
+    captures = Answer(case.sql(f"SELECT {columns} FROM capture ORDER BY capture_id"), "", "captures")
+    parts = {"captures": captures, "coverage": questions.coverage(case), "losses": questions.losses(case)}
+    if args.json:
+        print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
+        return 0
+    for name, answer in parts.items():
+        print(("" if name == "captures" else "\n") + f"{name}: {answer.title}")
+        write_table(answer.table)
+        note_line(answer)
+    return 0

@@ -1,0 +1,41 @@
+"""Write a case as one HTML file that needs no network: to read, sort, hover and zoom, and to hand on.
+
+Payloads, command lines and paths under home directories are left out unless --no-redact is given.
+
+examples:
+  clew report CASE -o out.html
+  clew report CASE -o nginx.html --command nginx --from 2s --to 10s
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from clew.commands import _options
+from clew.errors import ClewError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``clew report``."""
+    _options.add_case(parser)
+    parser.add_argument("-o", "--output", required=True, type=Path, metavar="FILE", help="the HTML file to write")
+    parser.add_argument("--no-redact", action="store_true", help="keep what may be private")
+    _options.add_lens(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the report."""
+    import clew
+
+    try:
+        from clew_widgets.report import write_report
+    except ImportError as error:
+        raise ClewError(f"report: the widgets are not installed ({error.name}): pip install clew") from None
+    if not args.output.parent.is_dir():
+        raise ClewError(f"report: there is no folder {args.output.parent}")
+    case = clew.open(args.case)
+    case.bounds()  # an empty case is an error, not an empty report
+    write_report(case, args.output, _options.lens_of(args, case), redact=not args.no_redact)
+    print(args.output)
+    return 0

@@ -1,0 +1,1 @@
+"""From raw artefacts to tables: one format, one file; everything is derived and can be made again."""

@@ -1,0 +1,175 @@
+-- The small tables of a case, made anew from landing.sql's. One statement each, ended by ;
+
+DELETE FROM capture;
+INSERT INTO capture
+SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, 0), CASE WHEN m.ended OR s.complete THEN c.last_ns END,
+       make_timestamp_ns(c.first_utc)::TIMESTAMP, m.exit_code, coalesce(s.complete, FALSE), coalesce(l.lost, 0),
+       coalesce(s.skipped, 0), m.traced, m.meta
+FROM landing.meta m
+LEFT JOIN (SELECT capture_id, min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns,
+                  arg_min(realtime_ns, monotonic_ns) AS first_utc FROM landing.clock GROUP BY ALL) c USING (capture_id)
+LEFT JOIN (SELECT capture_id, bool_or(complete) AS complete, sum(skipped_bytes) AS skipped FROM landing.segment GROUP BY ALL) s
+     USING (capture_id)
+LEFT JOIN (SELECT capture_id, sum(lost) AS lost FROM (
+               SELECT capture_id, max(lost_events) AS lost FROM landing.loss GROUP BY capture_id, thread_id) GROUP BY ALL) l
+     USING (capture_id);
+
+-- Every thread that anything was told of. A main thread (tid = pid) is the first of its program image.
+CREATE OR REPLACE TEMP TABLE all_threads AS
+SELECT thread_id, capture_id, any_value(pid) AS pid, any_value(tid) AS tid, min(ts_ns) AS start_ns
+FROM (SELECT thread_id, capture_id, pid, tid, first_ns AS ts_ns FROM landing.seen
+      UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM landing.thread
+      UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM landing.proc
+      UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM counter WHERE thread_id IS NOT NULL
+      UNION ALL SELECT process_id, capture_id, pid, pid, ts_ns FROM landing.image)
+GROUP BY thread_id, capture_id;
+
+-- Program images: those that said they started; main threads that did not (their start was lost, or only counts were
+-- recorded); and for pids of which only other threads are known, the first of these.
+CREATE OR REPLACE TEMP TABLE all_images AS
+WITH told AS (
+    SELECT process_id, capture_id, pid, min(ts_ns) AS start_ns, min(ppid) AS ppid, min(how) AS how, min(comm) AS comm,
+           min(exe) AS exe, min(cmdline) AS cmdline
+    FROM landing.image GROUP BY ALL),
+mains AS (
+    SELECT thread_id, capture_id, pid, start_ns, NULL::INTEGER, NULL::VARCHAR, NULL::VARCHAR, NULL::VARCHAR, NULL::VARCHAR
+    FROM all_threads ANTI JOIN told ON process_id = thread_id WHERE tid = pid),
+found AS (SELECT * FROM told UNION ALL SELECT * FROM mains)
+SELECT * FROM found
+UNION ALL
+SELECT min(thread_id), capture_id, pid, min(start_ns), NULL, NULL, NULL, NULL, NULL
+FROM all_threads ANTI JOIN found USING (capture_id, pid) GROUP BY capture_id, pid;
+
+-- Which image a thread belongs to: the one that its pid ran when the thread was first seen.
+DELETE FROM thread;
+INSERT INTO thread
+SELECT t.thread_id, coalesce(own.process_id, at_start.process_id, first_image.process_id), t.capture_id, m.host, t.pid, t.tid,
+       n.creator_tid, n.name, t.start_ns, n.end_ns, coalesce(l.lost, 0)
+FROM all_threads t
+LEFT JOIN all_images own ON own.process_id = t.thread_id
+ASOF LEFT JOIN all_images at_start
+     ON at_start.capture_id = t.capture_id AND at_start.pid = t.pid AND at_start.start_ns <= t.start_ns
+LEFT JOIN (SELECT capture_id, pid, min(process_id) AS process_id FROM all_images GROUP BY ALL) first_image
+     ON first_image.capture_id = t.capture_id AND first_image.pid = t.pid
+JOIN landing.meta m ON m.capture_id = t.capture_id
+LEFT JOIN (SELECT thread_id, min(creator_tid) AS creator_tid, min(name) AS name, max(ts_ns) FILTER (ended) AS end_ns
+           FROM (SELECT thread_id, creator_tid, name, ts_ns, ended FROM landing.thread
+                 UNION ALL SELECT thread_id, NULL, NULL, ts_ns, FALSE FROM landing.proc) GROUP BY ALL) n
+     ON n.thread_id = t.thread_id
+LEFT JOIN (SELECT thread_id, max(lost_events) AS lost FROM landing.loss WHERE NOT of_capture GROUP BY ALL) l
+     ON l.thread_id = t.thread_id;
+
+-- After fork a program is its parent's until it execs: exe and arguments come down from there.
+CREATE OR REPLACE TEMP TABLE own AS
+SELECT i.process_id, i.capture_id, i.pid, i.start_ns, i.ppid, i.how, coalesce(i.comm, p.comm) AS comm,
+       coalesce(i.exe, p.exe) AS exe, coalesce(p.cmdline, i.cmdline) AS cmdline
+FROM all_images i
+LEFT JOIN (SELECT thread_id, arg_max(comm, ts_ns) AS comm, arg_max(exe, ts_ns) AS exe, arg_max(cmdline, ts_ns) AS cmdline
+           FROM landing.proc GROUP BY ALL) p ON p.thread_id = i.process_id;
+
+CREATE OR REPLACE TEMP TABLE parent AS
+SELECT c.process_id, p.process_id AS parent_id
+FROM own c ASOF JOIN own p ON p.capture_id = c.capture_id AND p.pid = c.ppid AND p.start_ns < c.start_ns
+WHERE c.exe IS NULL;
+
+CREATE OR REPLACE TEMP TABLE lineage AS
+WITH RECURSIVE resolved AS (
+    SELECT process_id, comm, exe, cmdline FROM own WHERE exe IS NOT NULL
+    UNION ALL
+    SELECT o.process_id, coalesce(o.comm, r.comm), r.exe, coalesce(o.cmdline, r.cmdline)
+    FROM parent JOIN resolved r ON r.process_id = parent.parent_id JOIN own o ON o.process_id = parent.process_id)
+SELECT o.* EXCLUDE (comm, exe, cmdline), coalesce(r.comm, o.comm) AS comm, coalesce(r.exe, o.exe) AS exe,
+       coalesce(r.cmdline, o.cmdline) AS cmdline
+FROM own o LEFT JOIN resolved r USING (process_id);
+
+-- One account of /proc/PID/io lasts from a fork to the end of the pid, through every exec.
+CREATE OR REPLACE TEMP TABLE accounts AS
+WITH ordered AS (
+    SELECT process_id, capture_id, pid, start_ns,
+           lead(start_ns) OVER images AS next_ns,
+           sum((how IS DISTINCT FROM 'exec')::INTEGER) OVER images AS account
+    FROM lineage WINDOW images AS (PARTITION BY capture_id, pid ORDER BY start_ns, process_id)),
+told AS (
+    SELECT capture_id, pid, ts_ns, TRUE AS ended, rchar, wchar, syscr, syscw FROM landing.image_end
+    UNION ALL
+    SELECT capture_id, pid, ts_ns, ended AND tid = pid, rchar, wchar, syscr, syscw FROM landing.proc),
+within AS (
+    SELECT o.process_id, min(t.ts_ns) FILTER (t.ended) AS end_ns, max(rchar) AS rchar, max(wchar) AS wchar,
+           max(syscr) AS syscr, max(syscw) AS syscw
+    FROM told t ASOF JOIN ordered o ON o.capture_id = t.capture_id AND o.pid = t.pid AND o.start_ns <= t.ts_ns
+    GROUP BY o.process_id)
+SELECT o.process_id, coalesce(w.end_ns, o.next_ns) AS end_ns, max(rchar) OVER account AS rchar, max(wchar) OVER account AS wchar,
+       max(syscr) OVER account AS syscr, max(syscw) OVER account AS syscw
+FROM ordered o LEFT JOIN within w USING (process_id) WINDOW account AS (PARTITION BY o.capture_id, o.pid, o.account);
+
+CREATE OR REPLACE TEMP TABLE counted AS
+WITH latest AS (
+    SELECT capture_id, thread_id, op_id, max(calls) AS calls, max(bytes) AS bytes
+    FROM counter JOIN landing.meta USING (capture_id) WHERE NOT traced GROUP BY ALL),
+each AS (
+    SELECT thread_id, read_bytes, write_bytes, read_calls, write_calls FROM landing.seen
+    UNION ALL
+    SELECT thread_id, CASE WHEN class = 'read' THEN bytes END, CASE WHEN class = 'write' THEN bytes END,
+           CASE WHEN class = 'read' THEN calls END, CASE WHEN class = 'write' THEN calls END
+    FROM latest JOIN (SELECT op_id, CASE op WHEN 'fread' THEN 'read' WHEN 'fwrite' THEN 'write' ELSE class END AS class FROM op)
+         USING (op_id))
+SELECT process_id, coalesce(sum(read_bytes), 0) AS read_bytes, coalesce(sum(write_bytes), 0) AS write_bytes,
+       coalesce(sum(read_calls), 0) AS read_calls, coalesce(sum(write_calls), 0) AS write_calls
+FROM each JOIN thread USING (thread_id) GROUP BY process_id;
+
+-- A reason told of a pid is said of the image that it ran then, except where the reason is the program that it was about
+-- to run: that is an image of its own, of which nothing more is known.
+DELETE FROM process;
+INSERT INTO process
+SELECT i.process_id, i.capture_id, m.host, i.pid,
+       coalesce(i.comm, nullif(regexp_extract(i.exe, '[^/]*$'), ''), 'pid ' || i.pid), i.ppid, i.start_ns, a.end_ns, i.how,
+       i.comm, i.exe, i.cmdline, coalesce(c.read_bytes, 0), coalesce(c.write_bytes, 0), coalesce(c.read_calls, 0),
+       coalesce(c.write_calls, 0), a.rchar, a.wchar, a.syscr, a.syscw, u.reason
+FROM lineage i
+JOIN landing.meta m USING (capture_id)
+JOIN accounts a USING (process_id)
+LEFT JOIN counted c USING (process_id)
+LEFT JOIN (SELECT o.process_id, string_agg(DISTINCT u.reason, ', ' ORDER BY u.reason) AS reason
+           FROM landing.unseen u
+           ASOF JOIN lineage o ON o.capture_id = u.capture_id AND o.pid = u.pid AND o.start_ns <= u.ts_ns
+           WHERE u.reason = 'io_uring' OR u.path IS NULL GROUP BY ALL) u USING (process_id);
+INSERT INTO process
+SELECT (u.capture_id - 1)::UBIGINT * 1000000000000000 + 900000000000000
+       + row_number() OVER (PARTITION BY u.capture_id ORDER BY u.ts_ns, u.pid, u.path, u.reason),
+       u.capture_id, m.host, u.pid, coalesce(nullif(left(regexp_extract(u.path, '[^/]*$'), 15), ''), 'pid ' || u.pid), NULL,
+       u.ts_ns, NULL, 'exec', left(regexp_extract(u.path, '[^/]*$'), 15), u.path, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, u.reason
+FROM (SELECT DISTINCT * FROM landing.unseen WHERE reason <> 'io_uring' AND path IS NOT NULL) u JOIN landing.meta m USING (capture_id);
+
+CREATE OR REPLACE TEMP TABLE described AS
+WITH ordered AS (
+    SELECT *, row_number() OVER (PARTITION BY conn_id ORDER BY ts_ns, thread_id, seq) AS nth FROM landing.conn)
+SELECT conn_id, any_value(capture_id) AS capture_id, arg_min(pid, nth) AS pid, arg_min(fd, nth) AS fd,
+       coalesce(arg_max(kind, nth) FILTER (kind <> 'unknown'), 'unknown') AS kind, arg_max(path, nth) AS path,
+       arg_max("local", nth) AS "local", arg_max(remote, nth) AS remote, arg_max(role, nth) AS role,
+       arg_max(inode, nth) AS inode, arg_max(device, nth) AS device, arg_max(peer_conn_id, nth) AS peer_conn_id,
+       CASE WHEN NOT bool_or(inherited AND nth = 1) THEN min(ts_ns) END AS opened_ns
+FROM ordered GROUP BY conn_id;
+
+-- Both ends of a TCP connection on this host mirror each other's addresses. Where a pair of addresses was used several
+-- times, the ends are matched in order, and only if there are as many of one as of the other.
+CREATE OR REPLACE TEMP TABLE mirrored AS
+WITH ends AS (
+    SELECT conn_id, capture_id, "local", remote, count(*) OVER pair AS many,
+           row_number() OVER (PARTITION BY capture_id, "local", remote ORDER BY opened_ns, conn_id) AS nth
+    FROM described WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL
+    WINDOW pair AS (PARTITION BY capture_id, "local", remote))
+SELECT a.conn_id, b.conn_id AS peer_conn_id
+FROM ends a JOIN ends b ON a.capture_id = b.capture_id AND a."local" = b.remote AND a.remote = b."local" AND a.nth = b.nth
+     AND a.many = b.many AND a.conn_id <> b.conn_id;
+
+DELETE FROM connection;
+INSERT INTO connection
+SELECT d.conn_id, d.capture_id, m.host, d.pid, d.fd, d.kind, d.path, d."local", d.remote, d.role,
+       CASE WHEN d.kind IN ('tcp', 'udp', 'unix', 'socket') THEN
+           CASE WHEN d.role = 'accepted' THEN coalesce(regexp_replace(d.remote, ':[0-9]+$', ':*'), d."local") ELSE d.remote END
+       END,
+       d.inode, d.opened_ns, c.closed_ns, coalesce(d.peer_conn_id, p.peer_conn_id)
+FROM described d
+JOIN landing.meta m USING (capture_id)
+LEFT JOIN mirrored p USING (conn_id)
+LEFT JOIN (SELECT conn_id, max(ts_ns) AS closed_ns FROM landing.closed GROUP BY ALL) c USING (conn_id);

@@ -1,0 +1,59 @@
+-- What one batch of records adds; the names on the right are tables of segments.tables_of(). One statement each, ended by ;
+-- $capture_id, $base (what is added to numbers of the capture) and $host are bound.
+
+INSERT INTO event
+SELECT $capture_id, thread_id, $host, pid, tid, seq, ts_ns, dur_ns, op, nullif(fd, -1), result, error, nullif(bytes, -1),
+       CASE WHEN conn_id <> 0 THEN conn_id + $base END, nullif(byte_offset, 18446744073709551615)
+FROM record WHERE op < $notes;
+
+INSERT INTO landing.seen
+SELECT thread_id, $capture_id, any_value(pid), any_value(tid), min(ts_ns), max(ts_ns + dur_ns),
+       sum(bytes) FILTER (class = 'read' AND bytes >= 0), sum(bytes) FILTER (class = 'write' AND bytes >= 0),
+       count(*) FILTER (class = 'read'), count(*) FILTER (class = 'write')
+FROM record JOIN (SELECT op_id AS op, CASE op WHEN 'fread' THEN 'read' WHEN 'fwrite' THEN 'write' ELSE class END AS class FROM op)
+     USING (op)
+GROUP BY thread_id;
+
+INSERT INTO landing.closed
+SELECT conn_id + $base, $capture_id, max(ts_ns) FROM record WHERE op = $close AND error = 0 AND conn_id <> 0 GROUP BY conn_id;
+
+INSERT INTO payload SELECT thread_id, seq, head, tail, cut FROM payloads;
+
+INSERT INTO counter
+SELECT $capture_id, thread_id, $host, pid, tid, ts_ns, op, calls, errors, bytes,
+       CASE WHEN op_class.class <> 'alloc' THEN busy_ns END
+FROM counters JOIN (SELECT op_id AS op, class FROM op) AS op_class USING (op);
+
+INSERT INTO landing.clock SELECT $capture_id, ticks, monotonic_ns, realtime_ns, uncertainty_ticks FROM clocks;
+
+INSERT INTO landing.image
+SELECT thread_id, $capture_id, pid, ts_ns, ppid, how, comm, exe, cmdline FROM images
+UNION ALL
+SELECT process_id, $capture_id, pid, ts_ns, ppid, 'vfork', NULL, NULL, NULL FROM vfork_images;
+
+INSERT INTO landing.image_end
+SELECT thread_id, $capture_id, pid, ts_ns, rchar, wchar, syscr, syscw FROM image_ends;
+
+INSERT INTO landing.thread
+SELECT thread_id, $capture_id, pid, tid, creator_tid, name, ts_ns, FALSE FROM threads
+UNION ALL
+SELECT thread_id, $capture_id, pid, tid, NULL, NULL, ts_ns, TRUE FROM thread_ends;
+
+INSERT INTO landing.proc
+SELECT thread_id, $capture_id, pid, tid, ppid, ts_ns, ended, rchar, wchar, syscr, syscw, comm, exe, cmdline FROM procs;
+
+INSERT INTO landing.loss SELECT thread_id, $capture_id, records + no_slot, serial = 0 FROM losses;
+
+INSERT INTO landing.unseen
+SELECT $capture_id, pid, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
+       WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' ELSE 'reason ' || result END, text
+FROM texts WHERE op = $unseen
+UNION ALL
+SELECT $capture_id, pid, ts_ns, coalesce(reason, 'unknown'), path FROM unseens;
+
+INSERT INTO landing.conn
+SELECT conn_id + $base, $capture_id, thread_id, seq, pid, ts_ns, fd, kind, path, "local", remote,
+       CASE WHEN flags & 1 > 0 THEN 'accepted' WHEN flags & 2 > 0 THEN 'connected' WHEN flags & 4 > 0 THEN 'read end'
+            WHEN flags & 8 > 0 THEN 'write end' END,
+       inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited
+FROM conns WHERE conn_id <> 0;

@@ -1,0 +1,154 @@
+"""Raw captures to tables: only what is new, and again from nothing if asked."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shlex
+from dataclasses import asdict
+from pathlib import Path
+
+import duckdb
+
+from clew.capture.meta import RAW, Meta, captures, recover
+from clew.errors import ClewError
+from clew.ingest.pipeline import SEGMENTS, ahead, insert, pieces, resource, statements
+from clew.ops import OPS
+from clew.store import FileStore, schema_checksum, schema_text
+
+DATABASE = "case.duckdb"
+
+
+def update(store: FileStore, case: Path) -> int:
+    """Bring what is new in the raw files of ``case`` into its tables; returns the number of new events.
+
+    Nothing is opened for writing where there is nothing new, or where the folder cannot be written (somebody else's case
+    is shown as it was). Raises ClewError if a file cannot be read.
+    """
+    if store.path.exists():
+        outdated = _outdated(store)
+        if not outdated and not _anything_new(store, case):
+            return 0
+        if outdated and os.access(case, os.W_OK):
+            store.close()
+            remove_database(case)
+    if not os.access(case, os.W_OK):
+        if store.path.exists():
+            return 0
+        raise ClewError(f"{case} was never ingested and cannot be written: copy it to a folder of yours")
+    with store.writing() as connection:
+        _prepare(connection)
+        before = _count(connection)
+        for folder in captures(case):
+            _ingest_capture(connection, folder)
+        _derive(connection)
+        return _count(connection) - before
+
+
+def rebuild(case: Path) -> tuple[int, int]:
+    """Make the tables of ``case`` again from its raw files, after taking what a dead recorder left in its arena.
+
+    Returns (events, recovered records). Raises ClewError if there is no case.
+    """
+    if not (case / RAW).is_dir():
+        raise ClewError(f"{case} has no raw files to rebuild from")
+    recovered = sum(recover(folder) for folder in captures(case))
+    remove_database(case)
+    return update(FileStore(case.resolve() / DATABASE), case.resolve()), recovered
+
+
+def remove_database(case: Path) -> None:
+    """Forget the derived tables of ``case``."""
+    for name in (DATABASE, DATABASE + ".wal"):
+        (case / name).unlink(missing_ok=True)
+
+
+def _outdated(store: FileStore) -> bool:
+    """Whether the file was made by a clew with other tables, or by one that was killed while it made them."""
+    with store.reading() as connection:
+        try:
+            row = connection.execute("SELECT value FROM setting WHERE name = 'schema'").fetchone()
+        except duckdb.CatalogException:
+            return True
+        return row is None or row[0] != schema_checksum()
+
+
+def _anything_new(store: FileStore, case: Path) -> bool:
+    with store.reading() as connection:
+        rows = connection.execute("SELECT capture_id, name, next_offset FROM landing.segment").fetchall()
+        metas = dict(connection.execute("SELECT capture_id, meta FROM landing.meta").fetchall())
+        stale = connection.execute("SELECT 1 FROM setting WHERE name = 'stale'").fetchone()
+    seen = {(capture_id, name): offset for capture_id, name, offset in rows}
+    for folder in captures(case):
+        capture_id = int(folder.name)
+        if metas.get(capture_id) != _meta_text(Meta.read(folder)):
+            return True
+        for segment in folder.glob(SEGMENTS):
+            if segment.stat().st_size > seen.get((capture_id, segment.name), 0):
+                return True
+    return stale is not None
+
+
+def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the tables in a new file."""
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'setting'").fetchone():
+        return
+    connection.execute("BEGIN")
+    connection.execute(schema_text())
+    connection.execute(resource("landing.sql"))
+    connection.executemany("INSERT INTO op VALUES (?, ?, ?)", [list(op) for op in OPS])
+    codes = sorted(errno.errorcode.items())
+    connection.executemany(
+        "INSERT INTO errno VALUES (?, ?, ?)", [[code, name, os.strerror(code)] for code, name in codes]
+    )
+    connection.execute("INSERT INTO setting VALUES ('schema', ?)", [schema_checksum()])
+    connection.execute("COMMIT")
+
+
+def _ingest_capture(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    capture_id, meta = int(folder.name), Meta.read(folder)
+    ended = _ended(meta)
+    command = shlex.join(meta.command).encode("utf-8", "backslashreplace").decode()
+    traced = bool(meta.options.get("trace", True))
+    connection.execute("BEGIN")
+    connection.execute(
+        "INSERT OR REPLACE INTO landing.meta VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        [capture_id, _meta_text(meta), meta.engine, meta.host, command, meta.exit_code, traced, ended],
+    )
+    connection.execute("INSERT OR REPLACE INTO setting VALUES ('stale', '1')")
+    connection.execute("COMMIT")
+    for piece in ahead(pieces(connection.cursor(), folder, capture_id, ended)):
+        insert(connection, piece, meta.host)
+
+
+def _meta_text(meta: Meta) -> str:
+    """meta.json as text; what is only true while it is being recorded left out."""
+    return json.dumps(asdict(meta) | {"recorder_pid": None, "arena": None, "ended": _ended(meta)})
+
+
+def _ended(meta: Meta) -> bool:
+    """Whether nothing will be added to the capture any more, save by recovery."""
+    if meta.ended_ns is not None or meta.recorder_pid is None:
+        return True
+    try:
+        os.kill(meta.recorder_pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _derive(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the small tables from the landing tables."""
+    connection.execute("BEGIN")
+    for statement in statements("derive.sql"):
+        connection.execute(statement)
+    connection.execute("DELETE FROM setting WHERE name = 'stale'")
+    connection.execute("COMMIT")
+
+
+def _count(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("SELECT count(*) FROM event").fetchone()
+    return int(row[0]) if row else 0

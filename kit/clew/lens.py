@@ -1,0 +1,223 @@
+"""The Lens: one immutable value that says what is being looked at, and the one place that makes SQL of it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from clew.errors import ClewError
+from clew.units import duration
+
+_LISTS = ("hosts", "commands", "pids", "tids", "ops", "files", "peers", "errnos")
+_NUMBERS = ("pids", "tids", "errnos")
+_SINGULAR = {
+    "hosts": "host",
+    "commands": "command",
+    "pids": "pid",
+    "tids": "tid",
+    "ops": "op",
+    "files": "file",
+    "peers": "peer",
+    "errnos": "errno",
+}
+
+
+class Chip(NamedTuple):
+    """One removable part of a Lens: ``lens.without(chip.field, chip.value)`` takes it away."""
+
+    field: str
+    value: Any
+    label: str
+
+
+@dataclass(frozen=True)
+class Lens:
+    """What is being looked at. A field that is None or () asks for everything.
+
+    Times are ns of the case's clock; ranges are half-open: [start_ns, end_ns) holds calls that were entered in
+    it, latency = (low_ns, high_ns) holds calls that took low_ns <= duration < high_ns (either may be None).
+    Tuples are alternatives; different fields must all hold. ``commands`` are kernel names of programs
+    (process.command), ``files`` paths, ``peers`` the other ends of sockets (connection.peer), ``ops`` names of calls,
+    ``errnos`` numbers (0: calls that succeeded).
+    """
+
+    start_ns: int | None = None
+    end_ns: int | None = None
+    hosts: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    pids: tuple[int, ...] = ()
+    tids: tuple[int, ...] = ()
+    ops: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    peers: tuple[str, ...] = ()
+    errnos: tuple[int, ...] = ()
+    latency: tuple[int | None, int | None] | None = None
+
+    def __post_init__(self) -> None:
+        """Bring every field to its one form (tuples without repeats, plain int and str); raises ClewError if it has none."""
+        for name in _LISTS:
+            values = getattr(self, name)
+            if values is None:
+                values = ()
+            elif isinstance(values, str | int):
+                values = (values,)
+            kind = int if name in _NUMBERS else str
+            object.__setattr__(self, name, tuple(dict.fromkeys(_plain(kind, name, value) for value in values)))
+        for name in ("start_ns", "end_ns"):
+            value = getattr(self, name)
+            object.__setattr__(self, name, None if value is None else _plain(int, name, value))
+        if self.latency is not None:
+            low, high = self.latency
+            bounds = tuple(None if bound is None else _plain(int, "latency", bound) for bound in (low, high))
+            object.__setattr__(self, "latency", None if bounds == (None, None) else bounds)
+
+    # -- algebra: every change makes a new Lens --
+
+    def narrow(self, **changes: Any) -> Lens:
+        """This Lens with ``changes`` (fields by name) on top of it.
+
+        Ranges are intersected. A list field keeps what old and new choice have in common; where that is nothing the
+        new choice takes its place, because a click on what is not in view is a wish to see it.
+        """
+        known = {field.name for field in fields(self)}
+        merged: dict[str, Any] = {}
+        wanted = replace(Lens(), **_only(changes, known))
+        for name in changes:
+            old, new = getattr(self, name), getattr(wanted, name)
+            if name in _LISTS:
+                merged[name] = (tuple(value for value in new if value in old) or new) if old and new else (new or old)
+            elif name == "start_ns":
+                merged[name] = _highest(old, new)
+            elif name == "end_ns":
+                merged[name] = _lowest(old, new)
+            elif old and new:
+                merged[name] = (_highest(old[0], new[0]), _lowest(old[1], new[1]))
+            else:
+                merged[name] = new or old
+        return replace(self, **merged)
+
+    def without(self, field: str, value: Any = None) -> Lens:
+        """This Lens without ``field`` ("time" for both ends of the time range), or without one value of it."""
+        if field == "time":
+            return replace(self, start_ns=None, end_ns=None)
+        _only({field: value}, {item.name for item in fields(self)})
+        if field in _LISTS:
+            left = () if value is None else tuple(item for item in getattr(self, field) if item != value)
+            return replace(self, **{field: left})
+        return replace(self, **{field: None})
+
+    def chips(self, origin_ns: int = 0) -> list[Chip]:
+        """The parts of this Lens for display, each removable by itself; times are shown since ``origin_ns``."""
+        chips = []
+        if self.start_ns is not None or self.end_ns is not None:
+            low = None if self.start_ns is None else self.start_ns - origin_ns
+            high = None if self.end_ns is None else self.end_ns - origin_ns
+            chips.append(Chip("time", (self.start_ns, self.end_ns), "time " + _range(low, high)))
+        for name in _LISTS:
+            chips += [Chip(name, value, f"{_SINGULAR[name]} {value}") for value in getattr(self, name)]
+        if self.latency is not None:
+            chips.append(Chip("latency", self.latency, "latency " + _range(*self.latency)))
+        return chips
+
+    # -- the one place that makes SQL --
+
+    def compile(self, table: str = "event") -> tuple[str, dict[str, Any]]:
+        """The predicate over ``table`` ("event" or "counter") and the values bound to its ``$lens_...`` parameters.
+
+        Only constant text of this module enters the SQL; every value is bound. Raises ClewError where ``table`` does
+        not hold what the Lens asks about (running totals know no file, peer, errno or latency).
+        """
+        terms: list[str] = []
+        params: dict[str, Any] = {}
+
+        def bind(term: str, name: str, value: Any) -> None:
+            if value is not None and value != ():
+                terms.append(term)
+                params["lens_" + name] = list(value) if isinstance(value, tuple) else value
+
+        bind("ts_ns >= $lens_start_ns", "start_ns", self.start_ns)
+        bind("ts_ns < $lens_end_ns", "end_ns", self.end_ns)
+        bind(_threads("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts)
+        bind(_threads("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands)
+        bind(_threads("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids)
+        bind(_threads("t.tid IN (SELECT unnest($lens_tids))"), "tids", self.tids)
+        bind("op_id IN (SELECT op_id FROM op WHERE op IN (SELECT unnest($lens_ops)))", "ops", self.ops)
+        detail = len(terms)
+        bind(
+            "conn_id IN (SELECT conn_id FROM connection WHERE path IN (SELECT unnest($lens_files)))",
+            "files",
+            self.files,
+        )
+        bind(
+            "conn_id IN (SELECT conn_id FROM connection WHERE peer IN (SELECT unnest($lens_peers)))",
+            "peers",
+            self.peers,
+        )
+        bind("errno IN (SELECT unnest($lens_errnos))", "errnos", self.errnos)
+        low, high = self.latency or (None, None)
+        bind("dur_ns >= $lens_low_ns", "low_ns", low)
+        bind("dur_ns < $lens_high_ns", "high_ns", high)
+        if table == "counter" and len(terms) > detail:
+            raise ClewError("running totals know no file, peer, errno or latency: record without --count-only for that")
+        return " AND ".join(terms) or "TRUE", params
+
+    # -- as text --
+
+    def to_json(self) -> str:
+        """This Lens as JSON: an object of the fields that are set."""
+        chosen = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps({name: value for name, value in chosen.items() if value not in (None, ())})
+
+    @staticmethod
+    def from_json(text: str) -> Lens:
+        """The Lens that to_json() wrote; raises ClewError if the text is none."""
+        try:
+            chosen = json.loads(text)
+        except ValueError:
+            raise ClewError("a Lens is a JSON object") from None
+        if not isinstance(chosen, dict):
+            raise ClewError("a Lens is a JSON object")
+        try:
+            return Lens(**_only(chosen, {field.name for field in fields(Lens)}))
+        except (TypeError, ValueError):
+            raise ClewError("a field of the Lens has the wrong type") from None
+
+
+def _threads(condition: str) -> str:
+    """Who made a call is known by its thread: few rows, so the big table is filtered by one integer column."""
+    return f"thread_id IN (SELECT t.thread_id FROM thread t JOIN process p USING (process_id) WHERE {condition})"
+
+
+def _plain(kind: type, name: str, value: Any) -> Any:
+    """``value`` as plain ``kind`` (numpy integers become int); anything that would have to be guessed is an error."""
+    try:
+        if kind is int and not isinstance(value, str | float):
+            return value.__index__()
+        if kind is str and isinstance(value, str):
+            return str(value)
+    except AttributeError:
+        pass
+    raise ClewError(f"lens: {name} takes {'whole numbers' if kind is int else 'text'}, not {value!r:.60}")
+
+
+def _only(chosen: dict[str, Any], known: set[str]) -> dict[str, Any]:
+    for name in chosen:
+        if name not in known:
+            raise ClewError(f"a Lens has no {name!r:.60}; it has {', '.join(sorted(known))}")
+    return chosen
+
+
+def _highest(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else max(a, b)
+
+
+def _lowest(a: int | None, b: int | None) -> int | None:
+    return b if a is None else a if b is None else min(a, b)
+
+
+def _range(low: int | None, high: int | None) -> str:
+    """A half-open range of ns for people."""
+    if low is None:
+        return "< " + duration(high or 0)
+    return "≥ " + duration(low) if high is None else f"{duration(low)} – {duration(high)}"

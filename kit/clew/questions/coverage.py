@@ -1,0 +1,44 @@
+"""How much of what happened was seen."""
+
+from __future__ import annotations
+
+from clew.case import Case
+from clew.questions.answer import Answer
+from clew.questions.ask import ask
+
+
+def coverage(case: Case) -> Answer:
+    """What was recorded of each program beside what the kernel counted for it.
+
+    Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (read- and write-like calls, both directions),
+    ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io; NULL: not readable; program images of one pid share one account, which
+    is shown with each), ``share`` (counted / kernel bytes; NULL: not known), ``unseen`` (why something was not recorded;
+    NULL: nothing known to be missing). Kernel figures hold also what the C library does for itself (loading libraries).
+    """
+    sql = """SELECT command, pid, counted_bytes, counted_calls, kernel_bytes, kernel_calls,
+       CASE WHEN kernel_bytes > 0 THEN account_bytes / kernel_bytes END AS share, unseen
+FROM (SELECT *, sum(counted_bytes) OVER (PARTITION BY capture_id, host, pid)::DOUBLE AS account_bytes
+      FROM (SELECT *, counted_read_bytes + counted_write_bytes AS counted_bytes,
+                   counted_read_calls + counted_write_calls AS counted_calls,
+                   kernel_read_bytes + kernel_write_bytes AS kernel_bytes,
+                   kernel_read_calls + kernel_write_calls AS kernel_calls
+            FROM process))
+ORDER BY unseen IS NULL, share NULLS FIRST, kernel_bytes DESC NULLS LAST, command, pid, process_id"""
+    return ask(case, sql, {}, "recorded beside what the kernel counted")
+
+
+def losses(case: Case) -> Answer:
+    """What was dropped: one row for each capture (thread columns NULL), then one for each thread that lost records.
+
+    Columns: ``capture_id``, ``command``, ``pid``, ``tid``, ``lost_events``, ``skipped_bytes`` (of damaged blocks in raw files;
+    NULL for a thread), ``complete`` (the recorder closed the capture in good order; NULL for a thread).
+    """
+    sql = """SELECT capture_id, command, NULL::INTEGER AS pid, NULL::INTEGER AS tid, lost_events, skipped_bytes, complete
+FROM capture
+UNION ALL
+SELECT t.capture_id, p.command, t.pid, t.tid, t.lost_events, NULL, NULL
+FROM thread t JOIN process p USING (process_id) WHERE t.lost_events > 0
+ORDER BY capture_id, tid IS NOT NULL, lost_events DESC, pid, tid"""
+    answer = ask(case, sql, {}, "records that were lost")
+    lost = sum(row["lost_events"] for row in answer.table.to_pylist() if row["tid"] is None)
+    return answer if lost else Answer(answer.table, answer.sql, answer.title, "nothing was lost")

@@ -1,0 +1,31 @@
+"""Numbers for people: durations, sizes and counts in the unit that fits."""
+
+from __future__ import annotations
+
+
+def duration(ns: int | float) -> str:
+    """``ns`` nanoseconds, four figures: 1.234 ms."""
+    for unit, size in (("s", 1e9), ("ms", 1e6), ("µs", 1e3)):
+        if abs(ns) >= size:
+            return f"{ns / size:.4g} {unit}"
+    return f"{ns:.4g} ns"
+
+
+def size(count: int | float) -> str:
+    """``count`` bytes in powers of 1024: 1.5 MiB."""
+    for unit, step in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if abs(count) >= step:
+            return f"{count / step:.4g} {unit}"
+    return f"{count:.4g} B"
+
+
+def number(count: int | float) -> str:
+    """``count`` with thousands apart: 1,234,567; fractions with four figures."""
+    return f"{count:,}" if isinstance(count, int) else f"{count:,.4g}"
+
+
+def printable(text: str) -> str:
+    """``text`` with every control character (and lone surrogate) shown as \\xNN or \\uNNNN: nothing in it can move a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
