@@ -31,7 +31,8 @@ from clew.native import Drain, DrainStats
 GRACE_S = 1.0
 """How long children may outlive the command before recording ends, unless all are waited for."""
 
-_SHORTEST_S, _LONGEST_S = 0.0003, 0.005
+_SHORTEST_S, _LONGEST_S = 0.0003, 0.004
+_FADE = 0.97
 _FILL = 250  # per mille of the fullest ring that a pass should find
 _NICE = -5
 _TURNS = 8  # passes between two looks at every thread
@@ -40,6 +41,25 @@ _LONG_WAIT_S = 0.2
 
 def _exit_code(status: int) -> int:
     return 128 - status if status < 0 else status
+
+
+class _Pace:
+    """How long the next pass may wait: rings fill as fast as they did lately, and should be found a quarter full.
+
+    Bursts are remembered for some dozens of passes, since what did one does the next.
+    """
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._fastest = 0.0  # per mille of a ring per second
+
+    def delay(self, fill: int) -> float:
+        """Seconds, after a pass that found the fullest ring at ``fill`` per mille."""
+        now = time.monotonic()
+        rate = fill / max(now - self._last, _SHORTEST_S)
+        self._last = now
+        self._fastest = max(rate, self._fastest * _FADE)
+        return min(max(_FILL / max(self._fastest, 1.0), _SHORTEST_S), _LONGEST_S)
 
 
 @dataclass
@@ -229,15 +249,14 @@ class Recorder:
         return 128 + signal.SIGINT
 
     def _until_ended(self, ended: int, drain: Drain) -> None:
-        """Passes until the command has ended or the second Ctrl-C; as seldom as rings can bear."""
-        delay = _SHORTEST_S
+        """Passes until the command has ended or the second Ctrl-C; as seldom as the rings can bear."""
+        pace = _Pace()
         while True:
             stats = drain.drain()
             self._show(stats)
             if self._signals.interrupts > 1:
                 return
-            delay = min(max(delay * _FILL / max(stats.fill, 1), _SHORTEST_S), 2 * delay, _LONGEST_S)
-            if select.select([ended], [], [], delay)[0]:
+            if select.select([ended], [], [], pace.delay(stats.fill))[0]:
                 return
 
     def _children(self, drain: Drain) -> list[int]:
