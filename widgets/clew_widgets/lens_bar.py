@@ -14,7 +14,7 @@ from clew_widgets.drawing.static import safe
 from clew_widgets.lens_model import LensModel, as_code
 from clew_widgets.widget import Widget
 
-_TOTALS = (
+TOTALS = (
     ("calls", "calls", "count"), ("errors", "failed", "count"), ("bytes", "moved", "bytes"), ("total_ns", "inside calls", "duration"),
 )  # fmt: skip
 
@@ -22,7 +22,7 @@ _TOTALS = (
 def totals(case: Case, lens: Lens) -> dict[str, int]:
     """Calls, errors, bytes and ns inside calls of everything ``lens`` looks at."""
     table = counts(case, lens, by="host").table
-    return {name: sum(value or 0 for value in table[name].to_pylist()) for name, _, _ in _TOTALS}
+    return {name: sum(value or 0 for value in table[name].to_pylist()) for name, _, _ in TOTALS}
 
 
 class LensBar(Widget):
@@ -47,7 +47,7 @@ class LensBar(Widget):
         chips = [{"field": chip.field, "value": chip.value, "label": printable(chip.label)} for chip in lens.chips(self._origin_ns)]
         shown = [
             {"name": name, "label": label, "kind": kind, "value": now.get(name), "of": self._whole[name], "bad": name == "errors"}
-            for name, label, kind in _TOTALS
+            for name, label, kind in TOTALS
         ]
         self.spec = {"chips": chips, "undo": self.model.can_undo, "redo": self.model.can_redo, "code": as_code(lens), "totals": shown}
         self.static = f"<p>{safe(self.finding())}</p>"

@@ -147,7 +147,7 @@ async function drawChart(root, item, shape, send, loadBokeh) {
   box.addEventListener("blur", () => { from = null; if (drawn) show(null); });
 
   function fill() {
-    drawn = shape(body, state);
+    drawn = shape(body, { ...state, width: plot.inner_width || canvas.clientWidth - 80 });
     from = null;
     box.setAttribute("aria-label", body.label);
     doc.get_model_by_name("x_axis").setv(drawn.axes.x);
@@ -160,6 +160,7 @@ async function drawChart(root, item, shape, send, loadBokeh) {
       axis.ticker.setv({ ticks: ticks.map(([position]) => position) });
       axis.setv({ major_label_overrides: new Map(ticks) });
     }
+    doc.get_model_by_name("y_grid").ticker.setv({ ticks: drawn.ticks.y.map(([position]) => position).filter((position) => position >= 0) });
     const margin = (drawn.x[1] - drawn.x[0]) * 0.002;
     x.setv({ start: drawn.x[0] - margin, end: drawn.x[1] + margin });
     plot.y_range.setv({ start: drawn.y[0], end: drawn.y[1] });

@@ -43,7 +43,7 @@ def scaffold(kind: str) -> dict[str, Any]:
         min_border_right=10,
         min_border_top=8,
     )
-    brush = BoxSelectTool(name="brush", dimensions="width", continuous=False)
+    brush = BoxSelectTool(name="brush", dimensions="width", continuous=False, renderers=[])
     brush.overlay.update(fill_alpha=0.16, line_alpha=0.8, line_dash="solid", line_width=1)
     plot.add_tools(brush, WheelZoomTool(dimensions="width", modifiers="shift"))
     plot.toolbar.active_drag = brush
@@ -61,7 +61,7 @@ def scaffold(kind: str) -> dict[str, Any]:
             axis_label_standoff=6,
         )
     plot.yaxis[0].update(ticker=FixedTicker(), axis_line_color=None, major_tick_out=0)
-    plot.ygrid.ticker = plot.yaxis[0].ticker
+    plot.ygrid.ticker = FixedTicker()
     if kind == "histogram":
         plot.xaxis[0].ticker = FixedTicker()
         _histogram(plot)
@@ -77,8 +77,7 @@ def _quads(plot: figure, name: str, *extra: str, **style: Any) -> None:
     columns = ("left", "right", "bottom", "top", "color", *extra)
     source = ColumnDataSource({column: [] for column in columns}, name=name)
     style |= {column: column for column in extra}
-    # drawn as they are when something is selected: the brush changes the Lens, not the glyphs
-    plot.quad("left", "right", "top", "bottom", source=source, fill_color="color", line_color=None, nonselection_fill_alpha=1.0, **style)
+    plot.quad("left", "right", "top", "bottom", source=source, fill_color="color", line_color=None, **style)
 
 
 def _timeline(plot: figure) -> None:
@@ -88,6 +87,6 @@ def _timeline(plot: figure) -> None:
 
 def _histogram(plot: figure) -> None:
     _quads(plot, "quads", "alpha")
-    marks = ColumnDataSource({name: [] for name in ("x", "bottom", "top", "y", "text", "color")}, name="marks")
+    marks = ColumnDataSource({name: [] for name in ("x", "bottom", "top", "y", "text", "align", "color")}, name="marks")
     plot.segment("x", "bottom", "x", "top", source=marks, line_color="color", line_width=1, line_dash=[3, 3])
-    plot.text("x", "y", "text", source=marks, text_color="color", text_font_size="11.5px", text_baseline="middle")
+    plot.text("x", "y", "text", source=marks, text_color="color", text_align="align", text_font_size="11.5px", text_baseline="middle")

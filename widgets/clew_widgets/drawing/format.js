@@ -40,7 +40,12 @@ function formatDuration(ns) {
   return ns < 1 && ns > 0 ? [ns.toFixed(2), "ns"] : scaled(ns, TIME_STEPS);
 }
 
-const FORMATS = { count: formatCount, bytes: formatBytes, duration: formatDuration };
+const FORMATS = {
+  count: formatCount, bytes: formatBytes, duration: formatDuration,
+  id: (value) => (value == null ? DASH : [String(value), ""]),
+  share: (value) => (value == null ? DASH : [(100 * value).toFixed(1), "%"]),
+};
+const EXACT = { bytes: (value) => `${grouped(value)} bytes`, duration: (value) => `${grouped(value)} ns` };
 
 function words(kind, value) {
   const [number, unit] = FORMATS[kind](value);

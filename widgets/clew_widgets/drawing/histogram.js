@@ -13,6 +13,34 @@ function decades(largest) {
   return ticks;
 }
 
+// Percentile labels stand beside their lines, on the side and level where no other label or line is in the way.
+function placeMarks(all, from, to, largest, width) {
+  const marks = { x: [], top: [], y: [], text: [], align: [], bottom: [], color: [] };
+  const placed = [];
+  for (const mark of all) {
+    if (mark.ns == null) continue;
+    const at = Math.log2(Math.max(mark.ns, 0.5));
+    const text = ` ${mark.name} ${words("duration", mark.ns)} `;
+    const room = ((to - from) * 6.8 * text.length) / width;
+    const free = ({ level, span }) => span[0] >= from && span[1] <= to && placed.every((other) =>
+      (other.level !== level || span[1] <= other.span[0] || other.span[1] <= span[0])
+      && !(other.level >= level && other.at > span[0] && other.at < span[1])
+      && !(level >= other.level && at > other.span[0] && at < other.span[1]));
+    const choices = [0, 1, 2, 3].flatMap((level) => [[at - room, at], [at, at + room]].map((span) => ({ level, span, at })));
+    const choice = choices.find(free) || { ...choices[7], level: 3 };
+    placed.push(choice);
+    const height = largest * (1.09 + 0.1 * choice.level);
+    marks.x.push(at);
+    marks.bottom.push(0);
+    marks.top.push(height + 0.04 * largest);
+    marks.y.push(height);
+    marks.text.push(text);
+    marks.align.push(choice.span[0] < at ? "right" : "left");
+    marks.color.push("fg");
+  }
+  return marks;
+}
+
 function histogramShape(body, state) {
   const log = state.scale === "log";
   const height = (calls) => (log ? (calls ? Math.log10(calls) + 0.3 : 0) : calls);
@@ -32,24 +60,7 @@ function histogramShape(body, state) {
     quads.alpha.push(body.inside[index] ? 1 : 0.28);
   });
   const largest = Math.max(...quads.top, 1e-9);
-
-  // labels of near percentiles go up in steps, so that none covers another
-  const marks = { x: [], top: [], y: [], text: [], bottom: [], color: [] };
-  const levels = [1.07, 1.16, 1.25, 1.34];
-  const room = (to - from) * 0.17;
-  const taken = levels.map(() => -Infinity);
-  for (const mark of body.marks.filter((one) => one.ns != null && one.ns >= 0)) {
-    const position = Math.log2(Math.max(mark.ns, 0.5));
-    let level = taken.findIndex((end) => position >= end);
-    if (level < 0) level = levels.length - 1;
-    taken[level] = position + room;
-    marks.x.push(position);
-    marks.bottom.push(0);
-    marks.top.push(largest * (levels[level] + 0.03));
-    marks.y.push(largest * levels[level]);
-    marks.text.push(` ${mark.name} ${words("duration", mark.ns)}`);
-    marks.color.push("fg");
-  }
+  const marks = placeMarks(body.marks, from, to, largest, state.width);
 
   const ticks = [];
   for (let power = 0; power <= 13; power++) {
@@ -65,7 +76,7 @@ function histogramShape(body, state) {
     bins: edges.map(([left, right]) => ({ left, right })),
     sources: { quads, marks },
     x: [from, to],
-    y: [0, largest * (marks.x.length ? 1.46 : 1.06)],
+    y: [0, largest * (marks.x.length ? Math.max(...marks.top) / largest + 0.03 : 1.06)],
     axes: { x: { axis_label: "duration of a call" }, y: { axis_label: log ? "calls (log scale)" : "calls" } },
     ticks: { x: ticks, y: countTicks },
     tip(first, last) {

@@ -1,7 +1,7 @@
 // The table with bars: sorts by itself, one tab stop (arrow keys inside), rows are clicked to narrow.
 //
-// body: {columns: [{id, label, kind: "text"|"count"|"bytes"|"duration", additive, bad, title}],
-//        rows: [{key, label, sub, color, selected, cells: {id: value}}], sort: {id, down}, label, more}
+// body: {columns: [{id, label, kind: "text"|"id"|"count"|"bytes"|"duration"|"share", additive, bad, title}],
+//        rows: [{key, label, sub, color, selected, inert, cells: {id: value}}], sort: {id, down}, label, more}
 
 function drawTable(root, send) {
   const frame = make("div", { class: "clew-table-frame" });
@@ -47,9 +47,9 @@ function drawTable(root, send) {
     const tone = value == null ? "clew-unknown" : value === 0 ? "clew-zero" : column.bad ? "clew-bad" : "";
     const cell = make("td", {
       "data-column": column.id, "data-value": value,
-      title: value == null ? "not known" : column.kind === "count" ? null : `${grouped(value)} ${column.kind === "bytes" ? "bytes" : "ns"}`,
+      title: value == null ? "not known" : EXACT[column.kind]?.(value),
     }, make("span", { class: tone }, number));
-    if (column.kind !== "count" || body.units?.[column.id]) cell.append(make("span", { class: "clew-unit" }, unit));
+    if (body.units[column.id]) cell.append(make("span", { class: "clew-unit" }, unit));
     return cell;
   }
 
@@ -67,8 +67,8 @@ function drawTable(root, send) {
     const element = make("tr", {
       "data-key": row.key.map(([, value]) => value).join(" "), "data-field": row.key.map(([field]) => field).join(" "),
       "aria-selected": String(Boolean(row.selected)), tabindex: "-1",
-      class: anySelected && !row.selected ? "clew-off" : null,
-      onclick: (event) => pick(row, event),
+      class: anySelected && !row.selected ? "clew-off" : null, "data-inert": Boolean(row.inert),
+      onclick: (event) => { if (!row.inert) pick(row, event); },
       onfocus: () => { focusKey = keyOf(row); },
     });
     element.clewKey = keyOf(row);
@@ -80,7 +80,7 @@ function drawTable(root, send) {
           row.sub ? make("span", { class: "clew-sub" }, row.sub) : null));
         if (body.bars) element.append(shareCell(row, column, total, largest));
       } else if (each.kind === "text") {
-        element.append(make("td", { class: "clew-text", "data-column": each.id }, row.cells[each.id] ?? "–"));
+        element.append(make("td", { class: "clew-text", "data-column": each.id }, row.cells[each.id] ?? ""));
       } else {
         element.append(numberCell(each, row.cells[each.id]));
       }
@@ -98,7 +98,7 @@ function drawTable(root, send) {
     const anySelected = rows.some((row) => row.selected);
     body.units = {};
     for (const column of body.columns) {
-      body.units[column.id] = column.kind === "count" && rows.some((row) => FORMATS.count(row.cells[column.id])[1]);
+      body.units[column.id] = column.kind !== "text" && rows.some((row) => FORMATS[column.kind](row.cells[column.id])[1]);
     }
     const heads = [];
     for (const column of body.columns) {

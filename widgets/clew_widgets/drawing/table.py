@@ -12,13 +12,13 @@ from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import bars
 
 Key = tuple[tuple[str, Any], ...]
-_WORDS = {"count": number, "bytes": size, "duration": duration}
+_WORDS = {"count": number, "bytes": size, "duration": duration, "id": str, "share": lambda value: f"{100 * value:.1f} %"}
 _TWIN_ROWS = 10
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``kind`` is text, count, bytes or duration (ns); ``additive`` if shares of its sum mean something."""
+    """One column: ``kind`` is text, id, count, bytes, duration (ns) or share (of 1); ``additive`` if shares of its sum mean something."""
 
     id: str
     label: str

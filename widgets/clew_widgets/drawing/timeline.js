@@ -1,6 +1,6 @@
 // Activity over time as stacked bins, with the errors in a lane of their own under the axis.
 //
-// body: {origin: ns, start: [ns after origin], end: [...], groups: [{name, color}], series: [{calls, errors, bytes, busy_ns}]
+// body: {from, to, start: [ns since the start of the case], end: [...], groups: [{name, color}], series: [{calls, errors, bytes, busy_ns}]
 //        (one for each group, a number for each bin), label}
 
 const MEASURES = {
@@ -13,7 +13,7 @@ const MEASURES = {
 function timelineShape(body, state) {
   const measure = state.measure || "calls";
   const bins = body.start.length;
-  const [unit, unitNs] = timeUnit(bins ? body.end[bins - 1] - body.start[0] : 1);
+  const [unit, unitNs] = timeUnit(body.to - body.from);
   const left = body.start.map((ns) => ns / unitNs);
   const right = body.end.map((ns) => ns / unitNs);
   // busy_ns is ns per bin: over the bin's own length it is how many threads were inside calls on average
@@ -37,6 +37,8 @@ function timelineShape(body, state) {
   });
   const largest = Math.max(...heights, 1e-9);
   const { label, kind } = MEASURES[measure];
+  const fraction = (value) => value > 0 && value < 10 && kind === "count";
+  const ticks = niceTicks(largest, kind === "bytes" ? 2 : 10).map((value) => [value, fraction(value) ? String(+value.toPrecision(3)) : words(kind, value)]);
   const mostErrors = Math.max(...errors, 0);
   const lane = mostErrors ? 0.15 * largest : 0;
   const marks = { left: [], right: [], bottom: [], top: [], color: [] };
@@ -63,9 +65,9 @@ function timelineShape(body, state) {
   return {
     bins: left.map((from, bin) => ({ left: from, right: right[bin] })),
     sources: { quads, marks },
-    x: bins ? [left[0], right[bins - 1]] : [0, 1],
+    x: [body.from / unitNs, body.to / unitNs],
     y: [-lane * 1.25, largest * 1.06],
-    ticks: { y: niceTicks(largest, kind === "bytes" ? 2 : 10).map((value) => [value, value && value < 10 && kind === "count" ? String(+value.toPrecision(3)) : words(kind, value)]) },
+    ticks: { y: lane ? [[-lane * 0.6, "errors"], ...ticks] : ticks },
     axes: { x: { axis_label: `time since the start of the case (${unit})` }, y: { axis_label: label } },
     tip(first, last) {
       const table = make("table", {});

@@ -24,10 +24,12 @@ def timeline(
     values: Mapping[str, NDArray[np.float64]],
     *,
     colors: Mapping[str, str],
+    window: tuple[int, int],
     origin_ns: int,
     label: str,
 ) -> Drawing:
     """One row for each (bin, group); times in ns; ``values`` holds the MEASURES, one number a row.
+    ``window`` is the time looked at, where nothing happened included; what the page gets is ns since ``origin_ns``.
 
     Groups without a colour of their own in ``colors`` are added up as "all others".
     """
@@ -45,7 +47,8 @@ def timeline(
         np.add.at(grids[measure], (where, at), np.nan_to_num(values[measure]))
     groups = [{"name": printable(name), "color": colors.get(name, REST)} for name in order]
     body: dict[str, Any] = {
-        "origin": origin_ns,
+        "from": window[0] - origin_ns,
+        "to": window[1] - origin_ns,
         "start": (edges - origin_ns).tolist(),
         "end": (ends - origin_ns).tolist(),
         "groups": groups,
@@ -60,29 +63,39 @@ def timeline(
         return Drawing("timeline", body, "No calls.")
     peak = int(rates.argmax())
     finding = (
-        f"{number(int(calls.sum()))} calls in {duration(int(ends[-1] - edges[0]))}; most at {duration(int(edges[peak] - origin_ns))}: "
+        f"{number(int(calls.sum()))} calls in {duration(window[1] - window[0])}; most at {duration(int(edges[peak] - origin_ns))}: "
         f"{number(float(rates[peak]))} calls/s; {number(int(errors.sum()))} failed."
     )
     totals = [
         [name, *(number(int(grids[measure][index].sum())) for measure in ("calls", "errors")), size(int(grids["bytes"][index].sum()))]
         for index, name in enumerate(printable(one) for one in order)
     ]
-    picture = _picture(edges - origin_ns, ends - origin_ns, grids["calls"] / np.maximum(seconds, 1e-9), [one["color"] for one in groups])
+    picture = _picture(window, origin_ns, edges, ends, grids["calls"] / np.maximum(seconds, 1e-9), [one["color"] for one in groups])
     return Drawing("timeline", body, finding, picture, ["group", "calls", "errors", "bytes"], totals)
 
 
-def _picture(start: NDArray[np.int64], end: NDArray[np.int64], rates: NDArray[np.float64], colors: Sequence[str]) -> str:
+def _picture(
+    window: tuple[int, int],
+    origin_ns: int,
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    rates: NDArray[np.float64],
+    colors: Sequence[str],
+) -> str:
     largest = rates.sum(axis=0).max()
-    across = (still.WIDTH - _LEFT - 10) / max(int(end[-1] - start[0]), 1)
+    across = (still.WIDTH - _LEFT - 10) / max(window[1] - window[0], 1)
     down = (_BOTTOM - _TOP) / largest
-    parts = [still.line(_LEFT, _BOTTOM, still.WIDTH - 10, _BOTTOM), still.label(_LEFT - 6, _TOP + 8, f"{largest:,.4g}/s", anchor="end", muted=True)]
+    parts = [
+        still.line(_LEFT, _BOTTOM, still.WIDTH - 10, _BOTTOM),
+        still.label(_LEFT - 6, _TOP + 8, f"{number(float(largest))}/s", anchor="end", muted=True),
+        still.label(_LEFT, _BOTTOM + 16, duration(window[0] - origin_ns), muted=True),
+        still.label(still.WIDTH - 10, _BOTTOM + 16, duration(window[1] - origin_ns), anchor="end", muted=True),
+    ]
     base = np.zeros(len(start))
     for heights, color in zip(rates, colors, strict=True):
         for index in np.flatnonzero(heights):
-            left = _LEFT + (start[index] - start[0]) * across
+            left = _LEFT + (start[index] - window[0]) * across
             top = _BOTTOM - (base[index] + heights[index]) * down
             parts.append(still.rectangle(left, top, (end[index] - start[index]) * across, heights[index] * down, color))
         base += heights
-    parts.append(still.label(_LEFT, _BOTTOM + 16, duration(int(start[0])), muted=True))
-    parts.append(still.label(still.WIDTH - 10, _BOTTOM + 16, duration(int(end[-1])), anchor="end", muted=True))
     return still.svg(_BOTTOM + 24, parts)

@@ -23,14 +23,20 @@ BINS = 200
 MEASURE = Control("measure", "show", "calls", (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "busy threads")), local=True)
 
 
-def draw_activity(answer: pa.Table, group: str, *, colors: Mapping[str, str], origin_ns: int) -> Drawing:
+def draw_activity(answer: pa.Table, group: str, *, colors: Mapping[str, str], window: tuple[int, int], origin_ns: int) -> Drawing:
     """The timeline of an activity answer; without a group all calls are one series."""
     names = answer["group"].to_pylist() if "group" in answer.column_names else ["all calls"] * answer.num_rows
     values = {measure: np.asarray(answer[measure].to_numpy(), dtype=np.float64) for measure in MEASURES}
     start, end = (answer[column].to_numpy().astype(np.int64) for column in ("start_ns", "end_ns"))
     label = "Activity over time, stacked by " + group
     named = ["not known" if name is None else str(name) for name in names]
-    return timeline(start, end, named, values, colors=colors, origin_ns=origin_ns, label=label)
+    return timeline(start, end, named, values, colors=colors, window=window, origin_ns=origin_ns, label=label)
+
+
+def window(case: Case, lens: Lens) -> tuple[int, int]:
+    """The time that ``lens`` looks at, ns of the case's clock."""
+    first, last = case.bounds()
+    return (first if lens.start_ns is None else lens.start_ns, last + 1 if lens.end_ns is None else lens.end_ns)
 
 
 class Activity(View):
@@ -54,7 +60,7 @@ class Activity(View):
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The stacked timeline, in the colours that the whole case gave to each name."""
         colors = self.palettes.get(self.group) or {"all calls": "s0"}
-        drawing = draw_activity(answer.table, self.group, colors=colors, origin_ns=self.origin_ns)
+        drawing = draw_activity(answer.table, self.group, colors=colors, window=window(self.case, self.model.lens), origin_ns=self.origin_ns)
         note = ""
         if drawing.rows:
             note = f"{duration(drawing.body['end'][0] - drawing.body['start'][0])} a bin, drag to narrow"

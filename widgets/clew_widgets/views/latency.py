@@ -19,7 +19,11 @@ SCALE = Control("scale", "scale", "linear", (("linear", "linear"), ("log", "log"
 
 def draw_latency(answer: Answer, band: tuple[int | None, int | None] | None) -> Drawing:
     """The histogram of a latency answer; buckets outside ``band`` (ns) are pale."""
-    low, high, calls = (answer.table[name].to_pylist() for name in ("low_ns", "high_ns", "calls"))
+    filled = dict(zip(answer.table["bucket"].to_pylist(), answer.table["calls"].to_pylist(), strict=True))
+    buckets = range(min(filled, default=0), max(filled, default=0) + 1)
+    low = [0 if bucket == 0 else 1 << (bucket - 1) for bucket in buckets]
+    high = [1 << bucket for bucket in buckets]
+    calls = [filled.get(bucket, 0) for bucket in buckets]
     return histogram(low, high, calls, answer.summary, band=band, label="Duration of calls, power-of-two buckets")
 
 

@@ -55,7 +55,7 @@ function mountPanel(root, send, loadBokeh) {
       });
       return make("div", { class: "clew-control" }, make("span", { "aria-hidden": "true" }, control.label), group);
     });
-    if (drawing?.zoom) {
+    if (spec.kind === "timeline" && drawing) {
       const tool = (label, sign, action) => make("button", { type: "button", class: "clew-icon", title: label, "aria-label": label, onclick: action }, sign);
       groups.push(make("div", { class: "clew-zoom" }, tool("Zoom in (Shift + wheel)", "+", () => drawing.zoom(0.5)),
         tool("Zoom out", "−", () => drawing.zoom(2)), tool("Earlier", "‹", () => drawing.pan(-0.25)),

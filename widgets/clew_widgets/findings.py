@@ -1,0 +1,122 @@
+"""The findings on top of a report: plain sentences with numbers, worst news first to see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from clew.questions.answer import Answer
+from clew.units import duration, number, size
+
+from clew_widgets.views.counts import plural
+
+_FEW = 20  # percentiles of fewer calls say little
+_WAITS = ("poll", "ppoll", "select", "pselect", "epoll")  # they last as long as there is nothing to do
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One finding: a statement, what stands behind it, and its tone (plain, warn, bad)."""
+
+    statement: str
+    detail: str
+    tone: str = "plain"
+
+
+def findings(commands: Answer, ops: Answer, activity: Answer, errors: Answer, origin_ns: int) -> list[Finding]:
+    """Who did most, what failed, what is slow, when it was busy; from the answers a report shows anyway."""
+    rows = commands.table.to_pylist()
+    calls = sum(row["calls"] for row in rows)
+    if not calls:
+        return [Finding("No call was recorded that matches.", "Widen the lens of the report.", "warn")]
+    found = [_most(rows, calls), _failed(errors.table.to_pylist(), calls)]
+    found += _slowest(ops.table.to_pylist())
+    found += _busiest(activity.table.to_pylist(), origin_ns)
+    return found
+
+
+def _share(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.3g} %" if whole else "–"
+
+
+def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
+    most = max(rows, key=lambda row: row["calls"])
+    statement = f"{most['name']} does most: {number(most['calls'])} calls, {_share(most['calls'], calls)} of all"
+    moved = f", {size(most['bytes'])} moved" if most["bytes"] else ""
+    longest = max(rows, key=lambda row: row["total_ns"] or 0)
+    spent = f"{longest['name']} spends most time inside calls: {duration(longest['total_ns'])}." if longest["total_ns"] else ""
+    inside = f"{duration(most['total_ns'])} inside them" if most["total_ns"] is not None else "durations not measured"
+    return Finding(statement, f"{inside}{moved}. {spent}".strip())
+
+
+def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
+    failed = sum(row["calls"] for row in rows)
+    if not failed:
+        return Finding("No call failed", f"None of {number(calls)}.")
+    worst = rows[0]
+    statement = f"{number(failed)} calls failed, {_share(failed, calls)} of all"
+    detail = f"Most often {worst['op']} with {worst['name']} ({worst['meaning']}): {number(worst['calls'])} times"
+    kinds = len(rows) - 1
+    return Finding(statement, f"{detail}; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else f"{detail}.", "bad")
+
+
+def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:
+    known = [row for row in rows if row["p99_ns"] is not None and not row["name"].startswith(_WAITS)]
+    fit = [row for row in known if row["calls"] >= _FEW] or known
+    if not fit:
+        return []
+    slow = max(fit, key=lambda row: row["p99_ns"])
+    statement = f"{slow['name']} is the slowest operation: 1 in 100 takes {duration(slow['p99_ns'])} or longer"
+    return [Finding(statement, f"{number(slow['calls'])} calls, half within {duration(slow['p50_ns'])}, longest {duration(slow['max_ns'])}. Waits in poll and its kin left out.")]
+
+
+def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> list[Finding]:
+    bins: dict[int, list[int]] = {}
+    for row in rows:
+        cell = bins.setdefault(row["start_ns"], [row["end_ns"], 0, 0])
+        cell[1] += row["calls"]
+        cell[2] += row["errors"]
+    rates = {start: cell[1] * 1e9 / max(cell[0] - start, 1) for start, cell in bins.items()}
+    peak = max(rates, key=rates.__getitem__)
+    mean = sum(cell[1] for cell in bins.values()) * 1e9 / max(max(cell[0] for cell in bins.values()) - min(bins), 1)
+    found = [Finding(
+        f"Busiest at {duration(peak - origin_ns)}: {number(round(rates[peak]))} calls/s",
+        f"{rates[peak] / mean:.1f} times the mean of {number(round(mean))} calls/s, in a bin of {duration(bins[peak][0] - peak)}.",
+    )]  # fmt: skip
+    failed = sum(cell[2] for cell in bins.values())
+    worst = max(bins, key=lambda start: bins[start][2])
+    share = bins[worst][2] / failed if failed else 0.0
+    if failed >= _FEW and share * len(bins) > 3:  # a bin with more than three times its part is a place to look at
+        found.append(Finding(
+            f"Failures gather at {duration(worst - origin_ns)}",
+            f"{number(bins[worst][2])} of {number(failed)} within {duration(bins[worst][0] - worst)}.", "bad",
+        ))  # fmt: skip
+    return found
+
+
+def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:
+    """What the figures leave out: lost records, damage, programs that could not be seen."""
+    rows = losses.table.to_pylist()
+    captures = [row for row in rows if row["tid"] is None]
+    lost = sum(row["lost_events"] for row in captures)
+    skipped = sum(row["skipped_bytes"] or 0 for row in captures)
+    cut = sum(not row["complete"] for row in captures)
+    threads = len(rows) - len(captures)
+    found = []
+    if lost:
+        where = f" in {threads} {plural('thread', threads)}" if threads else ""
+        found.append(Finding(f"{number(lost)} records were lost{where}", "Every count is too low by what was lost; see Losses below.", "warn"))
+    if skipped:
+        found.append(Finding(f"{size(skipped)} of the raw files are damaged", "What stood there is missing here.", "warn"))
+    if cut:
+        found.append(Finding(f"{cut} {plural('capture', cut)} did not end in good order", "The last moments may be missing.", "warn"))
+    if not found:
+        found.append(Finding("Nothing was lost", "Every record that the programs made is counted here."))
+    programs = coverage.table.to_pylist()
+    unseen = [row for row in programs if row["unseen"]]
+    if unseen:
+        names = ", ".join(dict.fromkeys(f"{row['command']} ({row['unseen']})" for row in unseen[:4]))
+        more = f" and {len(unseen) - 4} more" if len(unseen) > 4 else ""
+        text = f"{len(unseen)} of {len(programs)} programs were not or only partly seen"
+        found.append(Finding(text, f"{names}{more}.", "warn"))
+    return found
