@@ -10,27 +10,11 @@
 
 #define TRIES 16 /* ids passed over to spare connections that nobody has closed */
 
-static struct clew_conn *slot_at(uint64_t conn_id)
-{
-	const uint64_t count = arena->conn_count;
-	/* A power of two as a rule: no division on the hot path. */
-	const uint64_t index = count & (count - 1) ? conn_id % count : conn_id & (count - 1);
-	return (struct clew_conn *)((char *)arena + arena->conns_at) + index;
-}
-
-struct clew_conn *conn_slot(uint64_t conn_id)
-{
-	if (!conn_id)
-		return NULL;
-	struct clew_conn *slot = slot_at(conn_id);
-	return atomic_load_explicit(&slot->conn_id, memory_order_acquire) == conn_id ? slot : NULL;
-}
-
 uint64_t conn_allocate(void)
 {
 	for (int tries = 1;; tries++) {
 		const uint64_t id = atomic_fetch_add_explicit(&arena->next_conn, 1, memory_order_relaxed) & CONN_ID;
-		struct clew_conn *slot = slot_at(id);
+		struct clew_conn *slot = conn_slot_at(id);
 		if (tries < TRIES && atomic_load_explicit(&slot->conn_id, memory_order_relaxed) &&
 			!atomic_load_explicit(&slot->closed, memory_order_relaxed))
 			continue;
@@ -61,13 +45,5 @@ void conn_closed(uint64_t conn_id)
 
 uint64_t conn_advance(uint64_t conn_id, bool out, uint64_t bytes)
 {
-	struct clew_conn *slot = conn_slot(conn_id);
-	if (unlikely(!slot))
-		return CLEW_NO_OFFSET;
-	if (unlikely(atomic_load_explicit(&slot->closed, memory_order_relaxed)))
-		atomic_store_explicit(&slot->closed, 0, memory_order_relaxed); /* closed elsewhere, alive here */
-	_Atomic uint64_t *offset = out ? &slot->out : &slot->in;
-	if (!bytes)
-		return atomic_load_explicit(offset, memory_order_relaxed);
-	return atomic_fetch_add_explicit(offset, bytes, memory_order_relaxed);
+	return conn_carry(conn_id, out, bytes);
 }

@@ -11,11 +11,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
-#define TABLE_SIZE (1u << 20) /* descriptors; the kernel's own limit unless fs.nr_open was raised */
-
-typedef _Atomic uint64_t entry_t;
-
-static _Atomic(entry_t *) table;   /* NULL: not recording, or no memory */
+_Atomic(conn_entry_t *) conn_table;
 static _Atomic unsigned table_end; /* entries from here on were never used */
 
 static bool in_vfork_child(void)
@@ -24,38 +20,38 @@ static bool in_vfork_child(void)
 	return slot && slot->vfork_child;
 }
 
-static entry_t *table_make(void)
+static conn_entry_t *table_make(void)
 {
 	if (!arena || process->sandboxed)
 		return NULL;
-	const size_t size = TABLE_SIZE * sizeof(entry_t);
+	const size_t size = CONN_TABLE_SIZE * sizeof(conn_entry_t);
 	const long at = raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
 								MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (at < 0 && at > -4096)
 		return NULL;
 	RAW_3(SYS_madvise, at, size, MADV_NOHUGEPAGE); /* a few entries must not cost 2 MiB */
-	entry_t *expected = NULL;
-	if (!atomic_compare_exchange_strong(&table, &expected, (entry_t *)at)) {
+	conn_entry_t *expected = NULL;
+	if (!atomic_compare_exchange_strong(&conn_table, &expected, (conn_entry_t *)at)) {
 		RAW_2(SYS_munmap, at, size);
 		return expected;
 	}
-	return (entry_t *)at;
+	return (conn_entry_t *)at;
 }
 
 /* NULL: fd has no entry, or may not be looked at. */
-static entry_t *entry_of(int fd)
+static conn_entry_t *entry_of(int fd)
 {
-	entry_t *entries = atomic_load_explicit(&table, memory_order_relaxed);
-	if (unlikely((unsigned)fd >= TABLE_SIZE || !entries || in_vfork_child()))
+	conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
+	if (unlikely((unsigned)fd >= CONN_TABLE_SIZE || !entries || in_vfork_child()))
 		return NULL;
 	return &entries[fd];
 }
 
-static entry_t *entry_to_fill(int fd)
+static conn_entry_t *entry_to_fill(int fd)
 {
-	if (!atomic_load_explicit(&table, memory_order_relaxed) && !in_vfork_child())
+	if (!atomic_load_explicit(&conn_table, memory_order_relaxed) && !in_vfork_child())
 		table_make();
-	entry_t *entry = entry_of(fd);
+	conn_entry_t *entry = entry_of(fd);
 	if (!entry)
 		return NULL;
 	unsigned end = atomic_load_explicit(&table_end, memory_order_relaxed);
@@ -64,7 +60,7 @@ static entry_t *entry_to_fill(int fd)
 	return entry;
 }
 
-static uint64_t clear(entry_t *entry)
+static uint64_t clear(conn_entry_t *entry)
 {
 	/* Reading first: a program that closes a million numbers must not touch a page for each 512 of them. */
 	if (!entry || !atomic_load_explicit(entry, memory_order_relaxed))
@@ -75,7 +71,7 @@ static uint64_t clear(entry_t *entry)
 /* fd is used for the first time, or its entry has a flag that must be dealt with. */
 static uint64_t look_up(const struct call *call, int fd, uint64_t before)
 {
-	entry_t *entry = fd >= 0 ? entry_to_fill(fd) : NULL;
+	conn_entry_t *entry = fd >= 0 ? entry_to_fill(fd) : NULL;
 	if (!entry || process->sandboxed)
 		return before & CONN_UNVERIFIED ? 0 : before;
 	uint64_t found = before;
@@ -105,12 +101,10 @@ static uint64_t look_up(const struct call *call, int fd, uint64_t before)
 	return found;
 }
 
-uint64_t conn_entry(const struct call *call, int fd)
+uint64_t conn_entry_slow(const struct call *call, int fd)
 {
-	entry_t *at = entry_of(fd);
-	const uint64_t entry = likely(at != NULL) ? atomic_load_explicit(at, memory_order_relaxed) : 0;
-	if (likely(entry && !(entry & (CONN_PENDING | CONN_UNVERIFIED))))
-		return entry;
+	conn_entry_t *at = entry_of(fd);
+	const uint64_t entry = at ? atomic_load_explicit(at, memory_order_relaxed) : 0;
 	return call->mode & CLEW_TRACE ? look_up(call, fd, entry) : 0;
 }
 
@@ -128,7 +122,7 @@ uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin)
 	if (!origin.conn_id)
 		origin.conn_id = conn_allocate();
 	const uint64_t made = conn_write(call, fd, &origin);
-	entry_t *entry = entry_to_fill(fd);
+	conn_entry_t *entry = entry_to_fill(fd);
 	if (entry)
 		atomic_store_explicit(entry, made, memory_order_relaxed);
 	return made & CONN_ID;
@@ -172,7 +166,7 @@ void conn_unknown(int fd)
 
 void conn_pending(int fd)
 {
-	entry_t *entry = entry_of(fd);
+	conn_entry_t *entry = entry_of(fd);
 	if (entry && atomic_load_explicit(entry, memory_order_relaxed))
 		atomic_fetch_or_explicit(entry, CONN_PENDING, memory_order_relaxed);
 }
@@ -184,7 +178,7 @@ void conn_share(const struct call *call, int from, int to)
 		conn_unknown(to);
 		return;
 	}
-	entry_t *entry = entry_to_fill(to);
+	conn_entry_t *entry = entry_to_fill(to);
 	if (entry)
 		atomic_store_explicit(entry, shared, memory_order_relaxed);
 }
@@ -208,7 +202,7 @@ void conn_forget_range(const struct call *call, unsigned first, unsigned last)
 
 bool conn_next(unsigned *fd, uint64_t *found)
 {
-	const entry_t *entries = atomic_load_explicit(&table, memory_order_relaxed);
+	const conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
 	const unsigned end = entries ? atomic_load_explicit(&table_end, memory_order_relaxed) : 0;
 	for (; *fd < end; ++*fd) {
 		*found = atomic_load_explicit(&entries[*fd], memory_order_relaxed);
@@ -220,7 +214,7 @@ bool conn_next(unsigned *fd, uint64_t *found)
 
 void conn_put_unverified(int fd, uint64_t conn_id)
 {
-	entry_t *entry = entry_to_fill(fd);
+	conn_entry_t *entry = entry_to_fill(fd);
 	if (entry)
 		atomic_store_explicit(entry, conn_id | CONN_UNVERIFIED, memory_order_relaxed);
 }

@@ -31,8 +31,23 @@ struct conn_origin {
 
 /* ---- connections.c: fd -> connection ---- */
 
+#define CONN_TABLE_SIZE (1u << 20) /* descriptors; the kernel's own limit unless fs.nr_open was raised */
+typedef _Atomic uint64_t conn_entry_t;
+extern _Atomic(conn_entry_t *) conn_table; /* NULL: not recording, or no memory */
+
+uint64_t conn_entry_slow(const struct call *call, int fd);
+
 /* conn_of() with the flags still on. */
-uint64_t conn_entry(const struct call *call, int fd);
+static inline uint64_t conn_entry(const struct call *call, int fd)
+{
+	conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
+	if (likely((unsigned)fd < CONN_TABLE_SIZE && entries && !call->slot->vfork_child)) {
+		const uint64_t entry = atomic_load_explicit(&entries[fd], memory_order_relaxed);
+		if (likely(entry && !(entry & (CONN_PENDING | CONN_UNVERIFIED))))
+			return entry;
+	}
+	return conn_entry_slow(call, fd);
+}
 /* Puts a new connection for fd in the table and writes its CONN record; 0 if the call is not traced. */
 uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin);
 /* Two ends made by one call (pipe, socketpair), which name each other; *pair gets fds and ids. */
@@ -48,7 +63,38 @@ void conn_put_unverified(int fd, uint64_t conn_id);
 /* ---- conn_slots.c: connection -> offsets, in memory shared by all recorded processes ---- */
 
 uint64_t conn_allocate(void);
-struct clew_conn *conn_slot(uint64_t conn_id); /* NULL: the slot was given to another one */
+
+static inline struct clew_conn *conn_slot_at(uint64_t conn_id)
+{
+	const uint64_t count = arena->conn_count;
+	/* A power of two as a rule: no division on the hot path. */
+	const uint64_t index = count & (count - 1) ? conn_id % count : conn_id & (count - 1);
+	return (struct clew_conn *)((char *)arena + arena->conns_at) + index;
+}
+
+/* NULL: none, or its slot was given to another one. */
+static inline struct clew_conn *conn_slot(uint64_t conn_id)
+{
+	if (unlikely(!conn_id))
+		return NULL;
+	struct clew_conn *slot = conn_slot_at(conn_id);
+	return likely(atomic_load_explicit(&slot->conn_id, memory_order_acquire) == conn_id) ? slot : NULL;
+}
+
+/* conn_advance(), inline. */
+static inline uint64_t conn_carry(uint64_t conn_id, bool out, uint64_t bytes)
+{
+	struct clew_conn *slot = conn_slot(conn_id);
+	if (unlikely(!slot))
+		return CLEW_NO_OFFSET;
+	if (unlikely(atomic_load_explicit(&slot->closed, memory_order_relaxed)))
+		atomic_store_explicit(&slot->closed, 0, memory_order_relaxed); /* closed elsewhere, alive here */
+	_Atomic uint64_t *offset = out ? &slot->out : &slot->in;
+	if (!bytes)
+		return atomic_load_explicit(offset, memory_order_relaxed);
+	return atomic_fetch_add_explicit(offset, bytes, memory_order_relaxed);
+}
+
 enum clew_kind conn_kind(uint64_t conn_id);
 void conn_closed(uint64_t conn_id);
 

@@ -119,7 +119,7 @@ static inline void io_moved(struct io_call *call, enum io_direction direction, i
 		end.conn_id = entry & CONN_ID;
 		end.offset = position != IO_STREAM
 						 ? (uint64_t)position
-						 : conn_advance(end.conn_id, direction == IO_OUT, flags & CLEW_F_PEEK ? 0 : end.bytes);
+						 : conn_carry(end.conn_id, direction == IO_OUT, flags & CLEW_F_PEEK ? 0 : end.bytes);
 		if (likely(end.conn_id && !(entry & CONN_NO_PAYLOAD))) {
 			end.data = data;
 			end.data_count = count;
