@@ -95,8 +95,8 @@ static inline void count(enum clew_op op, size_t bytes)
 	struct clew_counter *counter;
 	if (likely(slot && (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT)))
 		counter = &slot->counter[op];
-	else if (!(counter = counter_slowly(op)))
-		return;
+	else if (likely(slot && process->live) || !(counter = counter_slowly(op)))
+		return; /* switched off */
 	local_add(&counter->calls, 1);
 	local_add(&counter->bytes, bytes);
 }

@@ -273,6 +273,9 @@ void ring_write(struct clew_slot *slot, const struct clew_record *record, const 
 	}
 	record_first_word(to, total, record->op, flags);
 	leave(slot, depth);
+	/* The recorder had these lines: have them back by the next call. */
+	__builtin_prefetch(to + total, 1);
+	__builtin_prefetch(to + total + 64, 1);
 }
 
 void call_end(const struct call *call, const struct end *end)

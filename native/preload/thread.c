@@ -148,6 +148,8 @@ struct clew_slot *slot_find(uint32_t *mode)
 {
 	struct clew_slot *slot = self;
 	*mode = 0;
+	if (!arena && !init_try())
+		return NULL;
 	if (!slot || process->live != 1) {
 		uint64_t attempts = thread_state.attempts++;
 		bool now = attempts < 256 ? (attempts & (attempts - 1)) == 0 : attempts % 256 == 0;
