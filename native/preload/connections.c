@@ -113,6 +113,13 @@ uint64_t conn_of(const struct call *call, int fd)
 	return conn_entry(call, fd) & CONN_ID;
 }
 
+void conn_adopt_standard(struct clew_slot *slot)
+{
+	const struct call call = {slot, ticks_now(), slot->mode & process->local_mode};
+	for (int fd = 0; fd <= 2 && call.mode & CLEW_TRACE; fd++)
+		conn_of(&call, fd);
+}
+
 uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin)
 {
 	if (!call->slot || !(call->mode & CLEW_TRACE)) {

@@ -139,6 +139,8 @@ void conn_describe(const struct call *call, int fd, uint32_t flags, uint64_t pee
 void conn_share(const struct call *call, int from, int to); /* dup */
 uint64_t conn_forget(const struct call *call, int fd);      /* close; returns what it was */
 void conn_forget_range(const struct call *call, unsigned first, unsigned last);
+/* The first recorded process looks at 0, 1 and 2 at once, so that its children share them under one id. */
+void conn_adopt_standard(struct clew_slot *slot);
 /* Advance a direction by bytes and give the offset before; CLEW_NO_OFFSET where it is not known. */
 uint64_t conn_advance(uint64_t conn_id, bool out, uint64_t bytes);
 /* "fd:id,fd:id" of what a program started by exec inherits, for CLEW_FDS; and its reading at the start. */

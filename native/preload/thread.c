@@ -114,6 +114,8 @@ static struct clew_slot *enter(void)
 		if (process->how == 2 && slot->serial == 1)
 			process->how = 0;
 		note_process_start(slot);
+		if (process->how == 0)
+			conn_adopt_standard(slot);
 	} else {
 		note_thread_start(slot);
 	}
