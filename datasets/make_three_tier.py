@@ -37,7 +37,7 @@ def record(work: Path) -> Path:
 
 
 def rewrite(database: duckdb.DuckDBPyConnection, source: Path, target: Path) -> None:
-    """Copy one Parquet file, every text made neutral; of payloads keep what went over sockets, not what was in files."""
+    """Copy one Parquet file, every text made neutral; of payloads keep what went over sockets, not what files held."""
     columns = database.sql("SELECT * FROM read_parquet($file) LIMIT 0", params={"file": str(source)})
     texts = [name for name, kind in zip(columns.columns, columns.types, strict=True) if str(kind) == "VARCHAR"]
     replaced = []

@@ -65,7 +65,8 @@ class Shop:
         if row is None:
             return 404, "no such product"
         try:
-            socket.create_connection(RECOMMENDATIONS, timeout=0.2).close()
+            with socket.socket() as service:
+                service.connect(RECOMMENDATIONS)
         except OSError as error:
             return 200, [row, f"no recommendations: {error.strerror}"]
         return 200, [row]

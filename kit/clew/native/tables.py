@@ -16,6 +16,7 @@ from clew.native.decode import Array, Batch, BlockType, Flag
 from clew.native.library import load
 
 OP_PROCESS_START, OP_PROCESS_END, OP_THREAD_START, OP_THREAD_END, OP_CONN = 120, 121, 122, 123, 124
+OP_CONNECT = 55
 KINDS = ("unknown", "file", "dir", "device", "pipe", "tcp", "udp", "unix", "socket", "anon", "listen")
 HOWS = ("first", "fork", "exec", "clone")
 UNSEEN = (None, "static", "setuid", "abi", "loader", "io_uring", "no_arena", "unreadable")
@@ -159,7 +160,29 @@ def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
 
 
 def conns(batch: Batch) -> pa.Table:
-    """What descriptors are: conn_id, who saw it, fd, kind, flags (enum of clew_record.h), path, addresses."""
+    """What descriptors are: conn_id, who saw it, fd, kind, flags (enum of clew_record.h), path, addresses.
+
+    A connect that failed, or has only begun, tells where it went: a row of kind "unknown" with that as ``remote``.
+    """
+    return pa.concat_tables([_described(batch), _refused(batch)], promote_options="default")
+
+
+def _refused(batch: Batch) -> pa.Table:
+    index = np.flatnonzero((batch.op == OP_CONNECT) & (batch.error != 0) & (batch.head > 0))
+    return _table(
+        {
+            "conn_id": batch.conn_id[index],
+            **_who(batch, index),
+            "fd": _known(batch.fd[index], -1),
+            "kind": _named(np.zeros(len(index), np.uint32), KINDS),
+            "flags": np.zeros(len(index), np.uint32),
+            "inherited": np.zeros(len(index), bool),
+            "remote": _text(batch, batch.data_at[index], np.minimum(batch.head[index], 112), address=True),
+        }
+    )
+
+
+def _described(batch: Batch) -> pa.Table:
     index, info = _records(batch, OP_CONN, _CONN)
     at: Array = batch.data_at[index]
     room = batch.head[index] - _CONN.itemsize
@@ -169,7 +192,9 @@ def conns(batch: Batch) -> pa.Table:
     )
     pipe = pa.array((info["kind"] == KINDS.index("pipe")) & (info["text"] == 0))
     inode = pa.array(np.ascontiguousarray(info["inode"]))
-    named = pc.binary_join_element_wise("pipe:[", inode.cast(pa.large_string()), "]", pa.scalar("", pa.large_string()))
+    text = pa.large_string()
+    parts = (pa.scalar("pipe:[", text), inode.cast(text), pa.scalar("]", text), pa.scalar("", text))
+    named = pc.binary_join_element_wise(*parts)
     return _table(
         {
             "conn_id": batch.conn_id[index],
