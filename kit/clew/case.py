@@ -47,7 +47,10 @@ class Case:
         return case
 
     def refresh(self) -> int:
-        """Ingest what was recorded since the last look; returns the number of new events. Quick if there is nothing new."""
+        """Ingest what was recorded since the last look.
+
+        Returns the number of new events. Quick if there is nothing new.
+        """
         if isinstance(self._store, ParquetStore):
             return 0
         from clew.ingest.run import update
@@ -55,7 +58,10 @@ class Case:
         return update(self._store, self.path)
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
-        """The rows of ``query``; ``params`` are bound to its ``$name`` parameters. Raises ClewError if it does not run."""
+        """The rows of ``query``.
+
+        ``params`` are bound to its ``$name`` parameters. Raises ClewError if it does not run.
+        """
         with self._store.reading() as connection:
             try:
                 relation = connection.sql(query, params=dict(params or {}))
@@ -108,7 +114,7 @@ class Case:
                 connection.execute(
                     f"COPY (SELECT * FROM \"{name}\" ORDER BY {order}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
                 )
-                count = connection.sql(f'SELECT count(*) FROM "{name}"').fetchone()
+                count = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
                 rows[name] = count[0] if count else 0
         (target / MANIFEST).write_text(json.dumps({"clew": __version__, "tables": rows}, indent=1) + "\n", "utf-8")
         return target
