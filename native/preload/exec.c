@@ -56,7 +56,7 @@ static void record(struct call *call, const struct execution *execution, int res
 static int execute(const struct execution *execution, char *const environment[])
 {
 	struct clew_slot *slot = slot_self();
-	if (!arena || !execution->path)
+	if (!arena || !execution->path || !exec_readable(execution->path, environment))
 		return run((void *)execution, environment);
 	struct call call;
 	call_begin(&call);

@@ -24,6 +24,9 @@ void exec_sniff_in_path(struct exec_plan *plan, const char *name);
 int exec_with_environment(const struct exec_plan *plan, char *const given[], int (*then)(void *, char *const[]),
 						  void *context);
 
+/* May path and environment be read at all? If not, the kernel's EFAULT is what the program wants to see. */
+bool exec_readable(const char *path, char *const environment[]);
+
 const char *env_find(const char *name_and_equals); /* the value in `environ`, or NULL */
 void env_scrub(void);							   /* takes out of `environ` what the program should not see */
 

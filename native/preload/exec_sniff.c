@@ -187,6 +187,32 @@ static void sniff(struct exec_plan *plan, int fd, const char *path, int level)
 		RAW_1(SYS_close, fd);
 }
 
+/* By a call that reads eight bytes, and then fails because of its first argument. */
+static bool readable(const void *address)
+{
+	return RAW_4(SYS_rt_sigprocmask, -1, (uintptr_t)address & ~(uintptr_t)7, NULL, 8) != -EFAULT;
+}
+
+bool exec_readable(const char *path, char *const environment[])
+{
+	if (process->sandboxed)
+		return true;
+	if (!readable(path))
+		return false;
+	uintptr_t list_page = UINTPTR_MAX, text_page = UINTPTR_MAX; /* last found readable */
+	for (char *const *at = environment; at; at++) {
+		if ((uintptr_t)at / CLEW_PAGE != list_page && !readable(at))
+			return false;
+		list_page = (uintptr_t)at / CLEW_PAGE;
+		if (!*at)
+			break;
+		if ((uintptr_t)*at / CLEW_PAGE != text_page && !readable(*at))
+			return false;
+		text_page = (uintptr_t)*at / CLEW_PAGE;
+	}
+	return true;
+}
+
 static bool may(const char *path, int how)
 {
 	long result = RAW_4(SYS_faccessat2, AT_FDCWD, path, how, AT_EACCESS);

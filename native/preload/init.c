@@ -50,6 +50,12 @@ void process_set_no_tsc(void)
 	clock_base = clock_ns();
 	counter_base = ticks_counter();
 	inherited_no_tsc = process->no_tsc = 1;
+	ticks_by_system_call(); /* what a sandbox without system calls goes on saying */
+}
+
+void process_keep_tsc(void)
+{
+	inherited_no_tsc = process->no_tsc = arena && arena->clock == CLEW_CLOCK_MONOTONIC;
 }
 
 void process_set_sandboxed(bool sandboxed)

@@ -29,6 +29,7 @@ extern uint32_t inherited_mode, inherited_no_tsc, inherited_sandboxed; /* proces
 extern char library_path[], arena_path[];                              /* "" = not known */
 void process_set_sandboxed(bool sandboxed);
 void process_set_no_tsc(void);
+void process_keep_tsc(void); /* takes that back */
 bool in_borrowed_memory(const struct clew_slot *slot); /* in a child that shares its parent's memory (vfork) */
 
 /* arena.c */

@@ -20,24 +20,32 @@ CLEW_EXPORT int prctl(int option, ...)
 	unsigned long fifth = va_arg(more, unsigned long);
 	va_end(more);
 	bool sandbox = option == PR_SET_SECCOMP && arena && !process->sandboxed;
+	bool strict = sandbox && second == SECCOMP_MODE_STRICT;
+	if (strict || (option == PR_SET_TSC && second == PR_TSC_SIGSEGV))
+		process_set_no_tsc(); /* the strict mode forbids the counter, too */
 	if (sandbox)
 		process_set_sandboxed(true);
-	else if (option == PR_SET_TSC && second == PR_TSC_SIGSEGV)
-		process_set_no_tsc();
 	int result = REAL(prctl)(option, second, third, fourth, fifth);
 	if (sandbox && result != 0)
 		process_set_sandboxed(false); /* it was only asked whether it could */
+	if (strict && result != 0)
+		process_keep_tsc();
 	return result;
 }
 
 static long seccomp_call(long number, long operation, long flags, void *arguments)
 {
 	bool sandbox = operation <= SECCOMP_SET_MODE_FILTER && !process->sandboxed;
+	bool strict = sandbox && operation == SECCOMP_SET_MODE_STRICT;
+	if (strict)
+		process_set_no_tsc();
 	if (sandbox)
 		process_set_sandboxed(true);
 	long result = REAL(syscall)(number, operation, flags, arguments);
 	if (sandbox && result < 0)
 		process_set_sandboxed(false);
+	if (strict && result < 0)
+		process_keep_tsc();
 	return result;
 }
 

@@ -65,7 +65,7 @@ static int spawn(struct spawning *it, pid_t *pid, char *const environment[])
 CLEW_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 							const posix_spawnattr_t *attributes, char *const argv[], char *const environment[])
 {
-	if (!slot_self())
+	if (!slot_self() || !exec_readable(path, environment))
 		return REAL(posix_spawn)(pid, path, actions, attributes, argv, environment);
 	struct spawning it = {false, 0, path, actions, attributes, argv};
 	return spawn(&it, pid, environment);
@@ -74,7 +74,7 @@ CLEW_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file
 CLEW_EXPORT int posix_spawnp(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
 							 const posix_spawnattr_t *attributes, char *const argv[], char *const environment[])
 {
-	if (!slot_self())
+	if (!slot_self() || !exec_readable(path, environment))
 		return REAL(posix_spawnp)(pid, path, actions, attributes, argv, environment);
 	struct spawning it = {true, 0, path, actions, attributes, argv};
 	return spawn(&it, pid, environment);
