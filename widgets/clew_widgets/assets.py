@@ -56,7 +56,7 @@ def code() -> tuple[str, str]:
     version = hashlib.sha256((scripts() + styles()).encode()).hexdigest()[:12]
     script = (
         f'(function () {{ "use strict";\n{scripts()}\n'
-        f"const style = document.createElement('style'); style.textContent = {json.dumps(styles())}; document.head.append(style);\n"
+        f"const style = make('style', {{}}, {json.dumps(styles())}); document.head.append(style);\n"
         f"(globalThis.__clew ??= {{}})[{json.dumps(version)}] = {{ panel: mountPanel, lens: mountLensBar }};\n}})();"
     )
     return version, script
@@ -70,5 +70,5 @@ def versions() -> dict[str, str]:
 @cache
 def part(name: str) -> bytes:
     """One part of ``versions()`` as gzip, to be sent to the page. Raises KeyError for any other name."""
-    text = {"code": lambda: code()[1], "bokeh": bokeh_script}[name]()
-    return gzip.compress(text.encode(), 6)
+    parts = {"code": lambda: code()[1], "bokeh": lambda: bokeh_script()}
+    return gzip.compress(parts[name]().encode(), 6)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
@@ -45,13 +46,22 @@ def columns(table: pa.Table) -> dict[str, Any]:
     table = table.sort_by([("calls_sum", "descending"), *((key, "ascending") for key in keys)])
     dropped = int(np.sum(table["calls_sum"].to_numpy()[CELLS:]))
     table = table.slice(0, CELLS)
-    cells: dict[str, Any] = {name: pc.index_in(table[name], value_set=pa.array(names[name], pa.string())).to_pylist() for name in names}
+    cells: dict[str, Any] = {
+        name: pc.index_in(table[name], value_set=pa.array(names[name], pa.string())).to_pylist() for name in names
+    }
     cells |= {name: table[name].to_pylist() for name in ("errno", "bin", "bucket")}
-    cells |= {name: table[f"{name}_{how}"].to_pylist() for name, how in (("calls", "sum"), ("bytes", "sum"), ("total_ns", "sum"), ("max_ns", "max"))}
+    cells |= {
+        name: table[f"{name}_{how}"].to_pylist()
+        for name, how in (("calls", "sum"), ("bytes", "sum"), ("total_ns", "sum"), ("max_ns", "max"))
+    }
     return {"commands": names["command"], "ops": names["op"], "cells": cells, "dropped": dropped}
 
 
 def _leading(table: pa.Table, column: str, most: int) -> list[str]:
-    ranked = table.group_by([column]).aggregate([("calls", "sum")]).sort_by([("calls_sum", "descending"), (column, "ascending")])
+    ranked = (
+        table.group_by([column])
+        .aggregate([("calls", "sum")])
+        .sort_by([("calls_sum", "descending"), (column, "ascending")])
+    )
     names: list[str] = ranked[column].to_pylist()
     return names[:most]

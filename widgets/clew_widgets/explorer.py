@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import ipywidgets
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.counts import counts
-
 from clew_widgets.drawing import SERIES, palette
 from clew_widgets.lens_bar import LensBar
 from clew_widgets.lens_model import LensModel

@@ -7,7 +7,7 @@ from typing import Any
 
 from clew.questions.answer import Answer
 from clew.units import duration, number, size
-
+from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.views.counts import plural
 
 _FEW = 20  # percentiles of fewer calls say little
@@ -36,7 +36,7 @@ def findings(commands: Answer, ops: Answer, activity: Answer, errors: Answer, or
 
 
 def _share(part: float, whole: float) -> str:
-    return f"{100 * part / whole:.3g} %" if whole else "–"
+    return f"{100 * part / whole:.3g} %" if whole else UNKNOWN
 
 
 def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
@@ -44,7 +44,11 @@ def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
     statement = f"{most['name']} does most: {number(most['calls'])} calls, {_share(most['calls'], calls)} of all"
     moved = f", {size(most['bytes'])} moved" if most["bytes"] else ""
     longest = max(rows, key=lambda row: row["total_ns"] or 0)
-    spent = f"{longest['name']} spends most time inside calls: {duration(longest['total_ns'])}." if longest["total_ns"] else ""
+    spent = (
+        f"{longest['name']} spends most time inside calls: {duration(longest['total_ns'])}."
+        if longest["total_ns"]
+        else ""
+    )
     inside = f"{duration(most['total_ns'])} inside them" if most["total_ns"] is not None else "durations not measured"
     return Finding(statement, f"{inside}{moved}. {spent}".strip())
 
@@ -57,7 +61,11 @@ def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
     statement = f"{number(failed)} calls failed, {_share(failed, calls)} of all"
     detail = f"Most often {worst['op']} with {worst['name']} ({worst['meaning']}): {number(worst['calls'])} times"
     kinds = len(rows) - 1
-    return Finding(statement, f"{detail}; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else f"{detail}.", "bad")
+    return Finding(
+        statement,
+        f"{detail}; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else f"{detail}.",
+        "bad",
+    )
 
 
 def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:
@@ -67,7 +75,13 @@ def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:
         return []
     slow = max(fit, key=lambda row: row["p99_ns"])
     statement = f"{slow['name']} is the slowest operation: 1 in 100 takes {duration(slow['p99_ns'])} or longer"
-    return [Finding(statement, f"{number(slow['calls'])} calls, half within {duration(slow['p50_ns'])}, longest {duration(slow['max_ns'])}. Waits in poll and its kin left out.")]
+    return [
+        Finding(
+            statement,
+            f"{number(slow['calls'])} calls, half within {duration(slow['p50_ns'])}, "
+            f"longest {duration(slow['max_ns'])}. Waits in poll and its kin left out.",
+        )
+    ]
 
 
 def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> list[Finding]:
@@ -81,7 +95,8 @@ def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> list[Finding]:
     mean = sum(cell[1] for cell in bins.values()) * 1e9 / max(max(cell[0] for cell in bins.values()) - min(bins), 1)
     found = [Finding(
         f"Busiest at {duration(peak - origin_ns)}: {number(round(rates[peak]))} calls/s",
-        f"{rates[peak] / mean:.1f} times the mean of {number(round(mean))} calls/s, in a bin of {duration(bins[peak][0] - peak)}.",
+        f"{rates[peak] / mean:.1f} times the mean of {number(round(mean))} calls/s, "
+        f"in a bin of {duration(bins[peak][0] - peak)}.",
     )]  # fmt: skip
     failed = sum(cell[2] for cell in bins.values())
     worst = max(bins, key=lambda start: bins[start][2])
@@ -105,11 +120,23 @@ def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:
     found = []
     if lost:
         where = f" in {threads} {plural('thread', threads)}" if threads else ""
-        found.append(Finding(f"{number(lost)} records were lost{where}", "Every count is too low by what was lost; see Losses below.", "warn"))
+        found.append(
+            Finding(
+                f"{number(lost)} records were lost{where}",
+                "Every count is too low by what was lost; see Losses below.",
+                "warn",
+            )
+        )
     if skipped:
-        found.append(Finding(f"{size(skipped)} of the raw files are damaged", "What stood there is missing here.", "warn"))
+        found.append(
+            Finding(f"{size(skipped)} of the raw files are damaged", "What stood there is missing here.", "warn")
+        )
     if cut:
-        found.append(Finding(f"{cut} {plural('capture', cut)} did not end in good order", "The last moments may be missing.", "warn"))
+        found.append(
+            Finding(
+                f"{cut} {plural('capture', cut)} did not end in good order", "The last moments may be missing.", "warn"
+            )
+        )
     if not found:
         found.append(Finding("Nothing was lost", "Every record that the programs made is counted here."))
     programs = coverage.table.to_pylist()

@@ -9,14 +9,17 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.counts import counts
 from clew.units import number, printable
-
 from clew_widgets.drawing.static import safe
+from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.lens_model import LensModel, as_code
 from clew_widgets.widget import Widget
 
 TOTALS = (
-    ("calls", "calls", "count"), ("errors", "failed", "count"), ("bytes", "moved", "bytes"), ("total_ns", "inside calls", "duration"),
-)  # fmt: skip
+    ("calls", "calls", "count"),
+    ("errors", "failed", "count"),
+    ("bytes", "moved", "bytes"),
+    ("total_ns", "inside calls", "duration"),
+)
 
 
 def totals(case: Case, lens: Lens) -> dict[str, int]:
@@ -44,12 +47,28 @@ class LensBar(Widget):
             now = self._whole if lens == Lens() else totals(self.case, lens)
         except ClewError:
             now = {}  # the views say why
-        chips = [{"field": chip.field, "value": chip.value, "label": printable(chip.label)} for chip in lens.chips(self._origin_ns)]
+        chips = [
+            {"field": chip.field, "value": chip.value, "label": printable(chip.label)}
+            for chip in lens.chips(self._origin_ns)
+        ]
         shown = [
-            {"name": name, "label": label, "kind": kind, "value": now.get(name), "of": self._whole[name], "bad": name == "errors"}
+            {
+                "name": name,
+                "label": label,
+                "kind": kind,
+                "value": now.get(name),
+                "of": self._whole[name],
+                "bad": name == "errors",
+            }
             for name, label, kind in TOTALS
         ]
-        self.spec = {"chips": chips, "undo": self.model.can_undo, "redo": self.model.can_redo, "code": as_code(lens), "totals": shown}
+        self.spec = {
+            "chips": chips,
+            "undo": self.model.can_undo,
+            "redo": self.model.can_redo,
+            "code": as_code(lens),
+            "totals": shown,
+        }
         self.static = f"<p>{safe(self.finding())}</p>"
         self.busy = False
 
@@ -57,7 +76,7 @@ class LensBar(Widget):
         """What is being looked at, in one line."""
         labels = [chip["label"] for chip in self.spec["chips"]]
         calls = self.spec["totals"][0]["value"]
-        return f"Lens: {', '.join(labels) or 'everything'}; {'–' if calls is None else number(calls)} calls."
+        return f"Lens: {', '.join(labels) or 'everything'}; {UNKNOWN if calls is None else number(calls)} calls."
 
     def handle(self, message: dict[str, Any]) -> None:
         """A chip taken away, or a step in the history."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from clew.lens import Lens
 from traitlets import HasTraits, Instance
+
+from clew.lens import Lens
 
 _DEPTH = 200
 
 
-class LensModel(HasTraits):  # type: ignore[misc]  # traitlets has no types for its base class
+class LensModel(HasTraits):
     """Holds ``lens``; views observe it and call set(); the Lens itself is immutable."""
 
     lens = Instance(Lens)

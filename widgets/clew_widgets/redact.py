@@ -5,8 +5,8 @@ Payload bytes never enter a report. Of everything else that was captured, these 
 - values after names like password, token, secret, key, cookie, authorization (``--password=X``, ``TOKEN=X``, ``-pX``);
 - user and password in URLs; bearer tokens; keys of well-known shape; hexadecimal or base64 runs that look like keys;
 - user names in paths of home directories, e-mail addresses;
-- IP addresses outside private and loopback networks: each becomes ``address-1``, ``address-2``, ..., the same everywhere in
-  one report, so that who talked to whom can still be read.
+- IP addresses outside private and loopback networks: each becomes ``address-1``, ``address-2``, ..., the same
+  everywhere in one report, so that who talked to whom can still be read.
 
 Names of programs, hosts and files, other arguments, private addresses and ports stay: without them there is no report.
 """
@@ -18,17 +18,21 @@ import re
 from dataclasses import replace
 
 import pyarrow as pa
+
 from clew.questions.answer import Answer
 
 MASK = "•••"
-_SECRET = r"pass(?:word|wd|phrase)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|credentials?|auth(?:orization)?|cookie|session[-_]?id"
+_NAMES = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|(?:api|access|private)[-_]?key|credentials?|auth(?:orization)?|cookie|"
+    r"session[-_]?id"
+)
 _VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s"'&,;]+)"""
 _RULES = tuple(
     (re.compile(pattern), kept)
     for pattern, kept in (
         (r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}", rf"\1 {MASK}"),
-        (rf"(?i)([\w-]*(?:{_SECRET})[\w-]*\s*[=:]\s*){_VALUE}", rf"\1{MASK}"),
-        (rf"(?i)((?:^|\s)--?[\w-]*(?:{_SECRET})[\w-]*\s+)(?!-){_VALUE}", rf"\1{MASK}"),
+        (rf"(?i)([\w-]*(?:{_NAMES})[\w-]*\s*[=:]\s*){_VALUE}", rf"\1{MASK}"),
+        (rf"(?i)((?:^|\s)--?[\w-]*(?:{_NAMES})[\w-]*\s+)(?!-){_VALUE}", rf"\1{MASK}"),
         (r"((?:^|\s)-p)(?!\d+\b)(?=\S*\d|\S{8})\S+", rf"\1{MASK}"),
         (r"(://)[^/\s@]+@", rf"\1{MASK}@"),
         (r"\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_\w{20,}|xox[a-z]-[\w-]{10,}|sk-[\w-]{16,}|eyJ[\w-]{8,}\.[\w.-]+)", MASK),
@@ -37,7 +41,9 @@ _RULES = tuple(
         (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", MASK),
     )
 )
-_ADDRESS = re.compile(r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w])")
+_ADDRESS = re.compile(
+    r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w])"
+)
 
 _INSIDE = tuple(
     ipaddress.ip_network(network)

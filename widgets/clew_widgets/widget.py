@@ -11,7 +11,7 @@ from traitlets import Bool, Dict, Unicode
 from clew_widgets import assets
 
 
-class Widget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets has no types
+class Widget(anywidget.AnyWidget):
     """What the page shows is ``spec`` (plain JSON); what it does arrives at ``handle``."""
 
     _esm = Path(__file__).parent / "loader.js"
@@ -42,5 +42,6 @@ class Widget(anywidget.AnyWidget):  # type: ignore[misc]  # ipywidgets has no ty
             self.handle(message)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        data, metadata = super()._repr_mimebundle_(**kwargs)
+        bundle = super()._repr_mimebundle_(**kwargs)
+        data, metadata = bundle or ({}, {})
         return {**data, "text/plain": self.finding(), "text/html": self.static}, metadata

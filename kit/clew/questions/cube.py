@@ -12,9 +12,9 @@ from clew.questions.ask import ask, need_events
 def cube(case: Case, lens: Lens, bins: int = 120) -> Answer:
     """Calls under ``lens`` by command, op, errno, time bin and duration class; cells without calls have no row.
 
-    Columns: ``command``, ``op``, ``errno``, ``bin`` (the ``bins`` bins of activity() under the same Lens, from 0), ``bucket``
-    (the power-of-two classes of latency()), ``calls``, ``bytes`` (NULL: none moved any), ``total_ns``, ``max_ns``. Raises
-    ClewError if single calls were not recorded or the time range is empty.
+    Columns: ``command``, ``op``, ``errno``, ``bin`` (the ``bins`` bins of activity() under the same Lens, from 0),
+    ``bucket`` (the power-of-two classes of latency()), ``calls``, ``bytes`` (NULL: none moved any), ``total_ns``,
+    ``max_ns``. Raises ClewError if single calls were not recorded or the time range is empty.
     """
     need_events(case, "cube")
     first, last = case.bounds()

@@ -1,4 +1,4 @@
-"""Drawings: from the columns of an answer to what JavaScript draws live and to the static twin. No case, no SQL here."""
+"""Drawings: from the columns of an answer to what JavaScript draws and to the static twin. No case, no SQL here."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ REST = "rest"
 class Drawing:
     """One drawing, ready for the page.
 
-    ``kind`` names the JavaScript that draws ``body`` (table, timeline, histogram); ``finding`` is what it shows, in one
-    sentence; ``picture`` an SVG of it; ``heads`` and ``rows`` the same as a small table. Empty ``rows``: nothing to draw.
+    ``kind`` names the JavaScript that draws ``body`` (table, timeline, histogram); ``finding`` is what it shows, in
+    one sentence; ``picture`` an SVG of it; ``heads`` and ``rows`` the same as a small table. No ``rows``: nothing to
+    draw.
     """
 
     kind: str

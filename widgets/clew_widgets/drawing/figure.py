@@ -1,4 +1,4 @@
-"""The Bokeh figure of a chart, without data: axes, glyphs, brush. JavaScript fills it and gives it the page's colours."""
+"""The Bokeh figure of a chart, without data: axes, glyphs, brush. JavaScript fills and colours it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 from bokeh.embed import json_item
 from bokeh.models import (
     BasicTicker,
-    BoxAnnotation,
     BoxSelectTool,
     ColumnDataSource,
     FixedTicker,
@@ -16,6 +15,7 @@ from bokeh.models import (
     Range1d,
     WheelZoomTool,
 )
+from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
 HEIGHT = {"timeline": 190, "histogram": 236}
@@ -33,8 +33,8 @@ def scaffold(kind: str) -> dict[str, Any]:
         sizing_mode="stretch_width",
         tools="",
         toolbar_location=None,
-        x_range=Range1d(0, 1),
-        y_range=Range1d(0, 1),
+        x_range=Range1d(start=0, end=1),
+        y_range=Range1d(start=0, end=1),
         output_backend="canvas",
         background_fill_alpha=0,
         border_fill_alpha=0,
@@ -66,11 +66,12 @@ def scaffold(kind: str) -> dict[str, Any]:
         plot.xaxis[0].ticker = FixedTicker()
         _histogram(plot)
     else:
-        plot.xaxis[0].update(ticker=BasicTicker(desired_num_ticks=8), formatter=NumeralTickFormatter(format="0,0.[000000]"))
+        plot.xaxis[0].update(
+            ticker=BasicTicker(desired_num_ticks=8), formatter=NumeralTickFormatter(format="0,0.[000000]")
+        )
         _timeline(plot)
     plot.add_layout(BoxAnnotation(name="cursor", visible=False, fill_alpha=0.10, line_alpha=0.35, level="overlay"))
-    item: dict[str, Any] = json_item(plot)
-    return item
+    return dict(json_item(plot))
 
 
 def _quads(plot: figure, name: str, *extra: str, **style: Any) -> None:
@@ -89,4 +90,13 @@ def _histogram(plot: figure) -> None:
     _quads(plot, "quads", "alpha")
     marks = ColumnDataSource({name: [] for name in ("x", "bottom", "top", "y", "text", "align", "color")}, name="marks")
     plot.segment("x", "bottom", "x", "top", source=marks, line_color="color", line_width=1, line_dash=[3, 3])
-    plot.text("x", "y", "text", source=marks, text_color="color", text_align="align", text_font_size="11.5px", text_baseline="middle")
+    plot.text(
+        "x",
+        "y",
+        "text",
+        source=marks,
+        text_color="color",
+        text_align="align",
+        text_font_size="11.5px",
+        text_baseline="middle",
+    )

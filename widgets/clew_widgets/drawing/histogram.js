@@ -17,8 +17,9 @@ function decades(largest) {
 function placeMarks(all, from, to, largest, width) {
   const marks = { x: [], top: [], y: [], text: [], align: [], bottom: [], color: [] };
   const placed = [];
-  for (const mark of all) {
-    if (mark.ns == null) continue;
+  const known = all.filter((mark) => mark.ns != null);
+  // from both ends inwards: the outermost have the least choice
+  for (const mark of [...known.slice(0, 1), ...known.slice(1).reverse()]) {
     const at = Math.log2(Math.max(mark.ns, 0.5));
     const text = ` ${mark.name} ${words("duration", mark.ns)} `;
     const room = ((to - from) * 6.8 * text.length) / width;
@@ -27,7 +28,7 @@ function placeMarks(all, from, to, largest, width) {
       && !(other.level >= level && other.at > span[0] && other.at < span[1])
       && !(level >= other.level && at > other.span[0] && at < other.span[1]));
     const choices = [0, 1, 2, 3].flatMap((level) => [[at - room, at], [at, at + room]].map((span) => ({ level, span, at })));
-    const choice = choices.find(free) || { ...choices[7], level: 3 };
+    const choice = choices.find(free) || { ...choices[6], level: 3 };
     placed.push(choice);
     const height = largest * (1.09 + 0.1 * choice.level);
     marks.x.push(at);

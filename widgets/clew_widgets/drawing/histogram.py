@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from clew.units import duration, number
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing import static as still
 
@@ -27,16 +26,29 @@ def histogram(
     ``summary`` holds count, mean_ns, max_ns and the percentiles of MARKS in ns, None where not known.
     """
     low_ns, high_ns = band or (None, None)
-    inside = [(low_ns is None or a >= low_ns) and (high_ns is None or b <= high_ns) for a, b in zip(low, high, strict=True)]
+    inside = [
+        (low_ns is None or a >= low_ns) and (high_ns is None or b <= high_ns) for a, b in zip(low, high, strict=True)
+    ]
     marks = [{"name": name, "ns": summary.get(key)} for name, key in MARKS.items()]
-    body = {"low": list(low), "high": list(high), "calls": list(calls), "inside": inside, "marks": marks, "label": label}
+    body = {
+        "low": list(low),
+        "high": list(high),
+        "calls": list(calls),
+        "inside": inside,
+        "marks": marks,
+        "label": label,
+    }
     if not sum(calls):
         return Drawing("histogram", body, "No calls.")
     known = {name: value for name, key in MARKS.items() if (value := summary.get(key)) is not None}
     finding = f"{number(sum(calls))} calls: " + ", ".join(f"{name} {duration(value)}" for name, value in known.items())
     if (longest := summary.get("max_ns")) is not None:
         finding += f", longest {duration(longest)}"
-    rows = [[f"{duration(a)} to {duration(b)}", number(count)] for a, b, count in zip(low, high, calls, strict=True) if count]
+    rows = [
+        [f"{duration(a)} to {duration(b)}", number(count)]
+        for a, b, count in zip(low, high, calls, strict=True)
+        if count
+    ]
     return Drawing("histogram", body, finding + ".", _picture(low, high, calls, inside), ["duration", "calls"], rows)
 
 
@@ -47,9 +59,15 @@ def _picture(low: Sequence[int], high: Sequence[int], calls: Sequence[int], insi
     every = max(1, round(len(calls) / 9))
     for index, count in enumerate(calls):
         left = _LEFT + index * width
-        parts.append(still.rectangle(left + 1, _BOTTOM - count * down, width - 2, count * down, "s0", 1 if inside[index] else 0.3))
+        parts.append(
+            still.rectangle(
+                left + 1, _BOTTOM - count * down, width - 2, count * down, "s0", 1 if inside[index] else 0.3
+            )
+        )
         if count == max(calls):
-            parts.append(still.label(left + width / 2, _BOTTOM - count * down - 5, number(count), anchor="middle", muted=True))
+            parts.append(
+                still.label(left + width / 2, _BOTTOM - count * down - 5, number(count), anchor="middle", muted=True)
+            )
         if index % every == 0:
             parts.append(still.label(left, _BOTTOM + 16, duration(low[index]), muted=True))
     parts.append(still.label(still.WIDTH - 10, _BOTTOM + 16, duration(high[-1]), anchor="end", muted=True))

@@ -1,4 +1,4 @@
-"""The static twin: a figure that survives nbconvert and an untrusted notebook, where scripts, styles and inline SVG do not."""
+"""The static twin: a figure for nbconvert and untrusted notebooks, where no script, style or inline SVG survives."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from collections.abc import Sequence
 from html import escape
 
 from clew.units import printable
-
 from clew_widgets.drawing import Drawing
 
 WIDTH = 720
-_FILLS = {"s0": "#0b6db3", "s1": "#ee8a3c", "s2": "#0a8f7f", "s3": "#b3478f", "s4": "#7cc4ea", "s5": "#c9a400", "rest": "#a9b0b9", "error": "#b3261e"}
+_FILLS = {
+    "s0": "#0b6db3",
+    "s1": "#ee8a3c",
+    "s2": "#0a8f7f",
+    "s3": "#b3478f",
+    "s4": "#7cc4ea",
+    "s5": "#c9a400",
+    "rest": "#a9b0b9",
+    "error": "#b3261e",
+}
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1b1e23}.m{fill:#5b626d}.p{fill:#fff}.l{stroke:#d9dde3}.k{stroke:#1b1e23}"
     "@media(prefers-color-scheme:dark){text{fill:#e6e8eb}.m{fill:#a4abb5}.p{fill:#16181c}.l{stroke:#3a3f47}.k{stroke:#e6e8eb}}"
@@ -28,7 +36,8 @@ def safe(text: object) -> str:
 def rectangle(left: float, top: float, width: float, height: float, color: str, opacity: float = 1) -> str:
     """One SVG rectangle, in pixels."""
     see = "" if opacity == 1 else f' opacity="{opacity:g}"'
-    return f'<rect x="{left:.1f}" y="{top:.1f}" width="{max(width, 0.4):.1f}" height="{max(height, 0):.1f}" fill="{_FILLS[color]}"{see}/>'
+    size = f'width="{max(width, 0.4):.1f}" height="{max(height, 0):.1f}"'
+    return f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="{_FILLS[color]}"{see}/>'
 
 
 def label(left: float, base: float, text: object, *, anchor: str = "start", muted: bool = False) -> str:
@@ -45,7 +54,8 @@ def line(x1: float, y1: float, x2: float, y2: float, css: str = "l") -> str:
 def svg(height: float, parts: Sequence[str]) -> str:
     """A whole SVG picture, WIDTH pixels wide, that follows light and dark."""
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}"><style>{_STYLE}</style>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
+        f'viewBox="0 0 {WIDTH} {height:.0f}"><style>{_STYLE}</style>'
         f'<rect class="p" width="100%" height="100%"/>{"".join(parts)}</svg>'
     )
 
@@ -63,17 +73,22 @@ def bars(rows: Sequence[tuple[str, float, str, str]]) -> str:
 
 
 def twin(title: str, drawing: Drawing) -> str:
-    """The figure for HTML: title, picture with the finding as its text, a small table. Only what sanitisers let pass."""
+    """The figure as HTML that sanitisers let pass: title, picture with the finding as its text, a small table."""
     picture = ""
     if drawing.picture:
         data = base64.b64encode(drawing.picture.encode()).decode()
         picture = f'<img alt="{safe(drawing.finding)}" src="data:image/svg+xml;base64,{data}">'
     table = ""
     if drawing.rows:
-        heads = "".join(f"<th {_CELL if index else _CELL_LEFT}>{safe(head)}</th>" for index, head in enumerate(drawing.heads))
+        heads = "".join(
+            f"<th {_CELL if index else _CELL_LEFT}>{safe(head)}</th>" for index, head in enumerate(drawing.heads)
+        )
         rows = "".join(
-            "<tr>" + "".join(f"<td {_CELL if index else _CELL_LEFT}>{safe(cell)}</td>" for index, cell in enumerate(row)) + "</tr>"
+            "<tr>"
+            + "".join(f"<td {_CELL if index else _CELL_LEFT}>{safe(cell)}</td>" for index, cell in enumerate(row))
+            + "</tr>"
             for row in drawing.rows
         )
         table = f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
-    return f"<figure><figcaption><strong>{safe(title)}</strong>: {safe(drawing.finding)}</figcaption>{picture}{table}</figure>"
+    caption = f"<figcaption><strong>{safe(title)}</strong>: {safe(drawing.finding)}</figcaption>"
+    return f"<figure>{caption}{picture}{table}</figure>"

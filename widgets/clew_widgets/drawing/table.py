@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from clew.units import duration, number, printable, size
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import bars
 
 Key = tuple[tuple[str, Any], ...]
-_WORDS = {"count": number, "bytes": size, "duration": duration, "id": str, "share": lambda value: f"{100 * value:.1f} %"}
+_WORDS: dict[str, Callable[[Any], str]] = {
+    "count": number,
+    "bytes": size,
+    "duration": duration,
+    "id": str,
+    "share": lambda value: f"{100 * value:.1f} %",
+}
 _TWIN_ROWS = 10
+UNKNOWN = "\N{EN DASH}"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``kind`` is text, id, count, bytes, duration (ns) or share (of 1); ``additive`` if shares of its sum mean something."""
+    """One column: ``kind`` is text, id, count, bytes, duration (ns) or share (of 1).
+
+    ``additive``: shares of its sum mean something; ``bad``: anything but 0 is bad news.
+    """
 
     id: str
     label: str
@@ -43,11 +52,13 @@ class Row:
 def words(kind: str, value: Any) -> str:
     """``value`` for people; None is an n-dash: not known."""
     if value is None:
-        return "–"
+        return UNKNOWN
     return printable(str(value)) if kind == "text" else _WORDS[kind](value)
 
 
-def table(columns: Sequence[Column], rows: Sequence[Row], *, sort: str, label: str, finding: str, with_bars: bool = True) -> Drawing:
+def table(
+    columns: Sequence[Column], rows: Sequence[Row], *, sort: str, label: str, finding: str, with_bars: bool = True
+) -> Drawing:
     """A table sorted downwards by column ``sort``, with bars for it; the twin holds the first ten rows.
 
     The first column must be ``name``: the row's label. Keys stay as captured, because they go back into the Lens;
@@ -64,10 +75,21 @@ def table(columns: Sequence[Column], rows: Sequence[Row], *, sort: str, label: s
         }
         for row in rows
     ]
-    body = {"columns": [asdict(column) for column in columns], "rows": shown, "sort": {"id": sort, "down": True}, "label": label, "bars": with_bars}
+    body = {
+        "columns": [asdict(column) for column in columns],
+        "rows": shown,
+        "sort": {"id": sort, "down": True},
+        "label": label,
+        "bars": with_bars,
+    }
     first = sorted(rows, key=lambda row: -(row.cells.get(sort) or 0))[:_TWIN_ROWS]
     kind = next(column.kind for column in columns if column.id == sort)
-    picture = bars([(printable(row.label), row.cells.get(sort) or 0, words(kind, row.cells.get(sort)), row.color or "s0") for row in first])
+    picture = bars(
+        [
+            (printable(row.label), row.cells.get(sort) or 0, words(kind, row.cells.get(sort)), row.color or "s0")
+            for row in first
+        ]
+    )
     cells = [[_name(row), *(words(column.kind, row.cells.get(column.id)) for column in columns[1:])] for row in first]
     return Drawing("table", body, finding, picture if first else "", [column.label for column in columns], cells)
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from clew.units import duration, number, printable, size
 from numpy.typing import NDArray
 
+from clew.units import duration, number, printable, size
 from clew_widgets.drawing import REST, Drawing
 from clew_widgets.drawing import static as still
 
@@ -63,14 +63,21 @@ def timeline(
         return Drawing("timeline", body, "No calls.")
     peak = int(rates.argmax())
     finding = (
-        f"{number(int(calls.sum()))} calls in {duration(window[1] - window[0])}; most at {duration(int(edges[peak] - origin_ns))}: "
-        f"{number(float(rates[peak]))} calls/s; {number(int(errors.sum()))} failed."
+        f"{number(int(calls.sum()))} calls in {duration(window[1] - window[0])}; most at "
+        f"{duration(int(edges[peak] - origin_ns))}: {number(float(rates[peak]))} calls/s; "
+        f"{number(int(errors.sum()))} failed."
     )
     totals = [
-        [name, *(number(int(grids[measure][index].sum())) for measure in ("calls", "errors")), size(int(grids["bytes"][index].sum()))]
+        [
+            name,
+            *(number(int(grids[measure][index].sum())) for measure in ("calls", "errors")),
+            size(int(grids["bytes"][index].sum())),
+        ]
         for index, name in enumerate(printable(one) for one in order)
     ]
-    picture = _picture(window, origin_ns, edges, ends, grids["calls"] / np.maximum(seconds, 1e-9), [one["color"] for one in groups])
+    picture = _picture(
+        window, origin_ns, edges, ends, grids["calls"] / np.maximum(seconds, 1e-9), [one["color"] for one in groups]
+    )
     return Drawing("timeline", body, finding, picture, ["group", "calls", "errors", "bytes"], totals)
 
 

@@ -8,22 +8,35 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.activity import activity
 from clew.questions.answer import Answer
 from clew.units import duration
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.timeline import MEASURES, timeline
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import Control, View
 
 BINS = 200
-MEASURE = Control("measure", "show", "calls", (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "busy threads")), local=True)
+MEASURE = Control(
+    "measure",
+    "show",
+    "calls",
+    (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "busy threads")),
+    local=True,
+)
 
 
-def draw_activity(answer: pa.Table, group: str, *, colors: Mapping[str, str], window: tuple[int, int], origin_ns: int) -> Drawing:
+def stacking(group: str) -> Control:
+    """The choice of what the bins are stacked by."""
+    return Control("group", "stack by", group, (("command", "command"), ("op", "op"), ("all", "nothing")))
+
+
+def draw_activity(
+    answer: pa.Table, group: str, *, colors: Mapping[str, str], window: tuple[int, int], origin_ns: int
+) -> Drawing:
     """The timeline of an activity answer; without a group all calls are one series."""
     names = answer["group"].to_pylist() if "group" in answer.column_names else ["all calls"] * answer.num_rows
     values = {measure: np.asarray(answer[measure].to_numpy(), dtype=np.float64) for measure in MEASURES}
@@ -46,7 +59,12 @@ class Activity(View):
     title = "Activity"
 
     def __init__(
-        self, case: Case, model: LensModel | Lens | None = None, *, group: str = "command", palettes: Mapping[str, Mapping[str, str]] | None = None
+        self,
+        case: Case,
+        model: LensModel | Lens | None = None,
+        *,
+        group: str = "command",
+        palettes: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.group = group
         self.palettes = palettes or {}
@@ -60,13 +78,14 @@ class Activity(View):
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The stacked timeline, in the colours that the whole case gave to each name."""
         colors = self.palettes.get(self.group) or {"all calls": "s0"}
-        drawing = draw_activity(answer.table, self.group, colors=colors, window=window(self.case, self.model.lens), origin_ns=self.origin_ns)
+        drawing = draw_activity(
+            answer.table, self.group, colors=colors, window=window(self.case, self.model.lens), origin_ns=self.origin_ns
+        )
         note = ""
         if drawing.rows:
             note = f"{duration(drawing.body['end'][0] - drawing.body['start'][0])} a bin, drag to narrow"
-        group = Control("group", "stack by", self.group, (("command", "command"), ("op", "op"), ("all", "nothing")))
         total = sum(sum(series["calls"]) for series in drawing.body["series"])
-        return drawing, {"note": note, "controls": (MEASURE, group), "total": int(total)}
+        return drawing, {"note": note, "controls": (MEASURE, stacking(self.group)), "total": int(total)}
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the start of the case)."""

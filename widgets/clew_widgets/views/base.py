@@ -11,7 +11,6 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.units import printable
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.figure import scaffold
 from clew_widgets.drawing.static import safe, twin
@@ -33,7 +32,13 @@ class Control:
 
     def spec(self) -> dict[str, Any]:
         """As the page wants it."""
-        return {"name": self.name, "label": self.label, "value": self.value, "options": [list(one) for one in self.options], "local": self.local}
+        return {
+            "name": self.name,
+            "label": self.label,
+            "value": self.value,
+            "options": [list(one) for one in self.options],
+            "local": self.local,
+        }
 
 
 def panel(

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
 from clew.units import duration, number
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.table import Column, Row, table, words
 from clew_widgets.lens_model import LensModel
@@ -20,14 +19,26 @@ from clew_widgets.views.base import Control, View
 from clew_widgets.views.picking import picked
 
 FIELDS = {
-    "command": "commands", "process": "pids", "thread": "tids", "op": "ops", "file": "files", "peer": "peers", "host": "hosts",
-}  # fmt: skip
+    "command": "commands",
+    "process": "pids",
+    "thread": "tids",
+    "op": "ops",
+    "file": "files",
+    "peer": "peers",
+    "host": "hosts",
+}
 LIMIT = 200
 COLUMNS = (
     Column("calls", "calls", "count", additive=True, title="Calls that were recorded"),
     Column("errors", "errors", "count", additive=True, bad=True, title="Calls that failed"),
     Column("bytes", "bytes", "bytes", additive=True, title="Bytes that the calls moved"),
-    Column("total_ns", "total time", "duration", additive=True, title="Time spent inside the calls, waiting included, all threads added up"),
+    Column(
+        "total_ns",
+        "total time",
+        "duration",
+        additive=True,
+        title="Time spent inside the calls, waiting included, all threads added up",
+    ),
     Column("mean_ns", "mean", "duration", title="Mean duration of a call"),
     Column("p50_ns", "p50", "duration", title="Half of the calls were shorter"),
     Column("p99_ns", "p99", "duration", title="99 of 100 calls were shorter"),
@@ -40,8 +51,10 @@ def key_of(by: str, row: Mapping[str, Any]) -> tuple[str, Any]:
     return FIELDS[by], {"process": row.get("pid"), "thread": row.get("tid")}.get(by, row["name"])
 
 
-def draw_counts(answer: pa.Table, by: str, *, chosen: tuple[Any, ...] = (), colors: Mapping[str, str] | None = None) -> Drawing:
-    """The table of counts; rows whose value is in ``chosen`` are marked, rows named in ``colors`` carry their colour."""
+def draw_counts(
+    answer: pa.Table, by: str, *, chosen: tuple[Any, ...] = (), colors: Mapping[str, str] | None = None
+) -> Drawing:
+    """The table of counts; rows with a value in ``chosen`` are marked, rows named in ``colors`` carry their colour."""
     rows = []
     for record in answer.to_pylist():
         field, value = key_of(by, record)
@@ -63,8 +76,9 @@ def _finding(rows: list[Row], by: str) -> str:
     failed = sum(row.cells["errors"] or 0 for row in rows)
     name = words("text", f"{most.label} {most.sub}".strip())
     return (
-        f"{number(total)} calls by {len(rows)} {plural(by, len(rows))}; {name} made most: {number(most.cells['calls'])} ({share:.0f} %), "
-        f"{duration(most.cells['total_ns'] or 0)} inside them; {number(failed)} failed."
+        f"{number(total)} calls by {len(rows)} {plural(by, len(rows))}; {name} made most: "
+        f"{number(most.cells['calls'])} ({share:.0f} %), {duration(most.cells['total_ns'] or 0)} inside them; "
+        f"{number(failed)} failed."
     )
 
 
@@ -79,14 +93,21 @@ class Counts(View):
     name = "counts"
     title = "Counts"
 
-    def __init__(self, case: Case, model: LensModel | Lens | None = None, *, by: str = "command", colors: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        case: Case,
+        model: LensModel | Lens | None = None,
+        *,
+        by: str = "command",
+        colors: Mapping[str, str] | None = None,
+    ) -> None:
         self.by = by
         self.colors = colors
         super().__init__(case, model)
 
     def ask(self) -> Answer:
-        """Counts of all that could be picked: the Lens without this view's own field, so that the rest stays in sight."""
-        return counts(self.case, replace(self.model.lens, **{FIELDS[self.by]: ()}), by=self.by, limit=LIMIT + 1)
+        """Counts of all that could be picked: the Lens without this view's own field, the rest stays in sight."""
+        return counts(self.case, self.model.lens.without(FIELDS[self.by]), by=self.by, limit=LIMIT + 1)
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The first LIMIT rows, those the Lens looks at marked."""

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.errors import errors
 from clew.units import number, printable
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.lens_model import LensModel
@@ -43,7 +43,8 @@ def draw_errors(answer: pa.Table, *, lens: Lens, origin_ns: int) -> Drawing:
     finding = "no call failed."
     if rows:
         worst = max(rows, key=lambda row: row.cells["calls"])
-        finding = f"{number(total)} calls failed; most: {worst.cells['op']} {worst.label} ({worst.sub}), {number(worst.cells['calls'])} times."
+        what = f"{worst.cells['op']} {worst.label} ({worst.sub})"
+        finding = f"{number(total)} calls failed; most: {what}, {number(worst.cells['calls'])} times."
     return table(COLUMNS, rows, sort="calls", label="Errors", finding=printable(finding), with_bars=False)
 
 

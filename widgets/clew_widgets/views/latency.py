@@ -9,7 +9,6 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.latency import latency
 from clew.units import duration
-
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.histogram import histogram
 from clew_widgets.views.base import Control, View

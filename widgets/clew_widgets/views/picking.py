@@ -1,4 +1,4 @@
-"""What clicks on rows do to the Lens: one row alone, several by Ctrl, a range by Shift; a click on the only one lets go."""
+"""What clicks on rows do to the Lens: one alone, several by Ctrl, a range by Shift, the only one again to let go."""
 
 from __future__ import annotations
 
@@ -19,13 +19,17 @@ def picked(lens: Lens, fields: tuple[str, ...], message: dict[str, Any]) -> Lens
         for field, value in key:
             if field in wanted and value not in wanted[field]:
                 wanted[field].append(value)
-    changes = {}
+    changes: dict[str, Any] = {}
     for field, values in wanted.items():
         now = getattr(lens, field)
         if message.get("mode") == "toggle":
-            changes[field] = tuple(value for value in now if value not in values) + tuple(value for value in values if value not in now)
+            kept, added = (
+                (value for value in now if value not in values),
+                (value for value in values if value not in now),
+            )
+            changes[field] = (*kept, *added)
         else:
             changes[field] = tuple(values)
     if message.get("mode") == "only" and all(getattr(lens, field) == values for field, values in changes.items()):
-        changes = {field: () for field in fields}
+        changes = dict.fromkeys(fields, ())
     return replace(lens, **changes)

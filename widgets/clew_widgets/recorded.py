@@ -1,0 +1,111 @@
+"""What was recorded and how much of it was seen: facts of the captures, coverage and losses, for a report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from clew.case import Case
+from clew.questions.answer import Answer
+from clew.units import duration, number, size
+from clew_widgets.drawing import Drawing
+from clew_widgets.drawing.static import safe
+from clew_widgets.drawing.table import Column, Row, table
+from clew_widgets.redact import Redactor
+
+
+def _table(columns: Sequence[Column], answer: Answer, label: str, finding: str, sort: str) -> Drawing:
+    names = [column.id for column in columns[1:]]
+    rows = [
+        Row((), row["command"] or "not known", {name: row[name] for name in names})
+        for row in answer.table.slice(0, 200).to_pylist()
+    ]
+    drawing = table(columns, rows, sort=sort, label=label, finding=finding, with_bars=False)
+    for row in drawing.body["rows"]:
+        row["inert"] = True
+    return drawing
+
+
+def draw_coverage(answer: Answer) -> Drawing:
+    """What was recorded of each program beside what the kernel counted for it."""
+    columns = (
+        Column("name", "command", "text"),
+        Column("pid", "pid", "id"),
+        Column("counted_calls", "calls seen", "count", title="Calls like read and write that were recorded"),
+        Column("kernel_calls", "calls by the kernel", "count", title="syscr + syscw of /proc/PID/io"),
+        Column("counted_bytes", "bytes seen", "bytes"),
+        Column("kernel_bytes", "bytes by the kernel", "bytes", title="rchar + wchar of /proc/PID/io"),
+        Column("share", "share seen", "share", title="Bytes seen of those that the kernel counted"),
+        Column("unseen", "why not all", "text"),
+    )
+    rows = answer.table.to_pylist()
+    unseen = sum(row["unseen"] is not None for row in rows)
+    finding = f"{number(len(rows))} programs, {number(unseen)} of them not or only partly seen" if rows else ""
+    return _table(columns, answer, "Recorded beside what the kernel counted", finding, "kernel_bytes")
+
+
+def draw_losses(answer: Answer) -> Drawing:
+    """What was dropped, by capture and thread."""
+    columns = (
+        Column("name", "command", "text"),
+        Column("capture_id", "capture", "id"),
+        Column("pid", "pid", "id"),
+        Column("tid", "tid", "id"),
+        Column("lost_events", "records lost", "count", bad=True),
+        Column("skipped_bytes", "bytes damaged", "bytes", bad=True, title="Bytes of damaged blocks in the raw files"),
+    )
+    lost = sum(row["lost_events"] for row in answer.table.to_pylist() if row["tid"] is None)
+    return _table(columns, answer, "Records that were lost", f"{number(lost)} records lost", "lost_events")
+
+
+def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> tuple[dict[str, str], str]:
+    """The heading, and one list of facts for each capture as HTML."""
+    lists = []
+    captures = case.captures().to_pylist()
+    for row in captures:
+        when = row["started_utc"]
+        params = _options(row["params"])
+        known = [
+            ("command", f"<code>{safe(redactor.text(row['command'] or 'not known'))}</code>"),
+            ("host", safe(redactor.text(row["host"]))),
+            ("recorded", safe(f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else "time not known") + safe(_length(row))),
+            (
+                "engine",
+                safe(
+                    " ".join(
+                        part for part in (row["engine"], f"clew {params['clew']}" if "clew" in params else "") if part
+                    )
+                ),
+            ),
+            ("exit code", safe("not known" if row["exit_code"] is None else row["exit_code"])),
+            ("records lost", safe(number(row["lost_events"]))),
+            ("raw bytes damaged", safe(size(row["skipped_bytes"]))),
+        ]
+        lists.append("<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in known) + "</dl>")
+    about = f"Narrowing in this page works on {bins} time bins and power-of-two durations" + (
+        f"; {number(dropped)} calls in the rarest cells are left out." if dropped else "."
+    )
+    made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    lists.append(f"<dl><dt>precision</dt><dd>{safe(about)}</dd><dt>report made</dt><dd>{made}</dd></dl>")
+    first: dict[str, Any] = captures[0] if captures else {"command": None, "host": "", "started_utc": None}
+    command = redactor.text(first["command"] or case.path.name)
+    short = command if len(command) <= 70 else command[:69] + "…"
+    more = f" and {len(captures) - 1} more" if len(captures) > 1 else ""
+    when = f" · {first['started_utc']:%Y-%m-%d %H:%M} UTC" if first["started_utc"] else ""
+    return {"title": f"Who did what: {short}{more}", "subtitle": f"{redactor.text(first['host'])}{when}"}, "".join(
+        lists
+    )
+
+
+def _options(params: str | None) -> dict[str, Any]:
+    try:
+        options = json.loads(params or "{}")
+    except ValueError:
+        return {}
+    return options if isinstance(options, dict) else {}
+
+
+def _length(row: Mapping[str, Any]) -> str:
+    return f", {duration(row['ended_ns'] - row['started_ns'])}" if row["ended_ns"] is not None else ", end not known"
