@@ -98,10 +98,12 @@ static void sit_down(struct clew_drain *drain, uint32_t index)
 {
 	const struct clew_slot *slot = slot_at(&drain->mapped, index);
 	struct seat *seat = &drain->seats[index];
-	*seat = (struct seat){.serial = slot->serial,
+	*seat = (struct seat){.used = true,
+						  .serial = slot->serial,
 						  .pid = slot->pid,
 						  .tid = slot->tid,
 						  .foreign = slot->foreign_pid_namespace != 0,
+						  .since = monotonic_ns(),
 						  .taken = atomic_load_explicit(&slot->read, memory_order_relaxed)};
 	for (uint32_t i = 0; i < drain->active_count; i++) {
 		struct seat *other = &drain->seats[drain->active[i]];
@@ -117,7 +119,7 @@ void find_new(struct clew_drain *drain)
 {
 	for (uint32_t i = 0; i < drain->mapped.slot_count; i++) {
 		uint32_t state = atomic_load_explicit(&drain->mapped.states[i], memory_order_acquire);
-		if (state >= CLEW_SLOT_LIVE && drain->seats[i].serial == 0)
+		if (state >= CLEW_SLOT_LIVE && !drain->seats[i].used)
 			sit_down(drain, i);
 	}
 }

@@ -17,8 +17,9 @@
 
 /* One slot in use, as the recorder sees it. */
 struct seat {
-	uint64_t serial; /* 0: the seat is empty */
+	uint64_t serial;
 	uint32_t pid, tid;
+	bool used;
 	bool foreign;    /* of another pid namespace: /proc says nothing */
 	bool superseded; /* a later serial has the same pid and tid: this program image is gone */
 	bool io_uring;   /* said so already */
@@ -28,7 +29,7 @@ struct seat {
 	uint64_t counters_mark, row_mark;
 	struct clew_loss loss;
 	/* when, CLOCK_MONOTONIC ns */
-	uint64_t looked, observed, ended;
+	uint64_t since, looked, observed, ended;
 	uint64_t starttime, exe_mark;
 };
 

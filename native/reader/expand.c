@@ -60,7 +60,13 @@ static void describe_process(struct output *out, const uint8_t *data, size_t siz
 	put_string(out, " ");
 	put_bytes(out, data + sizeof info, info.exe_len);
 	put_string(out, " ");
-	put_bytes(out, data + sizeof info + info.exe_len, info.cmdline_len);
+	const uint8_t *argument = data + sizeof info + info.exe_len, *end = argument + info.cmdline_len;
+	while (argument < end) { /* arguments end in NUL */
+		const size_t length = strnlen((const char *)argument, (size_t)(end - argument));
+		put_bytes(out, argument, length);
+		argument += length + 1;
+		put_string(out, argument < end ? " " : "");
+	}
 }
 
 static void describe_pair(struct output *out, const uint8_t *data, size_t size)

@@ -19,6 +19,7 @@
 
 #define LOOKS_A_PASS 24
 #define LOOK_EVERY_NS UINT64_C(20000000)
+#define SOONEST_NS UINT64_C(50000000)
 #define CMDLINE 4096
 #define EXE 4096
 
@@ -156,6 +157,13 @@ static bool retire(struct clew_drain *drain, uint32_t index)
 	return true;
 }
 
+/* How long what was written of a thread is good for: young ones may not live long. */
+static uint64_t observe_every(const struct seat *seat, uint64_t now)
+{
+	const uint64_t age = now > seat->since ? now - seat->since : 0;
+	return age < SOONEST_NS ? SOONEST_NS : age < SECOND_NS ? age : SECOND_NS;
+}
+
 /* Returns whether the seat is still in use. */
 static bool look(struct clew_drain *drain, uint32_t index, uint64_t now, bool force)
 {
@@ -166,7 +174,7 @@ static bool look(struct clew_drain *drain, uint32_t index, uint64_t now, bool fo
 	seat->looked = now;
 	if (gone(drain, seat, ended, force, now) && retire(drain, index))
 		return false;
-	if (now - seat->observed >= SECOND_NS) {
+	if (now - seat->observed >= observe_every(seat, now)) {
 		seat->observed = now;
 		observe_seat(drain, index, false);
 	}
