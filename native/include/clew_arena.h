@@ -61,14 +61,19 @@ struct clew_arena {
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, by the recorder, many times a second */
 };
 
+enum {
+	CLEW_CONN_CLOSED = 1u,    /* by somebody: take this slot rather than another when ids wrap; I/O on it clears that */
+	CLEW_CONN_UNCOUNTED = 2u, /* stdio moves bytes here, which nobody counts: offsets are not known */
+};
+
 /* One open file, socket or pipe end; index conn_id % conn_count. Shared by all processes that hold it. */
 struct clew_conn {
 	_Atomic uint64_t conn_id; /* another id here: the slot was reused, offsets are not known */
 	_Atomic uint64_t in, out; /* bytes read and written so far */
 	uint64_t device, inode;
 	uint32_t kind;
-	_Atomic uint32_t closed; /* somebody closed it: take this slot rather than another when ids wrap; I/O on it clears that */
-	uint32_t access;         /* O_ACCMODE bits of the open file, + 1; 0 = not known */
+	_Atomic uint32_t state; /* CLEW_CONN_CLOSED, CLEW_CONN_UNCOUNTED */
+	uint32_t access;        /* O_ACCMODE bits of the open file, + 1; 0 = not known */
 	uint32_t zero;
 	uint64_t zero2;
 };
@@ -80,20 +85,20 @@ struct clew_counter {
 struct clew_slot {
 	/* who: written by the thread before LIVE */
 	uint32_t pid, tid;
-	uint64_t serial; /* unique in the capture, from 1 */
-	uint64_t started; /* ticks */
+	uint64_t serial;                /* unique in the capture, from 1 */
+	uint64_t started;               /* ticks */
 	uint32_t foreign_pid_namespace; /* pid and tid mean nothing to the recorder */
 	uint32_t zero;
 	/* hot, written by the thread (mode by the recorder too) */
 	_Alignas(64) uint32_t mode;
-	uint32_t depth;      /* records being written, one inside the other (signal handlers) */
-	uint64_t reserved;   /* ring position after the last record begun */
-	_Atomic uint64_t write; /* ring position up to which records are whole; store-release */
-	uint64_t read_cache; /* last value of `read` that the thread saw */
-	uint64_t outer_sp;   /* stack pointer of the outermost writer */
+	uint32_t depth;             /* records being written, one inside the other (signal handlers) */
+	uint64_t reserved;          /* ring position after the last record begun */
+	_Atomic uint64_t write;     /* ring position up to which records are whole; store-release */
+	uint64_t read_cache;        /* last value of `read` that the thread saw */
+	uint64_t outer_sp;          /* stack pointer of the outermost writer */
 	_Atomic uint64_t populated; /* ring bytes that may be touched; only grows */
 	uint32_t seq;
-	uint32_t vfork_child; /* pid of the vfork child that runs on this thread now, else 0 */
+	uint32_t vfork_child;               /* pid of the vfork child that runs on this thread now, else 0 */
 	_Alignas(64) _Atomic uint64_t read; /* by the recorder: store-release after copying */
 	_Alignas(64) uint64_t dropped_records;
 	uint64_t dropped_bytes, waits, wait_ticks;

@@ -16,29 +16,23 @@ static struct {
 	unsigned count;
 } handed;
 
-static bool same_file(const struct clew_conn *slot, const struct clew_conn *identity)
-{
-	return slot->inode == identity->inode && slot->device == identity->device && slot->inode &&
-		   (slot->access == identity->access || !slot->access || !identity->access);
-}
-
 uint64_t conn_inherited(uint64_t claimed, const struct clew_conn *identity)
 {
 	const struct clew_conn *slot = conn_slot(claimed);
-	if (slot && same_file(slot, identity))
+	if (slot && conn_same_file(slot, identity))
 		return claimed;
 	if (identity->kind == CLEW_KIND_ANON) /* eventfds and epolls share one inode */
 		return 0;
 	uint64_t found = 0;
 	for (unsigned i = 0; i < handed.count; i++) {
 		slot = conn_slot(handed.conn_id[i]);
-		if (!slot || !same_file(slot, identity) || handed.conn_id[i] == found)
+		if (!slot || !conn_same_file(slot, identity) || handed.conn_id[i] == found)
 			continue;
 		if (found)
 			return 0; /* opened twice: which of them is not known */
 		found = handed.conn_id[i];
 	}
-	return found;
+	return found ? found : conn_find(identity);
 }
 
 static size_t put_number(char *text, uint64_t number)

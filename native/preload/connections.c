@@ -101,11 +101,32 @@ static uint64_t look_up(const struct call *call, int fd, uint64_t before)
 	return found;
 }
 
+/*
+ * A child of vfork: the table is its parent's, the descriptors may be others by now. Each is asked for
+ * again, and only recognised.
+ */
+static uint64_t recognise(int fd)
+{
+	struct clew_conn identity = {0};
+	uint64_t flags = 0, claimed = 0;
+	conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
+	if (fd < 0 || process->sandboxed || !conn_identify(fd, &identity, &flags))
+		return 0;
+	if (entries && (unsigned)fd < CONN_TABLE_SIZE)
+		claimed = atomic_load_explicit(&entries[fd], memory_order_relaxed) & CONN_ID;
+	const uint64_t found = conn_inherited(claimed, &identity);
+	return found ? found | flags : 0;
+}
+
 uint64_t conn_entry_slow(const struct call *call, int fd)
 {
+	if (!(call->mode & CLEW_TRACE))
+		return 0;
+	if (in_vfork_child())
+		return recognise(fd);
 	conn_entry_t *at = entry_of(fd);
 	const uint64_t entry = at ? atomic_load_explicit(at, memory_order_relaxed) : 0;
-	return call->mode & CLEW_TRACE ? look_up(call, fd, entry) : 0;
+	return look_up(call, fd, entry);
 }
 
 uint64_t conn_of(const struct call *call, int fd)
@@ -196,7 +217,7 @@ uint64_t conn_forget(const struct call *call, int fd)
 	const uint64_t entry = clear(entry_of(fd));
 	if (!entry || entry & CONN_UNVERIFIED)
 		return 0;
-	conn_closed(entry & CONN_ID);
+	conn_set_state(entry & CONN_ID, CLEW_CONN_CLOSED);
 	return entry & CONN_ID;
 }
 

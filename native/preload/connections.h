@@ -87,8 +87,11 @@ static inline uint64_t conn_carry(uint64_t conn_id, bool out, uint64_t bytes)
 	struct clew_conn *slot = conn_slot(conn_id);
 	if (unlikely(!slot))
 		return CLEW_NO_OFFSET;
-	if (unlikely(atomic_load_explicit(&slot->closed, memory_order_relaxed)))
-		atomic_store_explicit(&slot->closed, 0, memory_order_relaxed); /* closed elsewhere, alive here */
+	const uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
+	if (unlikely(state & CLEW_CONN_UNCOUNTED))
+		return CLEW_NO_OFFSET;
+	if (unlikely(state)) /* closed elsewhere, alive here */
+		atomic_fetch_and_explicit(&slot->state, ~(uint32_t)CLEW_CONN_CLOSED, memory_order_relaxed);
 	_Atomic uint64_t *offset = out ? &slot->out : &slot->in;
 	if (!bytes)
 		return atomic_load_explicit(offset, memory_order_relaxed);
@@ -96,7 +99,10 @@ static inline uint64_t conn_carry(uint64_t conn_id, bool out, uint64_t bytes)
 }
 
 enum clew_kind conn_kind(uint64_t conn_id);
-void conn_closed(uint64_t conn_id);
+void conn_set_state(uint64_t conn_id, uint32_t bits);
+bool conn_same_file(const struct clew_conn *slot, const struct clew_conn *identity);
+/* A socket or pipe that another process (or a descriptor passed in a message) made known lately; 0: none. */
+uint64_t conn_find(const struct clew_conn *identity);
 
 /* ---- conn_describe.c: what is fd? ---- */
 

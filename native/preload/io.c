@@ -104,6 +104,7 @@ void io_moved_items(struct io_call *call, size_t items, size_t item_size)
 	end.bytes = moved.bytes;
 	if (io_traced(call)) {
 		end.conn_id = call->fd >= 0 ? conn_of(&call->core, call->fd) : 0;
+		conn_set_state(end.conn_id, CLEW_CONN_UNCOUNTED);
 		end.flags = CLEW_F_STRUCT;
 		end.data = &data;
 		end.data_count = 1;

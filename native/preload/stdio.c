@@ -43,6 +43,7 @@ static void opened(struct io_call *call, FILE *result, const char *path, const c
 		conn_id =
 			conn_made(&call->core, fd,
 					  (struct conn_origin){.path = path && path[0] == '/' ? path : NULL, .access = access_of(mode)});
+	conn_set_state(conn_id, CLEW_CONN_UNCOUNTED);
 	call->fd = fd;
 	io_end_text(call, result ? fd : -1, conn_id, io_argument_was_read(result ? 0 : -1) ? path : NULL);
 }
@@ -62,6 +63,8 @@ CLEW_EXPORT FILE *fdopen(int fd, const char *mode)
 {
 	IO_CALL(call, FOPEN, fd);
 	FILE *result = REAL(fdopen)(fd, mode);
+	if (result && io_traced(&call))
+		conn_set_state(conn_of(&call.core, fd), CLEW_CONN_UNCOUNTED);
 	io_end(&call, result ? fd : -1);
 	return result;
 }
