@@ -185,6 +185,8 @@ class Recorder:
 
     def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The command with our terminal, descriptors and process group; a text file without #! as execvp(3) does it."""
+        # posix_spawn of glibc leaves signals 32 and 33 ignored in the program, where exec leaves them alone
+        subprocess._USE_POSIX_SPAWN = False  # type: ignore[attr-defined]
         try:
             try:
                 child = subprocess.Popen(self.command, executable=program, env=environment, close_fds=False)
