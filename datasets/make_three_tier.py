@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import socket
 import subprocess
 import sys
@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import duckdb
+from pyarrow import parquet
 
 import clew
 
@@ -23,13 +24,13 @@ NEUTRAL = {
     str(Path(sys.base_prefix)): "/opt/python",
     str(ROOT): "/opt/clew",
     str(Path.home()): "/home/user",
-    socket.gethostname(): HOST,
+    f'"host": "{socket.gethostname()}"': f'"host": "{HOST}"',
 }
 
 
 def record(work: Path) -> Path:
     """A fresh case of the shop under load; the database is made before the recording begins."""
-    shop = [sys.executable, "-m", "clew.demo", "--folder", str(work / "shop")]
+    shop = [sys.executable, "-m", "clew.demo", "--folder", str(work / "shop"), "--requests", "4000"]
     subprocess.run([*shop, "--prepare"], check=True)
     command = [sys.executable, "-m", "clew", "record", "--quiet", "-o", str(work / "case"), "--", *shop]
     subprocess.run(command, check=True, cwd=work)
@@ -42,7 +43,7 @@ def rewrite(database: duckdb.DuckDBPyConnection, source: Path, target: Path) -> 
     texts = [name for name, kind in zip(columns.columns, columns.types, strict=True) if str(kind) == "VARCHAR"]
     replaced = []
     for name in texts:
-        expression = f'"{name}"'
+        expression = f'"{name}"' if name != "host" else f"'{HOST}'"
         for number in range(len(NEUTRAL)):
             expression = f"replace({expression}, $old{number}, $new{number})"
         replaced.append(f'{expression} AS "{name}"')
@@ -79,21 +80,23 @@ def main() -> None:
     """Record, write, check."""
     with tempfile.TemporaryDirectory(prefix="clew-demo-") as folder:
         work = Path(folder)
+        NEUTRAL[folder] = "/tmp/demo"
         case = clew.open(record(work))
         raw = case.to_parquet(work / "parquet")
         case.close()
-        readme = (TARGET / "README.md").read_text() if TARGET.exists() else ""
-        shutil.rmtree(TARGET, ignore_errors=True)
-        TARGET.mkdir()
+        TARGET.mkdir(exist_ok=True)
+        for old in TARGET.glob("*.parquet"):
+            old.unlink()
         with duckdb.connect() as database:
             for source in sorted(raw.glob("*.parquet")):
                 rewrite(database, source, TARGET / source.name)
             found = [leak for file in TARGET.glob("*.parquet") for leak in leaks(database, file)]
             if found:
                 sys.exit("\n".join(found))
-        manifest = next(path for path in raw.iterdir() if path.suffix == ".json")
-        shutil.copyfile(manifest, TARGET / manifest.name)
-        (TARGET / "README.md").write_text(readme)
+            manifest = json.loads((raw / "manifest.json").read_text())
+            for name in manifest["tables"]:
+                manifest["tables"][name] = parquet.read_metadata(TARGET / f"{name}.parquet").num_rows
+        (TARGET / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{sum(file.stat().st_size for file in TARGET.iterdir()) / 1e6:.1f} MB in {TARGET.relative_to(ROOT)}")
 
 

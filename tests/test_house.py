@@ -20,7 +20,7 @@ JUPYTER = {"IPython", "anywidget", "bokeh", "clew_widgets", "ipykernel", "ipywid
 
 # Rooms of kit/clew from left to right: a module imports at its head only from its own room and those to the left.
 ROOMS = [
-    {"", "errors", "units", "_native"},
+    {"", "errors", "ops", "units", "cells", "_native"},
     {"lens", "native", "store"},
     {"case"},
     {"capture"},

@@ -7,13 +7,13 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from typing import Any, TextIO
 
 import pyarrow as pa
 
+from clew.cells import cells
 from clew.questions.answer import Answer
-from clew.units import duration, number, printable, size
+from clew.units import printable
 
 
 def show(answer: Answer, args: argparse.Namespace) -> int:
@@ -54,17 +54,20 @@ def _plain(value: Any) -> Any:
 
 
 def write_table(table: pa.Table, out: TextIO | None = None, width: int | None = None) -> None:
-    """``table`` for people: aligned, units by the ends of column names, NULL as -, text cut so that lines fit ``width``."""
+    """``table`` for people.
+
+    Aligned, units by the ends of column names, NULL as -, text cut so that lines fit ``width``.
+    """
     out = out or sys.stdout
     width = width or shutil.get_terminal_size((120, 24)).columns
-    columns = [_cells(name, table.column(name)) for name in table.column_names]
-    widths = [max(len(cell) for cell in cells) for cells, _ in columns]
+    columns = [cells(name, table.column(name)) for name in table.column_names]
+    widths = [max(len(cell) for cell in column) for column, _ in columns]
     texts = [index for index, (_, is_text) in enumerate(columns) if is_text]
     # Only text may be cut, the widest first: a number that is cut is another number.
     while texts and sum(widths) + 2 * (len(widths) - 1) > width and max(widths[i] for i in texts) > 12:
         widest = max(texts, key=lambda index: widths[index])
         widths[widest] -= 1
-    for row in zip(*(cells for cells, _ in columns), strict=True):
+    for row in zip(*(column for column, _ in columns), strict=True):
         parts = [
             _cut(cell, room).ljust(room) if is_text else cell.rjust(room)
             for cell, room, (_, is_text) in zip(row, widths, columns, strict=True)
@@ -72,43 +75,6 @@ def write_table(table: pa.Table, out: TextIO | None = None, width: int | None = 
         out.write("  ".join(parts).rstrip() + "\n")
     if not table.num_rows:
         out.write("(no rows)\n")
-
-
-def _cells(name: str, column: pa.ChunkedArray) -> tuple[list[str], bool]:
-    """Header and values of one column as text, and whether it is text (aligned to the left)."""
-    form, header = _form(name)
-    is_text = not (
-        pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)
-    )
-    values = [
-        "-" if value is None else printable(str(value)) if is_text else form(value) for value in column.to_pylist()
-    ]
-    return [printable(header), *values], is_text
-
-
-def _form(name: str) -> tuple[Callable[[Any], str], str]:
-    """How numbers of a column are shown, and its header, by the unit its name ends in."""
-    if name in (
-        "start_ns",
-        "end_ns",
-        "ts_ns",
-        "first_ns",
-        "last_ns",
-        "started_ns",
-        "ended_ns",
-        "opened_ns",
-        "closed_ns",
-    ):
-        return (lambda value: f"{value / 1e9:.6f}"), name.removesuffix("_ns") + "_s"
-    if name.endswith("_ns"):
-        return duration, name.removesuffix("_ns")
-    if name == "bytes" or name.endswith("_bytes") or name == "bytes_asked":
-        return size, name
-    if name == "share":
-        return (lambda value: f"{value:.1%}"), name
-    if name in ("pid", "tid", "ppid", "errno", "fd") or name.endswith("_id"):
-        return str, name
-    return number, name
 
 
 def _cut(text: str, room: int) -> str:

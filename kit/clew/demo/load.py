@@ -25,10 +25,17 @@ MIX = [
 ]
 
 
-def customer(port: int, paths: list[tuple[str, float]], seen: Counter[str]) -> None:
-    """Send the requests of one customer over one connection, opened again where it broke; count the outcomes."""
+def customer(port: int, paths: list[tuple[str, float]], seen: Counter[str], rush: threading.Event, early: bool) -> None:
+    """Send the requests of one customer over one connection, opened again where it broke; count the outcomes.
+
+    Who is early begins at once, and after a third of the requests lets the others in: the rush of the day.
+    """
+    if not early:
+        rush.wait()
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    for path, patience in paths:
+    for number, (path, patience) in enumerate(paths):
+        if 3 * number >= len(paths):
+            rush.set()
         connection.timeout = patience
         if connection.sock:
             connection.sock.settimeout(patience)
@@ -43,6 +50,7 @@ def customer(port: int, paths: list[tuple[str, float]], seen: Counter[str]) -> N
         except (OSError, http.client.HTTPException):
             seen["broken connection"] += 1
             connection.close()
+    rush.set()
     connection.close()
 
 
@@ -58,8 +66,9 @@ def main() -> None:
     port, number, customers = (int(argument) for argument in sys.argv[1:4])
     paths = requests(number)
     seen = [Counter[str]() for _ in range(customers)]
+    rush = threading.Event()
     threads = [
-        threading.Thread(target=customer, args=(port, paths[i::customers], seen[i]), name=f"customer-{i}")
+        threading.Thread(target=customer, args=(port, paths[i::customers], seen[i], rush, 2 * i < customers))
         for i in range(customers)
     ]
     for thread in threads:

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import pyarrow as pa
+
+from clew.cells import cells
+from clew.units import printable
+
+SHOWN = 40  # rows in a notebook; the table has all
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,25 @@ class Answer:
     title: str
     note: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+
+    def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
+        """The first rows as a small table with the SQL below it: what a notebook shows; no script, no style needed."""
+        columns = [cells(name, self.table.column(name)[:SHOWN])[0] for name in self.table.column_names]
+        head, *rows = zip(*columns, strict=True)
+        left = self.table.num_rows - len(rows)
+        below = [self.note] if self.note else [] if rows else ["no rows"]
+        below += [f"{left:,} more rows"] if left else []
+        html = (
+            f"<table><caption>{escape(printable(self.title))}</caption><thead>{_row('th', head)}</thead>"
+            f"<tbody>{''.join(_row('td', row) for row in rows)}</tbody></table>"
+            f"<p>{escape('; '.join(below))}</p><details><summary>SQL</summary><pre>{escape(self.sql)}</pre></details>"
+        )
+        first = ", ".join(f"{name} {value}" for name, value in zip(head, rows[0], strict=True)) if rows else "none"
+        return {"text/plain": f"{printable(self.title)}: {self.table.num_rows:,} rows; {first}", "text/html": html}
+
+
+def _row(tag: str, texts: tuple[str, ...]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(text)}</{tag}>" for text in texts) + "</tr>"
 
 
 def literal(value: object) -> str:
@@ -45,5 +70,8 @@ def literal(value: object) -> str:
 
 
 def runnable(sql: str, params: Mapping[str, object]) -> str:
-    """``sql`` with each ``$name`` replaced by the literal of ``params[name]``; what is replaced is not looked at again."""
+    """``sql`` with each ``$name`` replaced by the literal of ``params[name]``.
+
+    What is replaced is not looked at again.
+    """
     return re.sub(r"\$([a-z_][a-z0-9_]*)", lambda found: literal(params[found.group(1)]), sql)

@@ -1,0 +1,47 @@
+"""The columns of a table as text for people, in the unit that a column's name ends in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from clew.units import duration, number, printable, size
+
+
+def cells(name: str, column: pa.ChunkedArray) -> tuple[list[str], bool]:
+    """Header and values of one column as text, and whether it is text (aligned to the left)."""
+    show, header = form(name)
+    is_text = not (
+        pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)
+    )
+    values = [
+        "-" if value is None else printable(str(value)) if is_text else show(value) for value in column.to_pylist()
+    ]
+    return [printable(header), *values], is_text
+
+
+def form(name: str) -> tuple[Callable[[Any], str], str]:
+    """How numbers of a column are shown, and its header, by the unit its name ends in."""
+    if name in (
+        "start_ns",
+        "end_ns",
+        "ts_ns",
+        "first_ns",
+        "last_ns",
+        "started_ns",
+        "ended_ns",
+        "opened_ns",
+        "closed_ns",
+    ):
+        return (lambda value: f"{value / 1e9:.6f}"), name.removesuffix("_ns") + "_s"
+    if name.endswith("_ns"):
+        return duration, name.removesuffix("_ns")
+    if name == "bytes" or name.endswith("_bytes") or name == "bytes_asked":
+        return size, name
+    if name == "share":
+        return (lambda value: f"{value:.1%}"), name
+    if name in ("pid", "tid", "ppid", "errno", "fd") or name.endswith("_id"):
+        return str, name
+    return number, name

@@ -1,0 +1,38 @@
+"""An Answer in a notebook: units, a limit of rows, and hostile text as text."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+from clew.questions.answer import SHOWN, Answer
+
+
+def shown(table: pa.Table, note: str | None = None) -> dict[str, str]:
+    return Answer(table, "SELECT 1 < 2", "calls by file", note)._repr_mimebundle_()
+
+
+def test_units_and_rows() -> None:
+    table = pa.table(
+        {
+            "name": [f"f{i}" for i in range(SHOWN + 5)],
+            "total_ns": [1_500_000] * (SHOWN + 5),
+            "bytes": [None] * (SHOWN + 5),
+        }
+    )
+    bundle = shown(table, "some are left out")
+    assert "<td>f0</td><td>1.5 ms</td><td>-</td>" in bundle["text/html"]
+    assert bundle["text/html"].count("<tr>") == SHOWN + 1
+    assert "some are left out; 5 more rows" in bundle["text/html"]
+    assert "SELECT 1 &lt; 2" in bundle["text/html"]
+    assert bundle["text/plain"] == "calls by file: 45 rows; name f0, total 1.5 ms, bytes -"
+
+
+def test_hostile_text_stays_text() -> None:
+    html = shown(pa.table({"name": ["<img src=x onerror=alert(1)>\x1b[2J"]}))["text/html"]
+    assert "<img" not in html
+    assert "\x1b" not in html
+
+
+def test_nothing_says_so() -> None:
+    bundle = shown(pa.table({"name": pa.array([], pa.string())}))
+    assert "no rows" in bundle["text/html"]
+    assert bundle["text/plain"].endswith("none")
