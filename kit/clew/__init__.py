@@ -24,7 +24,7 @@ except metadata.PackageNotFoundError:  # run from a source tree that was never i
     __version__ = "0"
 
 
-def open(path: str | os.PathLike[str]) -> Case:
+def open(path: str | os.PathLike[str]) -> Case:  # noqa: A001 -- clew.open() is the one-line entry
     """Open the case (or the folder of Parquet tables) at ``path`` and ingest what is new in it.
 
     Raises ClewError if there is no case, or it cannot be read.

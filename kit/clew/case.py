@@ -114,8 +114,8 @@ class Case:
                 connection.execute(
                     f"COPY (SELECT * FROM \"{name}\" ORDER BY {order}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
                 )
-                count = connection.execute(f'SELECT count(*) FROM "{name}"').fetchone()
-                rows[name] = count[0] if count else 0
+                Path(target / f"{name}.parquet").chmod(0o600)
+                rows[name] = connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()[0][0]
         (target / MANIFEST).write_text(json.dumps({"clew": __version__, "tables": rows}, indent=1) + "\n", "utf-8")
         return target
 
@@ -143,7 +143,7 @@ class Case:
     def __repr__(self) -> str:
         return f"Case({str(self.path)!r})"
 
-    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """One line of text and a small table: what a notebook shows for a case; survives nbconvert and distrust."""
         parts = self._summary()
         text = f"{self!r}: " + ", ".join(f"{value} {name}" for name, value in parts[:5])

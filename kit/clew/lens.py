@@ -55,7 +55,10 @@ class Lens:
     latency: tuple[int | None, int | None] | None = None
 
     def __post_init__(self) -> None:
-        """Bring every field to its one form (tuples without repeats, plain int and str); raises ClewError if it has none."""
+        """Bring every field to its one form (tuples without repeats, plain int and str).
+
+        Raises ClewError if it has none.
+        """
         for name in _LISTS:
             values = getattr(self, name)
             if values is None:
@@ -82,7 +85,7 @@ class Lens:
         """
         known = {field.name for field in fields(self)}
         merged: dict[str, Any] = {}
-        wanted = replace(Lens(), **_only(changes, known))
+        wanted = Lens(**_only(changes, known))
         for name in changes:
             old, new = getattr(self, name), getattr(wanted, name)
             if name in _LISTS:
@@ -95,7 +98,10 @@ class Lens:
                 merged[name] = (_highest(old[0], new[0]), _lowest(old[1], new[1]))
             else:
                 merged[name] = new or old
-        return replace(self, **merged)
+        return self._with(merged)
+
+    def _with(self, changes: dict[str, Any]) -> Lens:
+        return replace(self, **changes)
 
     def without(self, field: str, value: Any = None) -> Lens:
         """This Lens without ``field`` ("time" for both ends of the time range), or without one value of it."""
@@ -104,8 +110,8 @@ class Lens:
         _only({field: value}, {item.name for item in fields(self)})
         if field in _LISTS:
             left = () if value is None else tuple(item for item in getattr(self, field) if item != value)
-            return replace(self, **{field: left})
-        return replace(self, **{field: None})
+            return self._with({field: left})
+        return self._with({field: None})
 
     def chips(self, origin_ns: int = 0) -> list[Chip]:
         """The parts of this Lens for display, each removable by itself; times are shown since ``origin_ns``."""
@@ -220,4 +226,4 @@ def _range(low: int | None, high: int | None) -> str:
     """A half-open range of ns for people."""
     if low is None:
         return "< " + duration(high or 0)
-    return "≥ " + duration(low) if high is None else f"{duration(low)} – {duration(high)}"
+    return "≥ " + duration(low) if high is None else f"{duration(low)} to {duration(high)}"

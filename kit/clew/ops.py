@@ -1,4 +1,7 @@
-"""The operations that records name by number; the same list as CLEW_OPS in native/include/clew_record.h (a test compares)."""
+"""The operations that records name by number.
+
+The same list as CLEW_OPS in native/include/clew_record.h (a test compares).
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,20 @@ from typing import Final
 
 _CLASSES: Final = {
     "read": "1 read, 2 readv, 3 pread, 4 preadv, 5 recv, 6 recvfrom, 7 recvmsg, 8 recvmmsg",
-    "write": "10 write, 11 writev, 12 pwrite, 13 pwritev, 14 send, 15 sendto, 16 sendmsg, 17 sendmmsg, 18 sendfile, "
-    "19 splice, 20 copy_file_range",
+    "write": "10 write, 11 writev, 12 pwrite, 13 pwritev, 14 send, 15 sendto, 16 sendmsg, 17 sendmmsg, 18 "
+    "sendfile, 19 splice, 20 copy_file_range",
     "open": "30 open, 31 openat, 32 creat, 34 dup, 35 dup2, 36 dup3, 37 fcntl, 38 pipe, 39 eventfd, 41 epoll_create",
     "close": "33 close, 40 close_range",
     "net": "50 socket, 51 socketpair, 52 bind, 53 listen, 54 accept, 55 connect, 56 shutdown",
     "wait": "60 poll, 61 ppoll, 62 select, 63 pselect, 64 epoll_wait, 65 epoll_pwait",
-    "process": "70 fork, 71 vfork, 72 clone, 73 execve, 74 posix_spawn, 75 exit, 76 _exit, 77 abort, 78 system, 79 popen",
+    "process": "70 fork, 71 vfork, 72 clone, 73 execve, 74 posix_spawn, 75 exit, 76 _exit, 77 abort, 78 system, "
+    "79 popen",
     "thread": "80 pthread_create, 81 pthread_join",
     "stdio": "90 fopen, 91 fclose, 92 fread, 93 fwrite, 94 fflush",
     "sync": "95 fsync, 96 fdatasync",
     "alloc": "100 malloc, 101 calloc, 102 realloc, 103 memalign, 104 free",
-    "note": "120 process_start, 121 process_end, 122 thread_start, 123 thread_end, 124 conn, 125 vfork_child, 126 unseen, "
-    "127 pad",
+    "note": "120 process_start, 121 process_end, 122 thread_start, 123 thread_end, 124 conn, 125 "
+    "vfork_child, 126 unseen, 127 pad",
 }
 OPS: Final[tuple[tuple[int, str, str], ...]] = tuple(
     (int(item.split()[0]), item.split()[1], kind) for kind, items in _CLASSES.items() for item in items.split(", ")

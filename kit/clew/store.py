@@ -87,7 +87,7 @@ class FileStore:
         with self._lock:
             self.close()
             connection = self._connect(read_only=False)
-            os.chmod(self.path, 0o600)
+            self.path.chmod(0o600)
             try:
                 yield connection
             finally:
@@ -120,10 +120,8 @@ class FileStore:
                     raise ClewError(f"cannot open {self.path}: {reason}", exit_code=1) from None
                 time.sleep(0.02)
             except duckdb.Error as error:
-                raise ClewError(
-                    f"{self.path} is damaged ({str(error).splitlines()[0]}); `clew rebuild {self.path.parent}` makes it again",
-                    exit_code=1,
-                ) from None
+                reason, remedy = str(error).splitlines()[0], f"`clew rebuild {self.path.parent}` makes it again"
+                raise ClewError(f"{self.path} is damaged ({reason}); {remedy}", exit_code=1) from None
 
 
 class ParquetStore:

@@ -25,7 +25,10 @@ def number(count: int | float) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` with every control character (and lone surrogate) shown as \\xNN or \\uNNNN: nothing in it can move a terminal."""
+    """``text`` with every control character (and lone surrogate) shown as \\xNN or \\uNNNN.
+
+    Nothing in it can move a terminal.
+    """
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)

@@ -1,6 +1,7 @@
 """The ``clew`` command line: one subcommand, one file; the file's docstring is the user's help text.
 
-A module in this package is a subcommand of its own name (``_`` becomes ``-``) if it has a docstring (first
+A module in this package is a subcommand of its own name (``_`` becomes ``-``, one at the end is left out: Python's
+keywords are no names of modules) if it has a docstring (first
 line: the summary; the rest: description and examples), ``add_arguments(parser)`` and ``run(args) -> int``.
 Modules keep heavy imports inside ``run``, so that ``clew --help`` stays quick. Names that begin with ``_`` are
 helpers.
@@ -27,7 +28,7 @@ SUMMARY = "Record what programs do, and find out why."
 def discover() -> dict[str, ModuleType]:
     """Every subcommand by its name."""
     names = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
-    return {name.replace("_", "-"): importlib.import_module(f"{__name__}.{name}") for name in names}
+    return {name.rstrip("_").replace("_", "-"): importlib.import_module(f"{__name__}.{name}") for name in names}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -66,6 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The reader has gone (`clew top | head`): nobody is left to tell. Python flushes stdout at exit; let that succeed.
+        # The reader has gone (`clew top | head`): nobody is left to tell. Let Python's own flush at exit succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

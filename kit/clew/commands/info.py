@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
         return 0
     for name, answer in parts.items():
-        print(("" if name == "captures" else "\n") + f"{name}: {answer.title}")
+        print(("" if name == "captures" else "\n") + answer.title)
         write_table(answer.table)
         note_line(answer)
     return 0

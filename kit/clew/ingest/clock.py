@@ -1,4 +1,7 @@
-"""Ticks of a capture's clock as nanoseconds of CLOCK_MONOTONIC: straight lines between the recorder's readings of both."""
+"""Ticks of a capture's clock as nanoseconds of CLOCK_MONOTONIC.
+
+Straight lines between the recorder's readings of both.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,10 @@ class Clock:
             self._slope = np.array([1e9 / ticks_per_s if ticks_per_s else 1.0])
 
     def to_ns(self, begin: Array, ticks: Array) -> tuple[Array, Array]:
-        """(time in ns, duration in ns) of calls that began at ``begin`` and took ``ticks``; all arrays of equal length."""
+        """(time in ns, duration in ns) of calls that began at ``begin`` and took ``ticks``.
+
+        All arrays of equal length.
+        """
         if not len(begin):
             return np.empty(0, np.int64), np.empty(0, np.int64)
         last = len(self._slope) - 1
@@ -54,7 +60,7 @@ def readings(path: Path, offset: int) -> tuple[Array, int]:
     What was recorded before a reading stands before it in the file: up to there times never change any more. Walks
     headers only, one step a block.
     """
-    data = memoryview(map_file(path)).cast("B")
+    data = memoryview(map_file(path).data)
     at, end, found = max(offset, _SEGMENT_HEADER), offset, []
     nonce = struct.unpack_from("<Q", data, 32)[0] if len(data) >= _SEGMENT_HEADER else 0
     while at + _HEADER.size <= len(data):

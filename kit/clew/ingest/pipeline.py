@@ -33,7 +33,6 @@ class Piece:
     skipped: int
     complete: bool
     tables: dict[str, pa.Table]
-    vforks: Vforks
 
 
 def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, ended: bool) -> Iterator[Piece]:
@@ -66,7 +65,7 @@ def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, end
                 break  # the rest is no whole block
             times = clock.Clock(readings, batch.ticks_per_s)
             tables = tables_of(batch, times, capture_id, vforks)
-            tables["clocks"] = clocks(batch)
+            tables |= {"clocks": clocks(batch), "vforks": vforks.table()}
             yield Piece(
                 capture_id,
                 path.name,
@@ -74,7 +73,6 @@ def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, end
                 batch.skipped_bytes,
                 batch.complete,
                 tables,
-                Vforks(dict(vforks.children), dict(vforks.open_pid)),
             )
             offset = batch.next_offset
 
@@ -91,7 +89,7 @@ def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
                 ready.put(piece)
                 if stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 -- raised again where the pieces are used
+        except BaseException as error:  # raised again where the pieces are used
             end = error
         ready.put(end)
 
@@ -128,14 +126,11 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
         for statement in statements("insert.sql"):
             connection.execute(statement, {name: value for name, value in known.items() if "$" + name in statement})
         connection.execute("DELETE FROM landing.vfork WHERE capture_id = ?", [piece.capture_id])
-        for serial in sorted(piece.vforks.children):
-            connection.execute(
-                "INSERT INTO landing.vfork VALUES (?, ?, ?, ?)",
-                [piece.capture_id, serial, piece.vforks.children[serial], piece.vforks.open_pid.get(serial, 0)],
-            )
+        connection.execute("INSERT INTO landing.vfork SELECT ?, * FROM vforks", [piece.capture_id])
         connection.execute(
-            """INSERT INTO landing.segment VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset,
-               skipped_bytes = skipped_bytes + excluded.skipped_bytes, complete = complete OR excluded.complete""",
+            """INSERT INTO landing.segment VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+               SET next_offset = excluded.next_offset, skipped_bytes = skipped_bytes + excluded.skipped_bytes,
+                   complete = complete OR excluded.complete""",
             [piece.capture_id, piece.segment, piece.next_offset, piece.skipped, piece.complete],
         )
         connection.execute("COMMIT")

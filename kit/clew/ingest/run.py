@@ -13,6 +13,7 @@ import duckdb
 
 from clew.capture.meta import RAW, Meta, captures, recover
 from clew.errors import ClewError
+from clew.ingest import tables
 from clew.ingest.pipeline import SEGMENTS, ahead, insert, pieces, resource, statements
 from clew.ops import OPS
 from clew.store import FileStore, schema_checksum, schema_text
@@ -23,8 +24,8 @@ DATABASE = "case.duckdb"
 def update(store: FileStore, case: Path) -> int:
     """Bring what is new in the raw files of ``case`` into its tables; returns the number of new events.
 
-    Nothing is opened for writing where there is nothing new, or where the folder cannot be written (somebody else's case
-    is shown as it was). Raises ClewError if a file cannot be read.
+    Nothing is opened for writing where there is nothing new, or where the folder cannot be written (somebody else's
+    case is shown as it was). Raises ClewError if a file cannot be read.
     """
     if store.path.exists():
         outdated = _outdated(store)
@@ -40,9 +41,13 @@ def update(store: FileStore, case: Path) -> int:
     with store.writing() as connection:
         _prepare(connection)
         before = _count(connection)
+        imported = [folder for folder in captures(case) if tables.is_tables(folder)]
         for folder in captures(case):
-            _ingest_capture(connection, folder)
-        _derive(connection)
+            if folder in imported:
+                tables.insert_large(connection, folder)
+            else:
+                _ingest_capture(connection, folder)
+        _derive(connection, imported)
         return _count(connection) - before
 
 
@@ -68,31 +73,35 @@ def _outdated(store: FileStore) -> bool:
     """Whether the file was made by a clew with other tables, or by one that was killed while it made them."""
     with store.reading() as connection:
         try:
-            row = connection.execute("SELECT value FROM setting WHERE name = 'schema'").fetchone()
+            rows = connection.execute("SELECT value FROM setting WHERE name = 'schema'").fetchall()
         except duckdb.CatalogException:
             return True
-        return row is None or row[0] != schema_checksum()
+        return rows != [(schema_checksum(),)]
 
 
 def _anything_new(store: FileStore, case: Path) -> bool:
     with store.reading() as connection:
         rows = connection.execute("SELECT capture_id, name, next_offset FROM landing.segment").fetchall()
         metas = dict(connection.execute("SELECT capture_id, meta FROM landing.meta").fetchall())
-        stale = connection.execute("SELECT 1 FROM setting WHERE name = 'stale'").fetchone()
+        stale = connection.execute("SELECT 1 FROM setting WHERE name = 'stale'").fetchall()
     seen = {(capture_id, name): offset for capture_id, name, offset in rows}
     for folder in captures(case):
         capture_id = int(folder.name)
+        if tables.is_tables(folder):
+            if (capture_id, tables.READ) not in seen:
+                return True
+            continue
         if metas.get(capture_id) != _meta_text(Meta.read(folder)):
             return True
         for segment in folder.glob(SEGMENTS):
             if segment.stat().st_size > seen.get((capture_id, segment.name), 0):
                 return True
-    return stale is not None
+    return bool(stale)
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     """Make the tables in a new file."""
-    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'setting'").fetchone():
+    if connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'setting'").fetchall():
         return
     connection.execute("BEGIN")
     connection.execute(schema_text())
@@ -140,15 +149,16 @@ def _ended(meta: Meta) -> bool:
     return False
 
 
-def _derive(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make the small tables from the landing tables."""
+def _derive(connection: duckdb.DuckDBPyConnection, imported: list[Path]) -> None:
+    """Make the small tables from the landing tables, and from captures that were imported as tables."""
     connection.execute("BEGIN")
     for statement in statements("derive.sql"):
         connection.execute(statement)
+    for folder in imported:
+        tables.insert_small(connection, folder)
     connection.execute("DELETE FROM setting WHERE name = 'stale'")
     connection.execute("COMMIT")
 
 
 def _count(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("SELECT count(*) FROM event").fetchone()
-    return int(row[0]) if row else 0
+    return int(connection.execute("SELECT count(*) FROM event").fetchall()[0][0])

@@ -35,12 +35,23 @@ class Vforks:
     children: dict[int, int] = field(default_factory=dict)
     open_pid: dict[int, int] = field(default_factory=dict)
 
+    def table(self) -> pa.Table:
+        """The state as rows: serial, children, open_pid (0: none)."""
+        serials = sorted(self.children)
+        return pa.table(
+            {
+                "serial": pa.array(serials, pa.uint64()),
+                "children": pa.array([self.children[serial] for serial in serials], pa.uint64()),
+                "open_pid": pa.array([self.open_pid.get(serial, 0) for serial in serials], pa.uint32()),
+            }
+        )
+
 
 def tables_of(batch: Batch, clock: Clock, capture_id: int, vforks: Vforks) -> dict[str, pa.Table]:
     """The rows that ``batch`` adds, by the names that insert.sql reads them from; updates ``vforks``."""
     base = (capture_id - 1) * CAPTURE_STEP
     ts_ns, dur_ns = clock.to_ns(batch.begin, batch.ticks)
-    thread_id = batch.serial + np.uint64(base)
+    thread_id: Array = batch.serial + np.uint64(base)
     pid, tid = batch.pid, batch.tid
     tables: dict[str, pa.Table] = {}
     first = np.empty(0, np.int64)
@@ -89,8 +100,10 @@ def tables_of(batch: Batch, clock: Clock, capture_id: int, vforks: Vforks) -> di
 
 
 def _lend(batch: Batch, vforks: Vforks) -> tuple[Array, Array, Array] | None:
-    """For each record the pid of the vfork child that made it (0: the thread itself) and that child's number in its thread;
-    and the indices of the records that begin a child. None if no record is a child's.
+    """For each record the pid of the vfork child that made it (0.
+
+    The thread itself) and that child's number in its thread; and the indices of the records that begin a child. None if
+    no record is a child's.
 
     A child's records stand between VFORK_CHILD and its parent's record of vfork or clone, in one thread's order.
     """
@@ -132,7 +145,7 @@ def _lend(batch: Batch, vforks: Vforks) -> tuple[Array, Array, Array] | None:
 def _bytes(batch: Batch) -> Array:
     """Bytes that each call moved; -1: it moves none, or failed, or only peeked."""
     well = (batch.error == 0) & (batch.result >= 0)
-    moved = np.where(_MOVES[batch.op] & well & ((batch.flags & _PEEK) == 0), batch.result, -1)
+    moved: Array = np.where(_MOVES[batch.op] & well & ((batch.flags & _PEEK) == 0), batch.result, -1)
     counted = np.flatnonzero(_COUNTS_IN_HEAD[batch.op])
     if len(counted):
         told = well[counted] & (batch.head[counted] >= 8) & ((batch.flags[counted] & _STRUCT) != 0)

@@ -11,14 +11,16 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, has_events, key_of
 
+_EVERY_BIN = " RIGHT JOIN (SELECT unnest(range(($lens_end_ns - $lens_start_ns - 1) // $width + 1)) AS bin) USING (bin)"
+
 
 def activity(case: Case, lens: Lens, bins: int = 200, by: str | None = None) -> Answer:
-    """Calls under ``lens`` over its time range (the whole case if it has none), in at most ``bins`` bins of equal length.
+    """Calls under ``lens`` over its time range (the whole case's if it has none), in at most ``bins`` equal bins.
 
-    Columns: ``start_ns``, ``end_ns`` of the bin, ``group`` if ``by`` is "command", "op" or "host", ``calls``, ``errors``,
-    ``bytes`` (NULL: none moved any), ``busy_ns`` (time in the calls that were entered in the bin, wherever they ended),
-    ``rate_per_s`` (calls). Without ``by`` every bin has its row, with it only bins in which the group did something.
-    Raises ClewError if nothing was recorded or ``by`` is none of these.
+    Columns: ``start_ns``, ``end_ns`` of the bin, ``group`` if ``by`` is "command", "op" or "host", ``calls``,
+    ``errors``, ``bytes`` (NULL: none moved any), ``busy_ns`` (time in the calls that were entered in the bin, wherever
+    they ended), ``rate_per_s`` (calls). Without ``by`` every bin has its row, with it only bins in which the group did
+    something. Raises ClewError if nothing was recorded or ``by`` is none of these.
     """
     if by not in (None, "command", "op", "host"):
         raise ClewError(f"activity by {by!r:.60}: choose command, op or host")
@@ -46,7 +48,7 @@ named AS (
 SELECT $lens_start_ns + bin * $width AS start_ns, least($lens_start_ns + (bin + 1) * $width, $lens_end_ns) AS end_ns,
        {'name AS "group", ' if key else ""}coalesce(calls, 0)::BIGINT AS calls, coalesce(errors, 0)::BIGINT AS errors,
        bytes::BIGINT AS bytes, coalesce(busy_ns, 0)::BIGINT AS busy_ns, coalesce(calls, 0) * 1e9 / $width AS rate_per_s
-FROM named{"" if key else " RIGHT JOIN (SELECT unnest(range(($lens_end_ns - $lens_start_ns - 1) // $width + 1)) AS bin) USING (bin)"}
+FROM named{"" if key else _EVERY_BIN}
 ORDER BY {group}bin"""
     note = None if events else "running totals only: a reading's calls are shown at the time of the reading"
     return ask(case, sql, params, "calls over time" + (f" by {by}" if by else ""), note)

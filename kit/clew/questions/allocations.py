@@ -12,12 +12,13 @@ def allocations(case: Case, lens: Lens) -> Answer:
     """Allocations of each process under ``lens``, from its running totals, the most first.
 
     Columns: ``name`` (command), ``pid``, ``allocations`` (malloc, calloc, memalign, realloc calls), ``frees``,
-    ``bytes_asked``, ``live`` (allocations not freed: calls that made a block minus calls that gave one back; realloc does
-    neither). Raises ClewError if the Lens asks for what totals do not hold.
+    ``bytes_asked``, ``live`` (allocations not freed: calls that made a block minus calls that gave one back; realloc
+    does neither). Raises ClewError if the Lens asks for what totals do not hold.
     """
     inner, params = totals(lens)
     sql = f"""SELECT p.command AS name, p.pid, sum(calls) FILTER (o.op <> 'free')::BIGINT AS allocations,
-       coalesce(sum(calls) FILTER (o.op = 'free'), 0)::BIGINT AS frees, sum(bytes) FILTER (o.op <> 'free')::BIGINT AS bytes_asked,
+       coalesce(sum(calls) FILTER (o.op = 'free'), 0)::BIGINT AS frees,
+       sum(bytes) FILTER (o.op <> 'free')::BIGINT AS bytes_asked,
        (coalesce(sum(calls - errors) FILTER (o.op NOT IN ('free', 'realloc')), 0)
         - coalesce(sum(calls) FILTER (o.op = 'free'), 0))::BIGINT AS live
 FROM ({inner}) JOIN op o USING (op_id) JOIN thread t USING (thread_id) JOIN process p USING (process_id)

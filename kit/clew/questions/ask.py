@@ -12,7 +12,10 @@ from clew.questions.answer import Answer, runnable
 
 
 class Key(NamedTuple):
-    """A way to group calls: first by ``cell`` (a small number in the event), then by ``columns`` that ``join`` finds for it."""
+    """A way to group calls.
+
+    First by ``cell`` (a small number in the event), then by ``columns`` that ``join`` finds for it.
+    """
 
     cell: str
     join: str
@@ -42,7 +45,7 @@ def key_of(by: str) -> Key:
 
 
 def order_by(order: str, names: tuple[str, ...], columns: tuple[str, ...] = MEASURES) -> str:
-    """ORDER BY terms: ``order`` first (numbers from the largest, text from A), the rest so that the order is always the same."""
+    """ORDER BY terms: ``order`` first (numbers from the largest, text from A), then what makes the order complete."""
     if order not in names + columns:
         raise ClewError(f"cannot sort by {order!r:.60}: choose one of {', '.join(names + columns)}")
     first = [f"{order} DESC NULLS LAST"] if order in columns else [order]
@@ -74,7 +77,7 @@ def need_events(case: Case, what: str) -> None:
 
 
 def totals(lens: Lens) -> tuple[str, dict[str, Any]]:
-    """SQL of what threads did under ``lens`` by their running totals, one row for each thread and op, and its parameters.
+    """SQL (and parameters) of what threads did under ``lens`` by running totals: one row for each thread and op.
 
     A time range is cut at the last readings before its ends: totals are read several times a second, not at each call.
     """

@@ -14,11 +14,11 @@ from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, order_by,
 def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None, order: str = "calls") -> Answer:
     """Calls under ``lens`` by "host", "command", "process", "thread", "op", "file" or "peer".
 
-    Columns: ``name`` (and ``pid``, ``tid`` where they apply), ``calls``, ``errors``, ``bytes`` (NULL: the calls move none),
-    ``total_ns``, ``mean_ns``, ``min_ns``, ``max_ns``, ``p50_ns``, ``p99_ns`` (durations). Percentiles are by nearest rank
-    from a histogram of 16 classes an octave: never below the exact value, and at most 4.5 % above it. Allocations (by="op")
-    and captures of --count-only have running totals only: durations that were not measured are NULL. ``order`` names a
-    column. Raises ClewError for a ``by`` or ``order`` that there is not.
+    Columns: ``name`` (and ``pid``, ``tid`` where they apply), ``calls``, ``errors``, ``bytes`` (NULL: the calls move
+    none), ``total_ns``, ``mean_ns``, ``min_ns``, ``max_ns``, ``p50_ns``, ``p99_ns`` (durations). Percentiles are by
+    nearest rank from a histogram of 16 classes an octave: never below the exact value, and at most 4.5 % above it.
+    Allocations (by="op") and captures of --count-only have running totals only: durations that were not measured are
+    NULL. ``order`` names a column. Raises ClewError for a ``by`` or ``order`` that there is not.
     """
     key = key_of(by)
     tail = f"ORDER BY {order_by(order, key.names)}" + (" LIMIT $limit" if limit is not None else "")
@@ -53,7 +53,7 @@ def _beyond_totals(lens: Lens) -> bool:
 
 
 def _from_events(key: Key, lens: Lens) -> tuple[str, dict[str, Any]]:
-    """Aggregate by a number of the event and duration class first (quick over millions), then join names to what is left."""
+    """Group by a number of the event and duration class first (quick over millions), then find names for the rest."""
     predicate, params = lens.compile()
     names = ", ".join(key.names)
     sql = f"""WITH cell AS (
@@ -66,7 +66,8 @@ named AS (
            sum(total_ns) AS total_ns, min(low_ns) AS low_ns, max(high_ns) AS high_ns
     FROM cell {key.join} GROUP BY ALL),
 ranked AS (
-    SELECT *, sum(calls) OVER (PARTITION BY {names} ORDER BY bucket) AS upto, sum(calls) OVER (PARTITION BY {names}) AS n
+    SELECT *, sum(calls) OVER (PARTITION BY {names} ORDER BY bucket) AS upto,
+           sum(calls) OVER (PARTITION BY {names}) AS n
     FROM named)
 SELECT {names}, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors, sum(bytes)::BIGINT AS bytes,
        sum(total_ns)::BIGINT AS total_ns, sum(total_ns)::BIGINT / sum(calls)::BIGINT AS mean_ns,
@@ -79,7 +80,7 @@ FROM ranked GROUP BY {names}"""
 def _from_totals(key: Key, lens: Lens, only: str = "") -> tuple[str, dict[str, Any]]:
     inner, params = totals(lens)
     ops = "" if key.cell == "op_id" else "JOIN op o USING (op_id)"
-    # Allocations are many and small: among calls of a program they would hide all others, so only by="op" counts them.
+    # Allocations are many and small: among a program's calls they would hide all others; only by="op" counts them.
     only = only or ("" if key.cell == "op_id" else "AND o.class <> 'alloc'")
     empty = ", ".join(f"NULL::BIGINT AS {name}" for name in MEASURES[5:])
     sql = f"""SELECT {key.columns}, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors,

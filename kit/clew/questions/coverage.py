@@ -10,10 +10,11 @@ from clew.questions.ask import ask
 def coverage(case: Case) -> Answer:
     """What was recorded of each program beside what the kernel counted for it.
 
-    Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (read- and write-like calls, both directions),
-    ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io; NULL: not readable; program images of one pid share one account, which
-    is shown with each), ``share`` (counted / kernel bytes; NULL: not known), ``unseen`` (why something was not recorded;
-    NULL: nothing known to be missing). Kernel figures hold also what the C library does for itself (loading libraries).
+    Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (read- and write-like calls, both
+    directions), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io; NULL: not readable; program images of one pid
+    share one account, which is shown with each), ``share`` (counted / kernel bytes; NULL: not known), ``unseen`` (why
+    something was not recorded; NULL: nothing known to be missing). Kernel figures hold also what the C library does for
+    itself (loading libraries).
     """
     sql = """SELECT command, pid, counted_bytes, counted_calls, kernel_bytes, kernel_calls,
        CASE WHEN kernel_bytes > 0 THEN account_bytes / kernel_bytes END AS share, unseen
@@ -30,10 +31,11 @@ ORDER BY unseen IS NULL, share NULLS FIRST, kernel_bytes DESC NULLS LAST, comman
 def losses(case: Case) -> Answer:
     """What was dropped: one row for each capture (thread columns NULL), then one for each thread that lost records.
 
-    Columns: ``capture_id``, ``command``, ``pid``, ``tid``, ``lost_events``, ``skipped_bytes`` (of damaged blocks in raw files;
-    NULL for a thread), ``complete`` (the recorder closed the capture in good order; NULL for a thread).
+    Columns: ``capture_id``, ``command``, ``pid``, ``tid``, ``lost_events``, ``skipped_bytes`` (of damaged blocks in raw
+    files; NULL for a thread), ``complete`` (the recorder closed the capture in good order; NULL for a thread).
     """
-    sql = """SELECT capture_id, command, NULL::INTEGER AS pid, NULL::INTEGER AS tid, lost_events, skipped_bytes, complete
+    sql = """SELECT capture_id, command, NULL::INTEGER AS pid, NULL::INTEGER AS tid, lost_events, skipped_bytes,
+       complete
 FROM capture
 UNION ALL
 SELECT t.capture_id, p.command, t.pid, t.tid, t.lost_events, NULL, NULL

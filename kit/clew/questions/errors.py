@@ -11,8 +11,8 @@ from clew.questions.ask import ask, need_events
 def errors(case: Case, lens: Lens) -> Answer:
     """Failed calls under ``lens`` by operation and errno, the most frequent first.
 
-    Columns: ``op``, ``errno``, ``name`` (ENOENT), ``meaning``, ``calls``, ``first_ns``, ``last_ns`` (when such a call was
-    entered first and last). Raises ClewError if single calls were not recorded.
+    Columns: ``op``, ``errno``, ``name`` (ENOENT), ``meaning``, ``calls``, ``first_ns``, ``last_ns`` (when such a call
+    was entered first and last). Raises ClewError if single calls were not recorded.
     """
     need_events(case, "errors")
     predicate, params = lens.compile()

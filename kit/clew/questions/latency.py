@@ -13,16 +13,17 @@ from clew.questions.ask import ask, need_events
 def latency(case: Case, lens: Lens) -> Answer:
     """Histogram of durations under ``lens`` in powers of two, and exact figures of the whole in ``summary``.
 
-    Columns: ``bucket`` k, ``low_ns`` and ``high_ns`` (low <= duration < high; bucket 0 holds 0, bucket k from 2^(k-1) to
-    2^k), ``calls``. Summary: count, sum_ns, min_ns, mean_ns, max_ns, p50_ns, p90_ns, p99_ns, p999_ns (exact, nearest rank;
-    NULL if there is no call). Raises ClewError if single calls were not recorded.
+    Columns: ``bucket`` k, ``low_ns`` and ``high_ns`` (low <= duration < high; bucket 0 holds 0, bucket k from 2^(k-1)
+    to 2^k), ``calls``. Summary: count, sum_ns, min_ns, mean_ns, max_ns, p50_ns, p90_ns, p99_ns, p999_ns (exact, nearest
+    rank; NULL if there is no call). Raises ClewError if single calls were not recorded.
     """
     need_events(case, "latency")
     predicate, params = lens.compile()
     sql = f"""WITH cell AS (
     SELECT CASE WHEN dur_ns < 1 THEN 0 ELSE floor(log2(dur_ns))::INTEGER + 1 END AS bucket, count(*) AS calls
     FROM event WHERE {predicate} GROUP BY ALL)
-SELECT bucket, CASE bucket WHEN 0 THEN 0 ELSE 1::BIGINT << (bucket - 1) END AS low_ns, 1::BIGINT << bucket AS high_ns, calls
+SELECT bucket, CASE bucket WHEN 0 THEN 0 ELSE 1::BIGINT << (bucket - 1) END AS low_ns, 1::BIGINT << bucket AS high_ns,
+       calls
 FROM cell ORDER BY bucket"""
     figures = case.sql(
         f"""SELECT n AS count, sum_ns::BIGINT AS sum_ns, min_ns, CASE WHEN n > 0 THEN sum_ns / n END AS mean_ns, max_ns,

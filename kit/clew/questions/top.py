@@ -17,9 +17,9 @@ def top(
 ) -> Answer:
     """The ``n`` first of counts() in the ``order`` of a column; with ``interval_ns`` the ``n`` first of each interval.
 
-    With intervals the columns are ``start_ns`` (intervals are counted from the begin of the Lens or of the case), ``rank``
-    (from 1), the key columns, ``calls``, ``errors``, ``bytes``, ``total_ns``, ``mean_ns``, ``max_ns``. Raises ClewError for a
-    name that is no column, or an interval or n below 1.
+    With intervals the columns are ``start_ns`` (intervals are counted from the begin of the Lens or of the case),
+    ``rank`` (from 1), the key columns, ``calls``, ``errors``, ``bytes``, ``total_ns``, ``mean_ns``, ``max_ns``. Raises
+    ClewError for a name that is no column, or an interval or n below 1.
     """
     if n < 1:
         raise ClewError("top: n must be at least 1")
@@ -38,8 +38,9 @@ def top(
            count(*) FILTER (errno <> 0) AS errors, sum(bytes) AS bytes, sum(dur_ns) AS total_ns, max(dur_ns) AS max_ns
     FROM event WHERE {predicate} GROUP BY ALL),
 named AS (
-    SELECT {key.columns}, bin, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors, sum(bytes)::BIGINT AS bytes,
-           sum(total_ns)::BIGINT AS total_ns, sum(total_ns)::BIGINT / sum(calls)::BIGINT AS mean_ns, max(max_ns) AS max_ns
+    SELECT {key.columns}, bin, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors,
+           sum(bytes)::BIGINT AS bytes, sum(total_ns)::BIGINT AS total_ns,
+           sum(total_ns)::BIGINT / sum(calls)::BIGINT AS mean_ns, max(max_ns) AS max_ns
     FROM cell {key.join} GROUP BY ALL)
 SELECT $origin_ns + bin * $interval_ns AS start_ns,
        row_number() OVER (PARTITION BY bin ORDER BY {order_by(order, key.names, _COLUMNS)}) AS rank,
