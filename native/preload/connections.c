@@ -134,6 +134,12 @@ uint64_t conn_of(const struct call *call, int fd)
 	return conn_entry(call, fd) & CONN_ID;
 }
 
+uint64_t conn_peek(int fd)
+{
+	const conn_entry_t *entry = entry_of(fd);
+	return entry ? atomic_load_explicit(entry, memory_order_relaxed) & CONN_ID : 0;
+}
+
 void conn_adopt_standard(struct clew_slot *slot)
 {
 	const struct call call = {slot, ticks_now(), slot->mode & process->local_mode};

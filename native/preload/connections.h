@@ -52,6 +52,8 @@ static inline uint64_t conn_entry(const struct call *call, int fd)
 uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin);
 /* Two ends made by one call (pipe, socketpair), which name each other; *pair gets fds and ids. */
 void conn_made_pair(const struct call *call, const int fds[2], struct conn_origin origin, struct clew_pair *pair);
+/* The id in fd's entry, without asking the kernel; 0: none. */
+uint64_t conn_peek(int fd);
 /* A descriptor made while nothing is traced, or by a call whose details nobody saw: looked up when it is used. */
 void conn_unknown(int fd);
 /* The socket's addresses are not known yet: connect in progress, UDP before its first send. */

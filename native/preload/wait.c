@@ -9,6 +9,8 @@
 #include <sys/epoll.h>
 #include <sys/select.h>
 
+#include "epoll.h"
+
 #define MOST_READY 16
 
 int __poll(struct pollfd *fds, nfds_t count, int timeout);
@@ -128,14 +130,13 @@ CLEW_EXPORT int pselect(int limit, fd_set *readable, fd_set *writable, fd_set *o
 	return result;
 }
 
-/* An event carries the program's own word, which may be the descriptor, a pointer or anything: fd is not known. */
 static void epolled(struct io_call *call, int result, const struct epoll_event *events)
 {
 	struct ready_list list;
 	list.count = 0;
 	if (io_traced(call))
 		for (int i = 0; i < result && i < MOST_READY; i++)
-			add_ready(&list, -1, events[i].events);
+			add_ready(&list, epoll_descriptor(call->fd, events[i].data.u64), events[i].events);
 	waited(call, result, &list);
 }
 

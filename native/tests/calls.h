@@ -67,5 +67,6 @@ void calls_streams(const char *directory);
 void calls_sockets(const char *directory);
 void calls_waits(void);
 void calls_stdio(const char *directory);
+void calls_hidden(const char *directory);
 
 #endif

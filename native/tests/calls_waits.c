@@ -69,18 +69,24 @@ static void selects_of(const int ends[2])
 static void epolls_of(const int ends[2])
 {
 	const struct timespec nothing = {0, 0};
-	struct epoll_event event = {.events = EPOLLIN, .data = {.fd = ends[0]}}, got[4];
+	struct epoll_event event = {.events = EPOLLIN, .data = {.ptr = (void *)&nothing}}, got[4];
+	const int32_t ready[2] = {ends[0], EPOLLIN}, unknown[4] = {-1, EPOLLIN, -1, EPOLLIN};
 	const int fd = MAKE(epoll_create1, "epoll_create", (0));
 	epoll_ctl(fd, EPOLL_CTL_ADD, ends[0], &event);
-	CALL(epoll_wait, "epoll_wait", fd, (fd, got, 4, 1000), NULL, 0);
-	CALL(epoll_pwait, "epoll_pwait", fd, (fd, got, 4, 0, NULL), NULL, 0);
-	CALL(epoll_pwait2, "epoll_pwait", fd, (fd, got, 4, &nothing, NULL), NULL, 0);
+	CALL(epoll_wait, "epoll_wait", fd, (fd, got, 4, 1000), ready, 8);
+	CALL(epoll_pwait, "epoll_pwait", fd, (fd, got, 4, 0, NULL), ready, 8);
+	CALL(epoll_pwait2, "epoll_pwait", fd, (fd, got, 4, &nothing, NULL), ready, 8);
 	CALL(epoll_wait, "epoll_wait", fd, (fd, got, 0, 0), NULL, 0);
 	CALL(epoll_wait, "epoll_wait", ends[0], (ends[0], got, 4, 0), NULL, 0);
 	CALL(epoll_wait, "epoll_wait", -1, (-1, got, 4, 0), NULL, 0);
+	/* Two descriptors under one word: which of them is ready, nobody can say. */
+	const int copy = (int)CALL(dup, "dup", ends[0], (ends[0]), NULL, 0);
+	epoll_ctl(fd, EPOLL_CTL_ADD, copy, &event);
+	CALL(epoll_wait, "epoll_wait", fd, (fd, got, 4, 0), unknown, 16);
 	char byte;
 	CALL(read, "read", ends[0], (ends[0], &byte, 1), &byte, result);
 	CALL(epoll_wait, "epoll_wait", fd, (fd, got, 4, 0), NULL, 0);
+	CALL(close, "close", copy, (copy), NULL, 0);
 	CALL(close, "close", fd, (fd), NULL, 0);
 }
 

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Test calls on descriptors that libc made or closed inside itself, and on memory that nobody may look at.
+ */
+#include "calls.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+
+void calls_hidden(const char *directory)
+{
+	char path[512], buffer[8];
+	int fd = MAKE(open, "open", (directory, O_RDONLY | O_DIRECTORY));
+	CALL(read, "read", fd, (fd, buffer, 1), NULL, 0);
+	closedir(fdopendir(fd)); /* no wrapped close: the number's next user is another file */
+	errno = UNTOUCHED;
+	const int closed = closedir(NULL);
+	say("closedir", "-", -1, closed, errno, NULL, 0);
+	snprintf(path, sizeof path, "%s/hidden-XXXXXX", directory);
+	fd = mkstemp(path);
+	CALL(write, "write", fd, (fd, "made unseen", 11), "made unseen", result);
+	CALL(close, "close", fd, (fd), NULL, 0);
+	FILE *file = popen("echo hello", "r");
+	fd = fileno(file);
+	CALL(fread, "fread", fd, (buffer, 1, 5, file), NULL, 0);
+	pclose(file);
+	fd = MAKE(open, "open", ("/dev/null", O_RDWR));
+	CALL(write, "write", fd, (fd, (const void *)16, 10), NULL, 0); /* /dev/null does not look at it, nor may we */
+	CALL(close, "close", fd, (fd), NULL, 0);
+}
