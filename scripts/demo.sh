@@ -16,7 +16,10 @@ clew counts "$case" --by command --limit 8
 echo "demo: making the report and the notebook"
 clew report "$case" -o demo.html
 CLEW_CASE=$case jupyter nbconvert --log-level ERROR --to notebook --execute --output-dir . --output demo \
-	notebooks/01_who_does_what.ipynb
+	notebooks/01_who_does_what.ipynb 2>"$shop/notebook.log" || {
+	cat "$shop/notebook.log" >&2
+	exit 1
+}
 cat <<END
 
 The report, one file for any browser:   $PWD/demo.html

@@ -29,7 +29,7 @@ class Shop:
     def __init__(self, dsn: str) -> None:
         self.pool: queue.Queue[psycopg.Connection[Any]] = queue.Queue()
         for _ in range(CONNECTIONS):
-            self.pool.put(psycopg.connect(dsn, autocommit=True))
+            self.pool.put(psycopg.connect(dsn, autocommit=True, prepare_threshold=None))
         self.pages: dict[str, Callable[[psycopg.Connection[Any], Parameters], Reply]] = {
             "/products": self.products,
             "/product": self.product,
