@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 import clew
 from clew.case import Case
@@ -101,7 +103,7 @@ def _people(db: duckdb.DuckDBPyConnection, names: list[str], lost: int) -> None:
         _insert(
             db, "process", **common, process_id=thread + 1, pid=pid, command=names[tier], ppid=1,
             start_ns=ORIGIN, how="fork",
-            comm=names[tier][:15], exe=f"/home/alice/bin/{names[tier]}", cmdline=f"{names[tier]} --token {SECRET}",
+            comm=names[tier][:15], exe=f"/home/zoltan/bin/{names[tier]}", cmdline=f"{names[tier]} --token {SECRET}",
             counted_read_bytes=900, counted_write_bytes=100, counted_read_calls=9, counted_write_calls=1,
             kernel_read_bytes=950, kernel_write_bytes=110, kernel_read_calls=10, kernel_write_calls=1,
             unseen="static" if tier == 3 else None,
@@ -119,7 +121,7 @@ def _people(db: duckdb.DuckDBPyConnection, names: list[str], lost: int) -> None:
                 peer = f"203.0.113.{tier * 20 + number}:443" if number == 20 else f"10.0.0.{number}:5432"
                 _insert(db, "connection", **made, kind="tcp", peer=peer)
                 continue
-            path = "/home/alice/.config/app.toml" if number == 7 else f"/srv/data/{tier}/part-{number:02}.bin"
+            path = "/home/zoltan/.config/app.toml" if number == 7 else f"/srv/data/{tier}/part-{number:02}.bin"
             _insert(
                 db,
                 "connection",
@@ -176,3 +178,16 @@ def hostile_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     opened = clew.open(make_case(tmp_path_factory.mktemp("case") / "hostile", scale=0.1, hostile=True, lost=41))
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium; every page in it has to be made by the test."""
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    assert path, "no Chromium: apt-get install chromium"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(
+            executable_path=path, args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
+        )
+        yield opened
+        opened.close()
