@@ -24,10 +24,10 @@ static void advance_seats(struct clew_drain *drain, const struct clew_block_head
 	for (uint32_t i = 0; i < drain->active_count; i++) {
 		struct seat *seat = &drain->seats[drain->active[i]];
 		const struct clew_slot *slot = slot_at(&drain->mapped, drain->active[i]);
+		const uint64_t write = atomic_load_explicit(&slot->write, memory_order_acquire);
 		const uint64_t end = header->position + header->size;
-		if (seat->serial == header->serial && end > seat->taken &&
-			end <= atomic_load_explicit(&slot->write, memory_order_acquire))
-			seat->taken = end;
+		if (seat->serial == header->serial && end > seat->taken)
+			seat->taken = end < write ? end : write;
 	}
 }
 

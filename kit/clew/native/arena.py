@@ -26,7 +26,7 @@ class Mode(enum.IntFlag):
     TRACE = 2
 
 
-@dataclass(frozen=True)
+@dataclass
 class Arena:
     """The file that recorder and recorded programs share (native/include/clew_arena.h)."""
 
