@@ -21,10 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one row for each source."""
-    from clew.capture import doctor
+    from clew.capture.doctor import can_record, probe
     from clew.commands._output import show
     from clew.questions.answer import Answer
 
-    table = doctor.probe()
+    table = probe()
     show(Answer(table, "", "sources"), args)
-    return 0 if doctor.can_record(table) else 1
+    return 0 if can_record(table) else 1

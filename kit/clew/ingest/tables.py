@@ -31,7 +31,7 @@ def captures_in(source: Path) -> list[int]:
 
 
 def split(source: Path, capture_id: int, folder: Path) -> None:
-    """Write capture ``capture_id`` of the tables in ``source`` to ``folder``, numbered as its name says, with a meta.json."""
+    """Write capture ``capture_id`` of the tables in ``source`` to ``folder``, numbered as that is called, with meta.json."""
     number = int(folder.name)
     shift = (number - capture_id) * CAPTURE_STEP
     with ParquetStore(source).reading() as connection:
