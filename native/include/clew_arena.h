@@ -91,8 +91,8 @@ struct clew_slot {
 	uint32_t zero;
 	/* hot, written by the thread (mode by the recorder too) */
 	_Alignas(64) uint32_t mode;
-	uint32_t depth;             /* records being written, one inside the other (signal handlers) */
-	uint64_t reserved;          /* ring position after the last record begun */
+	uint32_t depth;    /* records being written, one inside the other (signal handlers) */
+	uint64_t reserved; /* of the writers (ring.c): where the last record begun ends, and whether it is marked yet */
 	_Atomic uint64_t write;     /* ring position up to which records are whole; store-release */
 	uint64_t read_cache;        /* last value of `read` that the thread saw */
 	uint64_t outer_sp;          /* stack pointer of the outermost writer */

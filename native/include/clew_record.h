@@ -19,46 +19,72 @@
 
 #include <stdint.h>
 
-#define CLEW_ABI 1u                                 /* of this file, clew_arena.h and the ctypes API */
+#define CLEW_ABI 1u                                     /* of this file, clew_arena.h and the ctypes API */
 #define CLEW_SEGMENT_MAGIC UINT64_C(0x3130474553574c43) /* "CLWSEG01" */
-#define CLEW_BLOCK_MAGIC UINT32_C(0x4b424c43)       /* "CLBK" */
-#define CLEW_ALIGN 8u                               /* records and blocks start on multiples of this */
+#define CLEW_BLOCK_MAGIC UINT32_C(0x4b424c43)           /* "CLBK" */
+#define CLEW_ALIGN 8u                                   /* records and blocks start on multiples of this */
 
 /*
  * Operations. X(number, NAME, "name", class). Numbers are part of the format: never reuse one.
  * Classes: read, write (move bytes over fd), open (make a descriptor), close, net, wait, process,
  * thread, stdio, sync, alloc, note (made by clew itself; not a call of the program).
  */
-#define CLEW_OPS(X)                                                                                                  \
-	X(1, READ, "read", READ) X(2, READV, "readv", READ) X(3, PREAD, "pread", READ) X(4, PREADV, "preadv", READ)      \
-	X(5, RECV, "recv", READ) X(6, RECVFROM, "recvfrom", READ) X(7, RECVMSG, "recvmsg", READ)                         \
-	X(8, RECVMMSG, "recvmmsg", READ)                                                                                 \
-	X(10, WRITE, "write", WRITE) X(11, WRITEV, "writev", WRITE) X(12, PWRITE, "pwrite", WRITE)                       \
-	X(13, PWRITEV, "pwritev", WRITE) X(14, SEND, "send", WRITE) X(15, SENDTO, "sendto", WRITE)                       \
-	X(16, SENDMSG, "sendmsg", WRITE) X(17, SENDMMSG, "sendmmsg", WRITE) X(18, SENDFILE, "sendfile", WRITE)           \
-	X(19, SPLICE, "splice", WRITE) X(20, COPY_FILE_RANGE, "copy_file_range", WRITE)                                  \
-	X(30, OPEN, "open", OPEN) X(31, OPENAT, "openat", OPEN) X(32, CREAT, "creat", OPEN) X(33, CLOSE, "close", CLOSE) \
-	X(34, DUP, "dup", OPEN) X(35, DUP2, "dup2", OPEN) X(36, DUP3, "dup3", OPEN) X(37, FCNTL_DUP, "fcntl", OPEN)      \
-	X(38, PIPE, "pipe", OPEN) X(39, EVENTFD, "eventfd", OPEN) X(40, CLOSE_RANGE, "close_range", CLOSE)               \
-	X(41, EPOLL_CREATE, "epoll_create", OPEN)                                                                        \
-	X(50, SOCKET, "socket", NET) X(51, SOCKETPAIR, "socketpair", NET) X(52, BIND, "bind", NET)                       \
-	X(53, LISTEN, "listen", NET) X(54, ACCEPT, "accept", NET) X(55, CONNECT, "connect", NET)                         \
-	X(56, SHUTDOWN, "shutdown", NET)                                                                                 \
-	X(60, POLL, "poll", WAIT) X(61, PPOLL, "ppoll", WAIT) X(62, SELECT, "select", WAIT)                              \
-	X(63, PSELECT, "pselect", WAIT) X(64, EPOLL_WAIT, "epoll_wait", WAIT) X(65, EPOLL_PWAIT, "epoll_pwait", WAIT)    \
-	X(70, FORK, "fork", PROCESS) X(71, VFORK, "vfork", PROCESS) X(72, CLONE, "clone", PROCESS)                       \
-	X(73, EXECVE, "execve", PROCESS) X(74, POSIX_SPAWN, "posix_spawn", PROCESS) X(75, EXIT, "exit", PROCESS)         \
-	X(76, UNDERSCORE_EXIT, "_exit", PROCESS) X(77, ABORT, "abort", PROCESS) X(78, SYSTEM, "system", PROCESS)         \
-	X(79, POPEN, "popen", PROCESS)                                                                                   \
-	X(80, PTHREAD_CREATE, "pthread_create", THREAD) X(81, PTHREAD_JOIN, "pthread_join", THREAD)                      \
-	X(90, FOPEN, "fopen", STDIO) X(91, FCLOSE, "fclose", STDIO) X(92, FREAD, "fread", STDIO)                         \
-	X(93, FWRITE, "fwrite", STDIO) X(94, FFLUSH, "fflush", STDIO)                                                    \
-	X(95, FSYNC, "fsync", SYNC) X(96, FDATASYNC, "fdatasync", SYNC)                                                  \
-	X(100, MALLOC, "malloc", ALLOC) X(101, CALLOC, "calloc", ALLOC) X(102, REALLOC, "realloc", ALLOC)                \
-	X(103, MEMALIGN, "memalign", ALLOC) X(104, FREE, "free", ALLOC)                                                  \
-	X(120, PROCESS_START, "process_start", NOTE) X(121, PROCESS_END, "process_end", NOTE)                            \
-	X(122, THREAD_START, "thread_start", NOTE) X(123, THREAD_END, "thread_end", NOTE) X(124, CONN, "conn", NOTE)     \
-	X(125, VFORK_CHILD, "vfork_child", NOTE) X(126, UNSEEN, "unseen", NOTE) X(127, PAD, "pad", NOTE)
+#define CLEW_OPS(X)                                                                                                    \
+	X(1, READ, "read", READ)                                                                                           \
+	X(2, READV, "readv", READ) X(3, PREAD, "pread", READ) X(4, PREADV, "preadv", READ) X(5, RECV, "recv", READ)        \
+		X(6, RECVFROM, "recvfrom", READ) X(7, RECVMSG, "recvmsg", READ) X(8, RECVMMSG, "recvmmsg", READ) X(            \
+			10, WRITE, "write", WRITE) X(11, WRITEV, "writev", WRITE) X(12, PWRITE, "pwrite", WRITE)                   \
+			X(13, PWRITEV, "pwritev", WRITE) X(14, SEND, "send", WRITE) X(15, SENDTO, "sendto", WRITE) X(              \
+				16, SENDMSG, "sendmsg", WRITE) X(17, SENDMMSG, "sendmmsg", WRITE) X(18, SENDFILE, "sendfile", WRITE)   \
+				X(19, SPLICE, "splice", WRITE) X(20, COPY_FILE_RANGE, "copy_file_range", WRITE)                        \
+					X(30, OPEN, "open", OPEN) X(31, OPENAT, "openat", OPEN) X(32, CREAT, "creat", OPEN) X(             \
+						33, CLOSE, "close", CLOSE) X(34, DUP, "dup", OPEN)                                             \
+						X(35, DUP2, "dup2", OPEN) X(36, DUP3, "dup3", OPEN) X(37, FCNTL_DUP, "fcntl", OPEN)            \
+							X(38, PIPE, "pipe", OPEN) X(39, EVENTFD, "eventfd", OPEN) X(                               \
+								40, CLOSE_RANGE, "close_range",                                                        \
+								CLOSE) X(41, EPOLL_CREATE, "epoll_create",                                             \
+										 OPEN) X(50, SOCKET, "socket",                                                 \
+												 NET) X(51, SOCKETPAIR, "socketpair", NET)                             \
+								X(52, BIND, "bind", NET) X(53, LISTEN, "listen", NET) X(54, ACCEPT, "accept", NET) X(  \
+									55, CONNECT,                                                                       \
+									"connect",                                                                         \
+									NET) X(56, SHUTDOWN, "shutdown",                                                   \
+										   NET) X(60, POLL, "poll", WAIT)                                              \
+									X(61, PPOLL,                                                                       \
+									  "ppoll", WAIT) X(62, SELECT, "select",                                           \
+													   WAIT) X(63, PSELECT, "pselect", WAIT)                           \
+										X(64, EPOLL_WAIT, "epoll_wait", WAIT) X(65, EPOLL_PWAIT, "epoll_pwait", WAIT)  \
+											X(70, FORK, "fork", PROCESS) X(71, VFORK, "vfork", PROCESS) X(             \
+												72,                                                                    \
+												CLONE, "clone",                                                        \
+												PROCESS) X(73, EXECVE, "execve",                                       \
+														   PROCESS) X(74, POSIX_SPAWN, "posix_spawn", PROCESS)         \
+												X(75, EXIT, "exit", PROCESS) X(76, UNDERSCORE_EXIT, "_exit", PROCESS)  \
+													X(77, ABORT, "abort", PROCESS) X(78, SYSTEM, "system", PROCESS) X( \
+														79, POPEN, "popen",                                            \
+														PROCESS) X(80, PTHREAD_CREATE, "pthread_create",               \
+																   THREAD) X(81, PTHREAD_JOIN, "pthread_join", THREAD) \
+														X(90, FOPEN, "fopen", STDIO) X(91, FCLOSE, "fclose", STDIO) X( \
+															92, FREAD, "fread",                                        \
+															STDIO) X(93, FWRITE, "fwrite", STDIO)                      \
+															X(94, FFLUSH, "fflush", STDIO) X(95, FSYNC, "fsync", SYNC) \
+																X(96, FDATASYNC, "fdatasync",                          \
+																  SYNC) X(100, MALLOC, "malloc", ALLOC)                \
+																	X(101, CALLOC, "calloc",                           \
+																	  ALLOC) X(102, REALLOC, "realloc", ALLOC)         \
+																		X(103, MEMALIGN, "memalign", ALLOC) X(         \
+																			104, FREE, "free",                         \
+																			ALLOC) X(120, PROCESS_START,               \
+																					 "process_start",                  \
+																					 NOTE) X(121, PROCESS_END,         \
+																							 "process_end", NOTE)      \
+																			X(122, THREAD_START, "thread_start", NOTE) \
+																				X(123, THREAD_END, "thread_end",       \
+																				  NOTE) X(124, CONN, "conn", NOTE)     \
+																					X(125, VFORK_CHILD, "vfork_child", \
+																					  NOTE)                            \
+																						X(126, UNSEEN, "unseen", NOTE) \
+																							X(127, PAD, "pad", NOTE)
 
 #define CLEW_OP_LIMIT 128 /* every op number is below this */
 
@@ -82,7 +108,8 @@ enum clew_flag {
 
 /*
  * One record: 64 bytes, then `head` bytes, then `tail` bytes, then zero padding to CLEW_ALIGN.
- * `size` is all of that. A PAD is skipped; it may be as short as 8 bytes. Times are ticks of the arena's clock; CLOCK blocks tie ticks to ns.
+ * `size` is all of that. A PAD is skipped; it may be as short as 8 bytes. Times are ticks of the arena's clock; CLOCK
+ * blocks tie ticks to ns.
  */
 struct clew_record {
 	uint32_t size;
@@ -163,13 +190,14 @@ struct clew_ready {
 	uint32_t events; /* POLL* or EPOLL* bits; select: POLLIN, POLLOUT, POLLPRI */
 };
 
-/* head of PROCESS_START, then exe_len bytes of exe, then cmdline_len bytes (arguments end in NUL), then comm[16] is inside */
+/* head of PROCESS_START, then exe_len bytes of exe, then cmdline_len bytes (arguments end in NUL), then comm[16] is
+ * inside */
 struct clew_process_info {
 	uint32_t pid;
 	uint32_t ppid;
 	uint32_t uid;
-	uint32_t how;        /* 0 first, 1 fork, 2 exec, 3 raw clone seen late */
-	uint32_t exe_len;    /* 0 after a fork: as the parent's */
+	uint32_t how;     /* 0 first, 1 fork, 2 exec, 3 raw clone seen late */
+	uint32_t exe_len; /* 0 after a fork: as the parent's */
 	uint32_t cmdline_len;
 	uint32_t allocator;  /* 0 counted, 1 the program's own malloc comes first: allocations not seen */
 	uint32_t parent_tid; /* thread that forked; 0 not known */
@@ -205,7 +233,7 @@ enum clew_unseen {
 struct clew_segment_header { /* 64 bytes */
 	uint64_t magic;
 	uint32_t abi;
-	uint32_t number; /* of this capture, from 1 */
+	uint32_t number;      /* of this capture, from 1 */
 	uint64_t ticks_per_s; /* as measured at the start; 0 = see CLOCK blocks */
 	uint64_t created_ns;  /* CLOCK_REALTIME */
 	uint64_t nonce;       /* random, in every block of this file */
@@ -252,18 +280,18 @@ struct clew_clock {
 };
 
 struct clew_thread_row {
-	uint32_t pid, tid, ppid, state; /* state: 0 alive, 1 ended */
+	uint32_t pid, tid, ppid, state;      /* state: 0 alive, 1 ended */
 	uint64_t rchar, wchar, syscr, syscw; /* /proc/PID/io of the process; ~0 not readable */
-	char comm[16];     /* /proc/PID/task/TID/comm */
-	uint32_t exe_len, cmdline_len; /* bytes after this struct */
+	char comm[16];                       /* /proc/PID/task/TID/comm */
+	uint32_t exe_len, cmdline_len;       /* bytes after this struct */
 };
 
 struct clew_loss {
-	uint64_t records;  /* dropped, ring full */
-	uint64_t bytes;    /* their size */
-	uint64_t no_slot;  /* (serial 0) records of threads that found no free slot */
-	uint64_t threads;  /* (serial 0) threads without a slot */
-	uint64_t waits;    /* --on-full wait: times a call waited */
+	uint64_t records; /* dropped, ring full */
+	uint64_t bytes;   /* their size */
+	uint64_t no_slot; /* (serial 0) records of threads that found no free slot */
+	uint64_t threads; /* (serial 0) threads without a slot */
+	uint64_t waits;   /* --on-full wait: times a call waited */
 	uint64_t wait_ticks;
 };
 

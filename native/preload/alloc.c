@@ -60,9 +60,9 @@ static bool resolve(void)
 	static _Atomic int resolving;
 	if (atomic_exchange(&resolving, 1))
 		return __atomic_load_n(&next.malloc, __ATOMIC_ACQUIRE) != NULL;
-	void *found[] = {real_find("malloc"),		real_find("free"),	   real_find("calloc"),
-					 real_find("realloc"),		real_find("posix_memalign"), real_find("aligned_alloc"),
-					 real_find("memalign"),		real_find("valloc"),   real_find("pvalloc")};
+	void *found[] = {real_find("malloc"),   real_find("free"),           real_find("calloc"),
+					 real_find("realloc"),  real_find("posix_memalign"), real_find("aligned_alloc"),
+					 real_find("memalign"), real_find("valloc"),         real_find("pvalloc")};
 	_Static_assert(sizeof found == sizeof next, "one entry each");
 	for (size_t i = sizeof found / sizeof found[0]; i-- > 0;) /* malloc last: it says that all are there */
 		__atomic_store_n((void **)&next + i, found[i], __ATOMIC_RELEASE);

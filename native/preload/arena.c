@@ -24,7 +24,8 @@ static bool sound(const struct clew_arena *header, uint64_t file_size)
 	return header->magic == CLEW_ARENA_MAGIC && header->abi == CLEW_ABI && header->arena_size <= file_size &&
 		   header->ring_size >= CLEW_POPULATE_STEP && (header->ring_size & (header->ring_size - 1)) == 0 &&
 		   header->slot_size == CLEW_SLOT_HEADER + header->ring_size && header->slot_count && header->conn_count &&
-		   header->slots_at % 4096 == 0 && header->states_at < header->conns_at && header->conns_at < header->slots_at &&
+		   header->slots_at % 4096 == 0 && header->states_at < header->conns_at &&
+		   header->conns_at < header->slots_at &&
 		   header->slots_at + (uint64_t)header->slot_count * header->slot_size <= header->arena_size;
 }
 
@@ -62,7 +63,8 @@ bool arena_attach(const char *path)
 		if (at >= 0 || at < -4095) {
 			base = (char *)at;
 			RAW_3(SYS_madvise, base, size, MADV_DONTDUMP);
-			if (RAW_3(SYS_mprotect, base, (header.slots_at + CLEW_PAGE - 1) & ~(uint64_t)(CLEW_PAGE - 1), PROT_READ | PROT_WRITE) < 0) {
+			if (RAW_3(SYS_mprotect, base, (header.slots_at + CLEW_PAGE - 1) & ~(uint64_t)(CLEW_PAGE - 1),
+					  PROT_READ | PROT_WRITE) < 0) {
 				RAW_2(SYS_munmap, base, size);
 				base = NULL;
 			}

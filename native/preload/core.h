@@ -63,7 +63,7 @@ union process_page {
 };
 extern union process_page process_page;
 #define process (&process_page.state)
-extern struct clew_arena *arena;       /* NULL: not recording; every wrapper passes through */
+extern struct clew_arena *arena;        /* NULL: not recording; every wrapper passes through */
 extern __thread struct clew_slot *self; /* NULL until the thread's first call; initial-exec TLS */
 
 /* A call in progress. slot == NULL: nothing to be counted or recorded. */
@@ -130,7 +130,8 @@ void call_end(const struct call *call, const struct end *end);
 
 /* ---- descriptors: which connection is fd? (connections.c) ---- */
 
-/* conn_id of fd; a descriptor not seen being made is looked up once (fstat, getsockname) and gets a CONN record. 0 = none. */
+/* conn_id of fd; a descriptor not seen being made is looked up once (fstat, getsockname) and gets a CONN record. 0 =
+ * none. */
 uint64_t conn_of(const struct call *call, int fd);
 /* A new connection for fd: writes the CONN record when info is not NULL. Returns its id. */
 uint64_t conn_new(const struct call *call, int fd, enum clew_kind kind);

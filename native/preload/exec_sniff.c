@@ -97,7 +97,8 @@ static void sniff_elf(struct exec_plan *plan, int fd, const char *path, const El
 	}
 	elf.headers = file->e_phnum < HEADERS ? file->e_phnum : HEADERS;
 	long size = (long)(elf.headers * sizeof elf.header[0]);
-	if (file->e_phentsize != sizeof elf.header[0] || own_read(fd, elf.header, (size_t)size, (int64_t)file->e_phoff) != size)
+	if (file->e_phentsize != sizeof elf.header[0] ||
+		own_read(fd, elf.header, (size_t)size, (int64_t)file->e_phoff) != size)
 		return;
 	const Elf64_Phdr *interpreter = NULL, *dynamic = NULL;
 	for (unsigned i = 0; i < elf.headers; i++) {

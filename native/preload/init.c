@@ -21,7 +21,7 @@ uint32_t inherited_mode = CLEW_COUNT | CLEW_TRACE;
 uint32_t inherited_no_tsc, inherited_sandboxed;
 char library_path[4096], arena_path[4096];
 
-static _Atomic uint32_t init_state; /* 0 not yet, 1 a thread is at it, 2 done */
+static _Atomic uint32_t init_state;       /* 0 not yet, 1 a thread is at it, 2 done */
 static uint64_t counter_base, clock_base; /* where the clock by system call took over from the counter */
 
 static uint64_t clock_ns(void)

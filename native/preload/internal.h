@@ -11,15 +11,15 @@
 
 /* TLS of a thread beside `self`. In a child of vfork it is the parent's. */
 struct thread_state {
-	uint64_t attempts;     /* calls that found no slot */
-	uint32_t lost;         /* it is counted in lost_threads */
-	uint64_t vfork_begin;  /* ticks */
-	uint32_t entering;     /* in thread_enter(): a nested call passes through */
-	uint32_t detached;     /* another thread of control uses this TLS, or the slot was given up: pass through */
-	uint32_t fork_how;     /* what PROCESS_START of a child made now will say; 0 = nobody told */
-	uint32_t fork_tid;     /* who makes it */
-	uint32_t creator_tid;  /* who made this thread; 0 = not known */
-	uint32_t vfork_depth;  /* slot->depth when vfork was called */
+	uint64_t attempts;    /* calls that found no slot */
+	uint32_t lost;        /* it is counted in lost_threads */
+	uint64_t vfork_begin; /* ticks */
+	uint32_t entering;    /* in thread_enter(): a nested call passes through */
+	uint32_t detached;    /* another thread of control uses this TLS, or the slot was given up: pass through */
+	uint32_t fork_how;    /* what PROCESS_START of a child made now will say; 0 = nobody told */
+	uint32_t fork_tid;    /* who makes it */
+	uint32_t creator_tid; /* who made this thread; 0 = not known */
+	uint32_t vfork_depth; /* slot->depth when vfork was called */
 };
 extern __thread struct thread_state thread_state;
 
@@ -29,7 +29,7 @@ extern uint32_t inherited_mode, inherited_no_tsc, inherited_sandboxed; /* proces
 extern char library_path[], arena_path[];                              /* "" = not known */
 void process_set_sandboxed(bool sandboxed);
 void process_set_no_tsc(void);
-void process_keep_tsc(void); /* takes that back */
+void process_keep_tsc(void);                           /* takes that back */
 bool in_borrowed_memory(const struct clew_slot *slot); /* in a child that shares its parent's memory (vfork) */
 
 /* arena.c */
@@ -49,9 +49,9 @@ void ring_populate_all(struct clew_slot *slot);
 /* thread.c */
 int thread_key_create(void);
 struct clew_slot *slot_find(uint32_t *mode); /* slow path of both call_begin() and counting allocations */
-void thread_forked(void);     /* a child of fork, first thing */
-void thread_leave(void);      /* give the slot up: the thread or the process image ends */
-void thread_return(struct clew_slot *slot); /* it did not: exec failed */
+void thread_forked(void);                    /* a child of fork, first thing */
+void thread_leave(void);                     /* give the slot up: the thread or the process image ends */
+void thread_return(struct clew_slot *slot);  /* it did not: exec failed */
 
 /* process_info.c */
 void note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
@@ -63,7 +63,8 @@ void note_thread_end(struct clew_slot *slot);
 void note_unseen(struct clew_slot *slot, enum clew_unseen reason, uint32_t pid, const char *path);
 void own_forget(void); /* in a child of fork: the kernel counts from 0 */
 bool pid_namespace_is_foreign(bool unless_known);
-long own_read(int fd, void *buffer, size_t size, int64_t offset); /* pread, or read if offset < 0; PROCESS_END leaves it out */
+long own_read(int fd, void *buffer, size_t size,
+			  int64_t offset); /* pread, or read if offset < 0; PROCESS_END leaves it out */
 
 /* Adds so that a signal handler between load and store loses nothing. */
 static inline void local_add(uint64_t *at, uint64_t value)

@@ -76,7 +76,24 @@ static uint32_t allocator(void)
 	void *ours, *used = dlsym(RTLD_DEFAULT, "malloc");
 	__builtin_memcpy(&ours, &counted, sizeof ours);
 	Dl_info first, second;
-	return used && dladdr(used, &first) && dladdr((void *)&process_page, &second) && first.dli_fbase != second.dli_fbase;
+	return used && dladdr(used, &first) && dladdr((void *)&process_page, &second) &&
+		   first.dli_fbase != second.dli_fbase;
+}
+
+static void write_process_start(struct clew_slot *slot, struct clew_process_info *info, char *exe, char *cmdline)
+{
+	struct iovec data[] = {{info, sizeof *info}, {exe, info->exe_len}, {cmdline, info->cmdline_len}};
+	note_write(slot, CLEW_OP_PROCESS_START, 0, -1, CLEW_F_STRUCT, data, 3);
+}
+
+/* Apart from note_process_start(), which may be called on a small stack: a child of fork needs no buffers. */
+static __attribute__((noinline)) void write_new_image(struct clew_slot *slot, struct clew_process_info *info)
+{
+	char exe[EXE_ROOM], cmdline[CMDLINE_ROOM];
+	long length = RAW_4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe);
+	info->exe_len = length > 0 ? (uint32_t)length : 0;
+	info->cmdline_len = (uint32_t)read_file("/proc/self/cmdline", cmdline, sizeof cmdline);
+	write_process_start(slot, info, exe, cmdline);
 }
 
 void note_process_start(struct clew_slot *slot)
@@ -89,18 +106,15 @@ void note_process_start(struct clew_slot *slot)
 		.how = process->how,
 		.parent_tid = process->parent_tid,
 	};
-	char exe[EXE_ROOM], cmdline[CMDLINE_ROOM];
 	bool new_image = info.how == 0 || info.how == 2;
-	RAW_2(SYS_prctl, PR_GET_NAME, info.comm);
-	if (new_image) {
+	if (new_image)
 		own_allocator = allocator();
-		long length = RAW_4(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe, sizeof exe);
-		info.exe_len = length > 0 ? (uint32_t)length : 0;
-		info.cmdline_len = (uint32_t)read_file("/proc/self/cmdline", cmdline, sizeof cmdline);
-	}
 	info.allocator = own_allocator;
-	struct iovec data[] = {{&info, sizeof info}, {exe, info.exe_len}, {cmdline, info.cmdline_len}};
-	note_write(slot, CLEW_OP_PROCESS_START, 0, -1, CLEW_F_STRUCT, data, 3);
+	RAW_2(SYS_prctl, PR_GET_NAME, info.comm);
+	if (new_image)
+		write_new_image(slot, &info);
+	else
+		write_process_start(slot, &info, NULL, NULL);
 }
 
 /* The number after `name` in /proc/self/io. */

@@ -3,7 +3,7 @@
  * @file
  * @brief Writes records into a thread's ring: one producer, which its own signal handlers interrupt.
  *
- * A record is reserved with one instruction, so a handler's record lies before or after it, never in it.
+ * A record is reserved by one instruction, so a handler's record lies before or after it, never in it.
  * Only the outermost writer publishes, when all inner ones are whole. A record begins as a PAD of its
  * size and becomes itself last: if a handler jumps out (siglongjmp) of a write, what stays behind is
  * skipped by readers, and the gap in `seq` and dropped_records say that it was lost.
@@ -13,10 +13,13 @@
 
 #include "internal.h"
 
-#define RECORD_LIMIT(ring_size) ((ring_size) / 4)
+#define RECORD_MOST (4u << 20) /* so that the size fits in UNIT_BITS */
 #define TEXT_LIMIT 4096u
 #define SIGNAL_FRAME 512u /* a handler's stack pointer is at least this far below what it interrupted */
 #define FULL UINT64_MAX
+#define UNIT_BITS 20 /* slot->reserved := ring position / CLEW_ALIGN << UNIT_BITS | bytes not yet marked / CLEW_ALIGN  \
+					  */
+#define UNITS ((UINT64_C(1) << UNIT_BITS) - 1)
 #define fence() atomic_signal_fence(memory_order_seq_cst)
 
 /* Compare and swap against this thread's own signal handlers only: no lock prefix. */
@@ -28,6 +31,15 @@ static inline bool local_swap(uint64_t *at, uint64_t old, uint64_t new)
 	return done;
 #else
 	return __atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+#endif
+}
+
+static inline void local_and(uint64_t *at, uint64_t mask)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("andq %1, %0" : "+m"(*at) : "er"(mask) : "memory");
+#else
+	__atomic_fetch_and(at, mask, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -116,12 +128,38 @@ static inline void record_first_word(char *at, uint32_t size, uint16_t op, uint1
 	fence();
 }
 
-/* Reserves size contiguous bytes; gives their ring position or FULL. */
+static inline uint64_t position_of(uint64_t reserved)
+{
+	return (reserved >> UNIT_BITS) * CLEW_ALIGN;
+}
+
+static inline uint64_t local_load(const uint64_t *at)
+{
+	return __atomic_load_n(at, __ATOMIC_RELAXED);
+}
+
+/* Marks bytes as PAD, in two where they go over the ring's end. */
+static void mark(struct clew_slot *slot, uint64_t at, uint64_t size)
+{
+	uint64_t ring_size = arena->ring_size, left = ring_size - (at & (ring_size - 1));
+	if (size > left) {
+		record_first_word(ring_of(slot) + (at & (ring_size - 1)), (uint32_t)left, CLEW_OP_PAD, 0);
+		at += left;
+		size -= left;
+	}
+	record_first_word(ring_of(slot) + (at & (ring_size - 1)), (uint32_t)size, CLEW_OP_PAD, 0);
+}
+
+/*
+ * Reserves size contiguous bytes, a PAD for now; gives their ring position or FULL. Until the PAD is there
+ * `reserved` says how long it has to be: whoever comes before that, or after we have been jumped out of, writes it.
+ */
 static inline uint64_t reserve(struct clew_slot *slot, uint32_t size)
 {
 	uint64_t ring_size = arena->ring_size;
 	for (;;) {
-		uint64_t at = __atomic_load_n(&slot->reserved, __ATOMIC_RELAXED);
+		uint64_t old = local_load(&slot->reserved);
+		uint64_t at = position_of(old);
 		uint64_t left = ring_size - (at & (ring_size - 1));
 		uint64_t skip = unlikely(size > left) ? left : 0;
 		uint64_t end = at + skip + size;
@@ -129,9 +167,12 @@ static inline uint64_t reserve(struct clew_slot *slot, uint32_t size)
 			return FULL;
 		if (unlikely(end - slot->read_cache > ring_size) && !room(slot, end))
 			return FULL;
-		if (likely(local_swap(&slot->reserved, at, end))) {
-			if (unlikely(skip)) /* as little as 8 bytes: a PAD may be shorter than a record */
-				record_first_word(ring_of(slot) + (at & (ring_size - 1)), (uint32_t)skip, CLEW_OP_PAD, 0);
+		if (unlikely(old & UNITS))
+			mark(slot, at - (old & UNITS) * CLEW_ALIGN, (old & UNITS) * CLEW_ALIGN);
+		uint64_t new = end / CLEW_ALIGN << UNIT_BITS | (skip + size) / CLEW_ALIGN;
+		if (likely(local_swap(&slot->reserved, old, new))) {
+			mark(slot, at, skip + size);
+			local_and(&slot->reserved, ~UNITS);
 			return at + skip;
 		}
 	}
@@ -146,11 +187,14 @@ static inline void leave(struct clew_slot *slot, uint32_t depth)
 		return;
 	}
 	for (;;) {
-		uint64_t whole = __atomic_load_n(&slot->reserved, __ATOMIC_RELAXED);
-		atomic_store_explicit(&slot->write, whole, memory_order_release);
+		uint64_t whole = local_load(&slot->reserved);
+		uint64_t at = position_of(whole), left = (whole & UNITS) * CLEW_ALIGN;
+		if (unlikely(left)) /* by a handler that jumped out */
+			mark(slot, at - left, left);
+		atomic_store_explicit(&slot->write, at, memory_order_release);
 		__atomic_store_n(&slot->depth, 0, __ATOMIC_RELAXED);
 		fence();
-		if (likely(__atomic_load_n(&slot->reserved, __ATOMIC_RELAXED) == whole))
+		if (likely(local_load(&slot->reserved) == whole))
 			return;
 		__atomic_store_n(&slot->depth, 1, __ATOMIC_RELAXED);
 		fence();
@@ -177,7 +221,8 @@ static bool on_signal_stack(void)
  */
 static __attribute__((noinline)) uint32_t entered_again(struct clew_slot *slot, uint64_t stack)
 {
-	uint64_t pending = slot->reserved - atomic_load_explicit(&slot->write, memory_order_relaxed);
+	uint64_t pending =
+		position_of(local_load(&slot->reserved)) - atomic_load_explicit(&slot->write, memory_order_relaxed);
 	bool gone = stack + SIGNAL_FRAME > slot->outer_sp && !on_signal_stack();
 	if (gone || pending > arena->ring_size / 2)
 		ring_recover(slot, 0);
@@ -210,7 +255,7 @@ void ring_write(struct clew_slot *slot, const struct clew_record *record, const 
 	uint16_t flags = record->flags;
 	if (size) {
 		bool whole = flags & (CLEW_F_TEXT | CLEW_F_STRUCT);
-		size_t limit = RECORD_LIMIT(arena->ring_size);
+		size_t limit = arena->ring_size / 4 < RECORD_MOST ? arena->ring_size / 4 : RECORD_MOST;
 		head = whole ? TEXT_LIMIT : arena->payload_head;
 		tail = whole ? 0 : arena->payload_tail;
 		head = head < limit ? head : limit;
@@ -248,7 +293,6 @@ void ring_write(struct clew_slot *slot, const struct clew_record *record, const 
 		return;
 	}
 	char *to = ring_of(slot) + (at & (arena->ring_size - 1));
-	record_first_word(to, total, CLEW_OP_PAD, flags);
 	struct clew_record *made = (struct clew_record *)to;
 	made->begin = record->begin;
 	made->ticks = record->ticks;

@@ -205,11 +205,10 @@ CLEW_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribut
 	if (error)
 		real_free(beginning);
 	if (call.slot)
-		call_end(&call, &(struct end){.op = CLEW_OP_PTHREAD_CREATE,
-									  .fd = -1,
-									  .result = error,
-									  .error = error,
-									  .offset = CLEW_NO_OFFSET});
+		call_end(
+			&call,
+			&(struct end){
+				.op = CLEW_OP_PTHREAD_CREATE, .fd = -1, .result = error, .error = error, .offset = CLEW_NO_OFFSET});
 	return error;
 }
 
@@ -219,10 +218,8 @@ CLEW_EXPORT int pthread_join(pthread_t thread, void **result)
 	call_begin(&call);
 	int error = REAL(pthread_join)(thread, result);
 	if (call.slot)
-		call_end(&call, &(struct end){.op = CLEW_OP_PTHREAD_JOIN,
-									  .fd = -1,
-									  .result = error,
-									  .error = error,
-									  .offset = CLEW_NO_OFFSET});
+		call_end(&call,
+				 &(struct end){
+					 .op = CLEW_OP_PTHREAD_JOIN, .fd = -1, .result = error, .error = error, .offset = CLEW_NO_OFFSET});
 	return error;
 }
