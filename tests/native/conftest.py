@@ -120,12 +120,16 @@ def record(tmp_path: Path) -> Callable[..., Recording]:
         stats = drain.stats
         batches = [native.decode(path) for path in sorted(directory.glob("*.clew"))]
         assert all(batch.skipped_bytes == 0 for batch in batches)
+        conns: dict[int, dict[str, Any]] = {}
+        for row in (row for batch in batches for row in native.conns(batch).to_pylist()):
+            if row["kind"] != "unknown":  # a connect's target, which is all that is known if it failed
+                conns[row["conn_id"]] = row
         return Recording(
             exit_code=run.returncode,
             stdout=out.decode(errors="replace"),
             stderr=err.decode(errors="replace"),
             records=[r for batch in batches for r in _records(batch)],
-            conns={row["conn_id"]: row for batch in batches for row in native.conns(batch).to_pylist()},
+            conns=conns,
             lost=stats.lost + stats.lost_no_slot,
         )
 

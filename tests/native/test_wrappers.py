@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import subprocess
 from collections.abc import Callable
@@ -36,17 +37,22 @@ SYSTEM_CALLS = {
     **{name: {name} for name in ("sendfile", "splice", "copy_file_range", "close", "dup", "dup2", "dup3", "fcntl")},
     **{name: {name} for name in ("close_range", "socket", "socketpair", "bind", "listen", "connect", "shutdown")},
     **{name: {name} for name in ("epoll_wait", "fsync", "fdatasync", "ppoll")},
-    **{
-        "pread": {"pread64"},
-        "pwrite": {"pwrite64"},
-        "preadv": {"preadv", "preadv2"},
-        "pwritev": {"pwritev", "pwritev2"},
-    },
+    "pread": {"pread64"},
+    "pwrite": {"pwrite64"},
+    "preadv": {"preadv", "preadv2"},
+    "pwritev": {"pwritev", "pwritev2"},
     **{name: {"recvfrom"} for name in ("recv", "recvfrom")},
     **{name: {"sendto"} for name in ("send", "sendto")},
-    **{"open": {"open", "openat"}, "openat": {"openat"}, "creat": {"creat", "openat"}, "accept": {"accept", "accept4"}},
-    **{"pipe": {"pipe", "pipe2"}, "eventfd": {"eventfd2"}, "epoll_create": {"epoll_create", "epoll_create1"}},
-    **{"poll": {"poll"}, "select": {"select", "pselect6"}, "pselect": {"pselect6"}},
+    "open": {"open", "openat"},
+    "openat": {"openat"},
+    "creat": {"creat", "openat"},
+    "accept": {"accept", "accept4"},
+    "pipe": {"pipe", "pipe2"},
+    "eventfd": {"eventfd2"},
+    "epoll_create": {"epoll_create", "epoll_create1"},
+    "poll": {"poll"},
+    "select": {"select", "pselect6"},
+    "pselect": {"pselect6"},
     "epoll_pwait": {"epoll_pwait", "epoll_pwait2"},
 }
 RESULT_IS_FD = {"open", "openat", "creat", "socket", "eventfd", "epoll_create"}
@@ -131,8 +137,6 @@ def _system_calls(trace: str) -> list[tuple[str, str, int, str | None]]:
 def test_records_equal_a_system_call_trace_of_the_same_run(
     group: str, calls: Path, record: Callable[..., Any], tmp_path: Path
 ) -> None:
-    import errno
-
     wanted = sorted({name for names in SYSTEM_CALLS.values() for name in names} | {"sched_yield"})
     options = ["-f", "-xx", "-s", "8192", "-e", "trace=" + ",".join(wanted), "-o", str(tmp_path / "trace")]
     seen = record([calls, tmp_path, group], prefix=["strace", *options])
