@@ -16,6 +16,11 @@ __attribute__((visibility("default"))) unsigned clew_abi(void);
 __attribute__((visibility("default"))) void clew_pause(void);
 /** Undo clew_pause(): what the recorder asked for holds again. */
 __attribute__((visibility("default"))) void clew_resume(void);
+/**
+ * For the recorder, which starts the first program: the library that must stand before ours in LD_PRELOAD
+ * if `path` is to start at all (a sanitizer's runtime), or "". As long as `room` allows; returns its length.
+ */
+__attribute__((visibility("default"))) unsigned clew_runtime_of(const char *path, char *name, unsigned room);
 /** 1 if calls of this thread are being counted or traced now, else 0. */
 __attribute__((visibility("default"))) int clew_recording(void);
 

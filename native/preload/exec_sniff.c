@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clew_api.h"
 #include "exec.h"
 #include "internal.h"
 
@@ -58,8 +59,8 @@ static int64_t offset_of(const struct elf *elf, uint64_t address)
 /* Of the libraries that the program asks for, the sanitizer runtime that checks that it is the first. */
 static void find_runtime(struct exec_plan *plan, const struct elf *elf, const Elf64_Phdr *dynamic)
 {
-	static const char *const prefixes[] = {"libasan.so", "libtsan.so", "libhwasan.so", "libclang_rt.asan",
-										   "libclang_rt.tsan"};
+	static const char *const prefixes[] = {"libasan.so",   "libtsan.so",       "liblsan.so",
+										   "libhwasan.so", "libclang_rt.asan", "libclang_rt.tsan"};
 	uint64_t needed[NEEDED], strings = 0;
 	unsigned count = 0;
 	Elf64_Dyn entry[32];
@@ -266,4 +267,15 @@ void exec_sniff_in_path(struct exec_plan *plan, const char *name)
 		}
 	}
 	exec_sniff(plan, AT_FDCWD, name);
+}
+
+unsigned clew_runtime_of(const char *path, char *name, unsigned room)
+{
+	struct exec_plan plan = {.inject = true};
+	sniff(&plan, AT_FDCWD, path, 0);
+	size_t length = text_length(plan.runtime);
+	if (length >= room)
+		return 0;
+	copy_bytes(name, plan.runtime, length + 1);
+	return (unsigned)length;
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clew.errors import ClewError
-from clew.native import Arena, Mode, library_path
+from clew.native import Arena, Mode, library_path, runtime_of
 
 ROOM = 256 << 20
 """Bytes that must be free where the arena is put; rings of a few hundred busy threads."""
@@ -58,12 +58,18 @@ def _place(fallback: Path) -> Path:
     return fallback
 
 
-def environment(arena: Arena, base: Mapping[str, str]) -> dict[str, str]:
-    """``base`` with libclew.so preloaded before whatever is preloaded already, and the arena named."""
+def environment(arena: Arena, base: Mapping[str, str], program: str) -> dict[str, str]:
+    """``base`` with libclew.so preloaded before whatever is preloaded already, and the arena named.
+
+    A sanitizer's runtime that ``program`` needs insists on standing first; native/preload/exec_env.c hides it again.
+    """
     library = library_path()
     if any(char in " :\t\n" for char in str(library)):  # ld.so(8) separates the list by these
         link = arena.path.parent / "libclew.so"
         link.symlink_to(library)
         library = link
     others = [name for name in base.get("LD_PRELOAD", "").replace(":", " ").split() if name != str(library)]
-    return {**base, "LD_PRELOAD": ":".join([str(library), *others]), "CLEW_ARENA": str(arena.path)}
+    runtime = runtime_of(program)
+    first = [runtime] if runtime else []
+    hide = {"CLEW_HIDE": "2"} if runtime else {}
+    return {**base, "LD_PRELOAD": ":".join([*first, str(library), *others]), "CLEW_ARENA": str(arena.path), **hide}

@@ -170,7 +170,7 @@ class Recorder:
             if reason in REASONS:
                 drain.unseen(int(reason), 0, program)
             with self._signals.caught():
-                child = self._start(program, preload.environment(arena, os.environ))
+                child = self._start(program, preload.environment(arena, os.environ, program))
                 outcome = self._record(child, drain, meta)
         except (ClewError, OSError) as error:
             remove_arena(arena.path)
@@ -186,7 +186,7 @@ class Recorder:
     def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
         """The command with our terminal, descriptors and process group; a text file without #! as execvp(3) does it."""
         # posix_spawn of glibc leaves signals 32 and 33 ignored in the program, where exec leaves them alone
-        subprocess._USE_POSIX_SPAWN = False  # type: ignore[attr-defined]
+        setattr(subprocess, "_USE_POSIX_SPAWN", False)  # noqa: B010 -- typeshed has it Final, the manual says to set it
         try:
             try:
                 child = subprocess.Popen(self.command, executable=program, env=environment, close_fds=False)

@@ -5,7 +5,7 @@ Inside a recorded program, `pause()`, `resume()` and `is_recording()` speak of t
 
 from clew.native.arena import Arena, Drain, Mode, recover
 from clew.native.decode import Batch, Block, BlockType, decode, expand
-from clew.native.library import DrainStats, is_recording, library_path, load, pause, resume
+from clew.native.library import DrainStats, is_recording, library_path, load, pause, resume, runtime_of
 from clew.native.tables import (
     clocks,
     conns,
@@ -44,6 +44,7 @@ __all__ = [
     "processes",
     "recover",
     "resume",
+    "runtime_of",
     "texts",
     "thread_ends",
     "thread_rows",

@@ -92,6 +92,7 @@ _INTERFACE: dict[str, tuple[type, Sequence[type]]] = {
     "clew_pause": (type(None), []),
     "clew_resume": (type(None), []),
     "clew_recording": (ctypes.c_int, []),
+    "clew_runtime_of": (_U32, [_TEXT, _TEXT, _U32]),
     "clew_arena_create": (ctypes.c_int, [_TEXT, ctypes.POINTER(ArenaOptions)]),
     "clew_arena_set_mode": (ctypes.c_int, [_TEXT, _U32]),
     "clew_arena_mode": (ctypes.c_int, [_TEXT]),
@@ -160,6 +161,13 @@ def pause() -> None:
 def resume() -> None:
     """Count and trace this process again, as far as the recorder asks for it."""
     load().clew_resume()
+
+
+def runtime_of(program: str) -> str:
+    """The library that must stand before ours in LD_PRELOAD if ``program`` is to start (a sanitizer's), or ""."""
+    name = ctypes.create_string_buffer(256)
+    load().clew_runtime_of(os.fsencode(program), name, len(name))
+    return os.fsdecode(name.value)
 
 
 def is_recording() -> bool:

@@ -38,7 +38,7 @@ class Asked:
     """The program, running under an arena."""
 
     def __init__(self, program: Path, arena: Arena, size: int = 1) -> None:
-        environment = preload.environment(arena, os.environ)
+        environment = preload.environment(arena, os.environ, str(program))
         pipe = subprocess.PIPE
         self.process = subprocess.Popen([program, str(size)], env=environment, stdin=pipe, stdout=pipe, text=True)
 

@@ -1,0 +1,127 @@
+"""The events of a case are the calls that strace saw in the same run: order, descriptor, result, errno, bytes."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import clew
+
+# A libc call by the name of the system call it makes; the rest have the same name.
+SYSTEM_CALL = {
+    "recv": "recvfrom", "send": "sendto", "pread": "pread64", "pwrite": "pwrite64", "open": "openat", "epoll_pwait": "epoll_wait",
+    "select": "pselect6", "pselect": "pselect6", "poll": "poll", "preadv2": "preadv", "pwritev2": "pwritev", "accept4": "accept",
+    "eventfd": "eventfd2", "pipe": "pipe2", "epoll_create": "epoll_create1", "_exit": "exit_group", "exit": "exit_group",
+    "vfork": "fork", "clone": "fork", "clone3": "fork", "ppoll": "ppoll", "epoll_pwait2": "epoll_wait",
+}  # fmt: skip
+MOVES = {
+    "read", "readv", "pread64", "preadv", "recvfrom", "recvmsg", "recvmmsg",
+    "write", "writev", "pwrite64", "pwritev", "sendto", "sendmsg", "sendmmsg",
+}  # fmt: skip
+ON_DESCRIPTOR = MOVES | {
+    "close", "dup", "dup2", "dup3", "fcntl", "bind", "listen", "accept", "connect", "shutdown", "fsync", "fdatasync", "epoll_wait",
+}  # fmt: skip
+NEW_PROCESS = {"fork"}
+OTHERS = {
+    "openat", "creat", "pipe2", "eventfd2", "close_range", "epoll_create1", "socket", "socketpair", "poll", "ppoll", "pselect6",
+    "sendfile", "splice", "copy_file_range", "execve", "exit_group",
+}  # fmt: skip
+COMPARED = ON_DESCRIPTOR | OTHERS | NEW_PROCESS
+TRACED = (
+    "read,readv,pread64,preadv,preadv2,recvfrom,recvmsg,recvmmsg,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,"
+    "sendfile,splice,copy_file_range,open,openat,creat,close,dup,dup2,dup3,fcntl,pipe,pipe2,eventfd2,close_range,epoll_create,"
+    "epoll_create1,socket,socketpair,bind,listen,accept,accept4,connect,shutdown,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,"
+    "epoll_pwait2,fork,vfork,clone,clone3,execve,execveat,exit_group,fsync,fdatasync,access"
+)
+LINE = re.compile(rb"^(\d+) +(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?: ([A-Z][A-Z0-9_]*))?(?: .*)?$")
+TEXT = re.compile(rb'"((?:\\x[0-9a-f]{2})*)"')
+
+
+class Call(NamedTuple):
+    """One call as both sides can tell it; payload is None where the call moves none."""
+
+    name: str
+    fd: int | None
+    result: int | None
+    error: str
+    payload: bytes | None
+
+
+def joined(trace: Path) -> Iterator[bytes]:
+    """strace's lines, with calls that were interrupted by another thread's line put together again, in order of their begin."""
+    begun: dict[bytes, int] = {}
+    lines: list[bytes] = []
+    for line in trace.read_bytes().splitlines():
+        pid = line.split(None, 1)[0]
+        if line.endswith(b"<unfinished ...>"):
+            begun[pid] = len(lines)
+            lines.append(line.removesuffix(b"<unfinished ...>"))
+        elif b" resumed>" in line and pid in begun:
+            lines[begun.pop(pid)] += line.split(b" resumed>", 1)[1]
+        else:
+            lines.append(line)
+    yield from lines
+
+
+def payload_of(name: str, arguments: bytes, result: int) -> bytes | None:
+    """The bytes that a call moved, from strace's quoted strings."""
+    if name not in MOVES or result < 0:
+        return None
+    if name in ("recvmmsg", "sendmmsg"):
+        parts = [message.split(b"msg_control", 1)[0] for message in arguments.split(b"msg_hdr=")[1 : 1 + result]]
+        whole = b"".join(t for part in parts for t in TEXT.findall(part.split(b"msg_iov=", 1)[1]))
+    elif name.endswith("msg"):
+        whole = b"".join(TEXT.findall(re.split(rb"msg_control|msg_flags", arguments.split(b"msg_iov=", 1)[1])[0]))
+    elif name.endswith("v"):
+        whole = b"".join(TEXT.findall(arguments))
+    else:
+        whole = b"".join(TEXT.findall(arguments)[:1])
+    return bytes.fromhex(whole.replace(b"\\x", b"").decode())[: None if name.endswith("mmsg") else result]
+
+
+def seen_by_strace(trace: Path) -> dict[int, list[Call]]:
+    """Calls of each thread between the marks of its program, or (children that marked nothing) all."""
+    calls: dict[int, list[Call]] = defaultdict(list)
+    marked: dict[int, bool] = {}
+    for line in joined(trace):
+        found = LINE.match(line)
+        if not found:
+            continue
+        tid, raw, arguments, value, error = int(found[1]), found[2].decode(), found[3], found[4], found[5]
+        if raw == "access":
+            where = b"".join(TEXT.findall(arguments)).replace(b"\\x", b"")
+            if bytes.fromhex(where.decode()) in (b"/clew-mark/begin", b"/clew-mark/end"):
+                marked[tid] = bytes.fromhex(where.decode()).endswith(b"begin")
+            continue
+        name = SYSTEM_CALL.get(raw, raw)
+        if not marked.get(tid) or name not in COMPARED or (name == "fcntl" and b"F_DUPFD" not in arguments):
+            continue
+        result = None if value == b"?" else int(value, 0)
+        fd = int(re.match(rb"-?\d+", arguments)[0]) if name in ON_DESCRIPTOR else None  # type: ignore[index]
+        calls[tid].append(
+            Call(name, fd, result, error.decode() if error else "", payload_of(name, arguments, result or 0))
+        )
+    return calls
+
+
+EVENTS = """
+SELECT tid, op, fd, result, coalesce(errno.name, '') AS error, head, tail, cut, class
+FROM event JOIN op USING (op_id) LEFT JOIN errno USING (errno) LEFT JOIN payload USING (thread_id, seq)
+WHERE class NOT IN ('alloc', 'note', 'stdio', 'thread') ORDER BY tid, thread_id, seq
+"""
+
+
+def seen_by_clew(case: clew.Case) -> dict[int, list[Call]]:
+    calls: dict[int, list[Call]] = defaultdict(list)
+    for row in case.sql(EVENTS).to_pylist():
+        name = SYSTEM_CALL.get(row["op"], row["op"])
+        payload = None
+        if name in MOVES and row["result"] >= 0:
+            assert not row["cut"], row
+            payload = (row["head"] or b"") + (row["tail"] or b"")
+        fd = (-1 if row["fd"] is None else row["fd"]) if name in ON_DESCRIPTOR else None
+        calls[row["tid"]].append(Call(name, fd, row["result"], row["error"], payload))
+    return calls

@@ -1,0 +1,96 @@
+"""gcc, git, bash, perl, node and java do the same work under `clew record` and leave the same files."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+WORKLOADS = Path(__file__).parent.parent / "workloads"
+NATIVE = Path(__file__).parent.parent.parent / "native"
+
+GIT = r"""
+set -e
+export GIT_AUTHOR_DATE='2024-01-01T00:00:00Z' GIT_COMMITTER_DATE='2024-01-01T00:00:00Z' GIT_CONFIG_NOSYSTEM=1 HOME=$PWD
+export GIT_AUTHOR_NAME=A GIT_AUTHOR_EMAIL=a@example.org GIT_COMMITTER_NAME=A GIT_COMMITTER_EMAIL=a@example.org
+git init -q -b main made && cd made
+for i in $(seq 1 30); do
+	mkdir -p "d$i" && seq 1 $((i * 100)) >"d$i/numbers" && cp ../source/*.c "d$i/" && git add . && git commit -qm "commit $i"
+done
+git checkout -qb branch HEAD~5 && echo more >d1/numbers && git commit -qam branch && git checkout -q main
+git merge -q -m merge branch && git tag v1
+git -c gc.auto=0 -c pack.threads=1 gc -q && git fsck --full 2>&1
+git clone -q "file://$PWD" ../cloned && cd ../cloned && git log --stat --format='%H %s' | md5sum && git rev-parse HEAD v1
+git grep -c include -- d7 | sort && git rev-list --objects --all | wc -l && git status --short && git diff HEAD~3 --stat
+git archive --format=tar HEAD | md5sum
+"""
+
+GCC = r"""
+set -e
+gcc -std=gnu11 -D_GNU_SOURCE -O2 -pipe -c "$1"/bad_memory.c -o piped.o
+for name in calls children threads_io tree; do gcc -std=gnu11 -O2 -save-temps -pthread "$1/$name.c" -o "$name" 2>warnings-$name; done
+g++ -O2 -flto -pthread "$1/exceptions.cc" -o exceptions
+ar rcs library.a piped.o && nm library.a | wc -l && strip -o stripped calls && ./calls && ./exceptions
+printf 'all: a b c d\na b c d:\n\tgcc -O2 -c -x c %s -o $@.o\n' "$1/allocate.c" >Makefile && make -s -j2 && md5sum ./*.o
+gcc -c nothing.c; echo "unreachable"
+"""
+
+
+def names_hidden(text: str) -> str:
+    """gcc's and git's random names."""
+    return re.sub(
+        r"/tmp/cc\w{6}|tmp_\w+_\w{6}", "NAME", re.sub(r"\b\d+ (Killed|Segmentation fault) +", r"PID \1 ", text)
+    )
+
+
+def sources(folder: Path) -> None:
+    (folder / "source").mkdir()
+    for source in sorted((NATIVE / "preload").glob("*.c")):
+        shutil.copy(source, folder / "source")
+
+
+def test_git(same: Callable[..., object]) -> None:
+    same(["/bin/sh", "-c", GIT], prepare=sources, normalise=names_hidden, files=without_git_times)
+
+
+def without_git_times(files: dict[str, str]) -> dict[str, str]:
+    """An index holds the inode and time of each file."""
+    return {name: digest for name, digest in files.items() if not name.endswith((".git/index", ".git/logs/HEAD"))}
+
+
+def test_gcc_make_binutils(same: Callable[..., object]) -> None:
+    same(["/bin/sh", "-c", GCC, "sh", WORKLOADS], normalise=names_hidden)
+
+
+def test_bash(same: Callable[..., object]) -> None:
+    same(["bash", WORKLOADS / "jobs.sh"], normalise=names_hidden)
+
+
+def test_perl(same: Callable[..., object]) -> None:
+    same(["perl", WORKLOADS / "work.pl"])
+
+
+def test_node(same: Callable[..., object]) -> None:
+    same(["node", WORKLOADS / "work.js"])
+
+
+def test_java(same: Callable[..., object]) -> None:
+    same(["/bin/sh", "-c", f"javac -d . {WORKLOADS}/Work.java && java -Xmx256m -cp . Work"], files=without_class_files)
+
+
+def without_class_files(files: dict[str, str]) -> dict[str, str]:
+    return {name: digest for name, digest in files.items() if "hsperf" not in name}
+
+
+@pytest.mark.parametrize(
+    "shell",
+    [
+        "tar cf - /usr/include/linux | gzip -9n | tee copy.gz | gunzip | md5sum",
+        "openssl speed -seconds 1 sha256 >/dev/null 2>&1; echo $?; openssl rand 1000000 | openssl enc -aes-256-ctr -pass pass:x -pbkdf2 -S 0011223344556677 | wc -c",
+    ],
+)
+def test_pipelines(shell: str, same: Callable[..., object]) -> None:
+    same(["/bin/sh", "-c", shell])
