@@ -14,10 +14,9 @@ import pyarrow as pa
 
 from clew import __version__
 from clew.errors import ClewError
-from clew.store import MANIFEST, FileStore, ParquetStore, table_names
+from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names
 from clew.units import duration, number
 
-DATABASE = "case.duckdb"
 RAW = "raw"
 
 
@@ -42,7 +41,7 @@ class Case:
             return Case(folder.resolve(), ParquetStore(folder.resolve()))
         if not (folder / RAW).is_dir() and not (folder / DATABASE).is_file():
             raise ClewError(f"{folder} is not a case: it has neither {RAW}/ nor {DATABASE} nor {MANIFEST}")
-        case = Case(folder.resolve(), FileStore(folder.resolve() / DATABASE))
+        case = Case(folder.resolve(), FileStore.at(folder / DATABASE))
         case.refresh()
         return case
 

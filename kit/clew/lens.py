@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ class Lens:
             values = getattr(self, name)
             if values is None:
                 values = ()
-            elif isinstance(values, str | int):
+            elif not isinstance(values, Iterable) or isinstance(values, str):
                 values = (values,)
             kind = int if name in _NUMBERS else str
             object.__setattr__(self, name, tuple(dict.fromkeys(_plain(kind, name, value) for value in values)))

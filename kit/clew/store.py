@@ -20,6 +20,7 @@ from clew.errors import ClewError
 
 _WAIT_S = 20.0  # how long to wait for another program that writes to the case
 _LINGER_S = 1.0  # how long an idle reader keeps the file: writers (also in other programs) get in after that
+DATABASE = "case.duckdb"
 MANIFEST = "manifest.json"
 
 
@@ -47,13 +48,13 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
     return {"memory_limit": f"{limit >> 20}MiB", "preserve_insertion_order": False}
 
 
-_open_stores: weakref.WeakSet[FileStore] = weakref.WeakSet()
+_stores: weakref.WeakValueDictionary[Path, FileStore] = weakref.WeakValueDictionary()
 
 
 @atexit.register
 def _close_all() -> None:
     """A timer that still holds a connection while Python ends makes DuckDB's binding complain about leaks."""
-    for store in list(_open_stores):
+    for store in list(_stores.values()):
         store.close()
 
 
@@ -65,7 +66,12 @@ class FileStore:
         self._lock = threading.RLock()
         self._reader: duckdb.DuckDBPyConnection | None = None
         self._release: threading.Timer | None = None
-        _open_stores.add(self)
+
+    @staticmethod
+    def at(path: Path) -> FileStore:
+        """The store of the file at ``path``: one in this program, so that two Cases do not wait for each other."""
+        path = path.resolve()
+        return _stores.setdefault(path, FileStore(path))
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

@@ -11,9 +11,9 @@ from clew.capture.meta import META, Meta, captures
 from clew.capture.place import make_place
 from clew.errors import ClewError
 from clew.ingest import tables
-from clew.ingest.run import DATABASE, update
+from clew.ingest.run import update
 from clew.ingest.sniff import Format, is_segment, sniff
-from clew.store import FileStore
+from clew.store import DATABASE, FileStore
 
 
 def import_files(case: Path, sources: Sequence[Path]) -> int:
@@ -43,7 +43,7 @@ def import_files(case: Path, sources: Sequence[Path]) -> int:
             if isinstance(error, ClewError):
                 raise
             raise ClewError(f"cannot import: {error}", exit_code=1) from None
-    return update(FileStore(case.resolve() / DATABASE), case.resolve())
+    return update(FileStore.at(case / DATABASE), case.resolve())
 
 
 def _tables_adder(source: Path, number: int) -> Callable[[Path], None]:

@@ -16,9 +16,7 @@ from clew.errors import ClewError
 from clew.ingest import tables
 from clew.ingest.pipeline import SEGMENTS, ahead, insert, pieces, resource, statements
 from clew.ops import OPS
-from clew.store import FileStore, schema_checksum, schema_text
-
-DATABASE = "case.duckdb"
+from clew.store import DATABASE, FileStore, schema_checksum, schema_text
 
 
 def update(store: FileStore, case: Path) -> int:
@@ -32,7 +30,6 @@ def update(store: FileStore, case: Path) -> int:
         if not outdated and not _anything_new(store, case):
             return 0
         if outdated and os.access(case, os.W_OK):
-            store.close()
             remove_database(case)
     if not os.access(case, os.W_OK):
         if store.path.exists():
@@ -60,11 +57,12 @@ def rebuild(case: Path) -> tuple[int, int]:
         raise ClewError(f"{case} has no raw files to rebuild from")
     recovered = sum(recover(folder) for folder in captures(case))
     remove_database(case)
-    return update(FileStore(case.resolve() / DATABASE), case.resolve()), recovered
+    return update(FileStore.at(case / DATABASE), case.resolve()), recovered
 
 
 def remove_database(case: Path) -> None:
     """Forget the derived tables of ``case``."""
+    FileStore.at(case / DATABASE).close()
     for name in (DATABASE, DATABASE + ".wal"):
         (case / name).unlink(missing_ok=True)
 

@@ -86,5 +86,5 @@ def _from_totals(key: Key, lens: Lens, only: str = "") -> tuple[str, dict[str, A
     sql = f"""SELECT {key.columns}, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors,
        sum(bytes)::BIGINT AS bytes, sum(busy_ns)::BIGINT AS total_ns,
        sum(busy_ns)::BIGINT / sum(calls)::BIGINT AS mean_ns, {empty}
-FROM ({inner}) {key.join} {ops} WHERE calls > 0 {only} GROUP BY {", ".join(key.names)}"""
+FROM ({inner}) {key.join} {ops} WHERE calls > 0 {only} GROUP BY ALL"""
     return sql, params
