@@ -1,4 +1,4 @@
-"""A real JupyterLab on a copy of the notebooks, and a real Chromium to drive it."""
+"""A real JupyterLab on a copy of the notebooks, and a page of a real Chromium to drive it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[2]
 ARTEFACTS = Path(__file__).parent / "artefacts"
-QUIET = [  # Chromium talks to nobody but the page
-    "--no-sandbox",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-sync",
-    "--no-first-run",
-    "--metrics-recording-only",
-]
+
+SETTINGS = {  # what a person would answer to JupyterLab's first questions
+    "notebook-extension/tracker": {"autoStartDefaultKernel": True},
+    "apputils-extension/notification": {"fetchNews": "false", "doNotDisturbMode": True},
+}
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +39,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         ROOT / "notebooks", home / "root" / "notebooks", ignore=shutil.ignore_patterns(".ipynb_checkpoints")
     )
     (home / "root" / "datasets").symlink_to(ROOT / "datasets")
+    for name, values in SETTINGS.items():
+        path = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(values))
     own = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     own |= {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces")}
     own |= {"IPYTHONDIR": str(home / "ipython")}
@@ -73,17 +73,6 @@ def address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
                 return f"http://127.0.0.1:{said['port']}"
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system where there is one, else Playwright's own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = next((path for name in names if (path := shutil.which(name))), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=QUIET)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +12,6 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
-from playwright.sync_api import Browser, sync_playwright
 
 import clew
 from clew.case import Case
@@ -178,16 +176,3 @@ def hostile_case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
     opened = clew.open(make_case(tmp_path_factory.mktemp("case") / "hostile", scale=0.1, hostile=True, lost=41))
     yield opened
     opened.close()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The system's Chromium; every page in it has to be made by the test."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    assert path, "no Chromium: apt-get install chromium"
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(
-            executable_path=path, args=["--no-sandbox", "--disable-background-networking", "--disable-gpu"]
-        )
-        yield opened
-        opened.close()
