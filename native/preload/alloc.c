@@ -54,6 +54,15 @@ static void *early_allocate(size_t alignment, size_t size)
 	return (void *)user;
 }
 
+/*
+ * What the hot paths call: functions that resolve first and know early memory, until the real ones can be called as
+ * they are. So the hot paths need not ask.
+ */
+static struct {
+	void *(*malloc)(size_t);
+	void (*free)(void *);
+} hot = {real_malloc, real_free};
+
 /* False while another call of this function is at it: use early_allocate(). */
 static bool resolve(void)
 {
@@ -66,6 +75,11 @@ static bool resolve(void)
 	_Static_assert(sizeof found == sizeof next, "one entry each");
 	for (size_t i = sizeof found / sizeof found[0]; i-- > 0;) /* malloc last: it says that all are there */
 		__atomic_store_n((void **)&next + i, found[i], __ATOMIC_RELEASE);
+	if (next.malloc && next.free) {
+		__atomic_store_n(&hot.malloc, next.malloc, __ATOMIC_RELAXED);
+		if (!atomic_load(&early_used))
+			__atomic_store_n(&hot.free, next.free, __ATOMIC_RELAXED);
+	}
 	return true;
 }
 
@@ -98,31 +112,57 @@ static inline void count(enum clew_op op, size_t bytes)
 	else if (likely(slot && process->live) || !(counter = counter_slowly(op)))
 		return; /* switched off */
 	local_add(&counter->calls, 1);
-	local_add(&counter->bytes, bytes);
+	if (!__builtin_constant_p(bytes) || bytes)
+		local_add(&counter->bytes, bytes);
 }
 
-static __attribute__((noinline)) void count_failure(enum clew_op op)
+/* The slot if its allocations are counted and this is not its first call: what the hot paths begin with. */
+static inline struct clew_slot *counting_slot(void)
+{
+	struct clew_slot *slot = self;
+	const bool counts =
+		slot && (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT) != 0;
+	return counts ? slot : NULL;
+}
+
+/* `bytes` as counted before: what was refused was not allocated. */
+static __attribute__((noinline)) void count_failure(enum clew_op op, size_t bytes)
 {
 	struct clew_counter *counter = counter_slowly(op);
-	if (counter)
-		local_add(&counter->errors, 1);
+	if (!counter)
+		return;
+	local_add(&counter->errors, 1);
+	local_add(&counter->bytes, 0 - (uint64_t)bytes);
 }
 
 CLEW_EXPORT void *malloc(size_t size)
 {
-	count(CLEW_OP_MALLOC, size);
-	void *memory = real_malloc(size);
-	if (unlikely(!memory))
-		count_failure(CLEW_OP_MALLOC);
-	return memory;
+	struct clew_slot *slot = counting_slot();
+	if (unlikely(!slot))
+		return malloc_slowly(size);
+	local_add(&slot->counter[CLEW_OP_MALLOC].calls, 1);
+	local_add(&slot->counter[CLEW_OP_MALLOC].bytes, size);
+	void *memory = hot.malloc(size);
+	return likely(memory != NULL) ? memory : malloc_failed();
 }
 
-CLEW_EXPORT void free(void *memory)
+static __attribute__((noinline)) void free_slowly(void *memory)
 {
 	if (!memory)
 		return;
 	count(CLEW_OP_FREE, 0);
 	real_free(memory);
+}
+
+CLEW_EXPORT void free(void *memory)
+{
+	struct clew_slot *slot = counting_slot();
+	if (unlikely(!slot || !memory)) {
+		free_slowly(memory);
+		return;
+	}
+	local_add(&slot->counter[CLEW_OP_FREE].calls, 1);
+	hot.free(memory);
 }
 
 CLEW_EXPORT void *calloc(size_t number, size_t size)
@@ -137,7 +177,7 @@ CLEW_EXPORT void *calloc(size_t number, size_t size)
 	else
 		memory = early_allocate(16, number && bytes / number != size ? SIZE_MAX : bytes);
 	if (unlikely(!memory))
-		count_failure(CLEW_OP_CALLOC);
+		count_failure(CLEW_OP_CALLOC, bytes);
 	return memory;
 }
 
@@ -165,7 +205,7 @@ CLEW_EXPORT void *realloc(void *memory, size_t size)
 	}
 	count(CLEW_OP_REALLOC, size);
 	if (unlikely(!moved))
-		count_failure(CLEW_OP_REALLOC);
+		count_failure(CLEW_OP_REALLOC, size);
 	return moved;
 }
 
@@ -174,7 +214,7 @@ CLEW_EXPORT void *reallocarray(void *memory, size_t number, size_t size)
 	size_t bytes;
 	if (__builtin_mul_overflow(number, size, &bytes)) {
 		count(CLEW_OP_REALLOC, 0);
-		count_failure(CLEW_OP_REALLOC);
+		count_failure(CLEW_OP_REALLOC, 0);
 		errno = ENOMEM;
 		return NULL;
 	}
@@ -190,7 +230,7 @@ CLEW_EXPORT int posix_memalign(void **memory, size_t alignment, size_t size)
 	else if (!(*memory = early_allocate(alignment, size)))
 		error = ENOMEM;
 	if (unlikely(error))
-		count_failure(CLEW_OP_MEMALIGN);
+		count_failure(CLEW_OP_MEMALIGN, size);
 	return error;
 }
 
@@ -199,7 +239,7 @@ CLEW_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 	count(CLEW_OP_MEMALIGN, size);
 	void *memory = HAVE(aligned_alloc) ? next.aligned_alloc(alignment, size) : early_allocate(alignment, size);
 	if (unlikely(!memory))
-		count_failure(CLEW_OP_MEMALIGN);
+		count_failure(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -208,7 +248,7 @@ CLEW_EXPORT void *memalign(size_t alignment, size_t size)
 	count(CLEW_OP_MEMALIGN, size);
 	void *memory = HAVE(memalign) ? next.memalign(alignment, size) : early_allocate(alignment, size);
 	if (unlikely(!memory))
-		count_failure(CLEW_OP_MEMALIGN);
+		count_failure(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -217,7 +257,7 @@ CLEW_EXPORT void *valloc(size_t size)
 	count(CLEW_OP_MEMALIGN, size);
 	void *memory = HAVE(valloc) ? next.valloc(size) : early_allocate(4096, size);
 	if (unlikely(!memory))
-		count_failure(CLEW_OP_MEMALIGN);
+		count_failure(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -226,6 +266,6 @@ CLEW_EXPORT void *pvalloc(size_t size)
 	count(CLEW_OP_MEMALIGN, size);
 	void *memory = HAVE(pvalloc) ? next.pvalloc(size) : early_allocate(4096, (size + 4095) & ~(size_t)4095);
 	if (unlikely(!memory))
-		count_failure(CLEW_OP_MEMALIGN);
+		count_failure(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
