@@ -70,10 +70,10 @@ enum {
 struct clew_conn {
 	_Atomic uint64_t conn_id; /* another id here: the slot was reused, offsets are not known */
 	_Atomic uint64_t in, out; /* bytes read and written so far */
-	uint64_t device, inode;
-	uint32_t kind;
-	_Atomic uint32_t state; /* CLEW_CONN_CLOSED, CLEW_CONN_UNCOUNTED */
-	uint32_t access;        /* O_ACCMODE bits of the open file, + 1; 0 = not known */
+	_Atomic uint64_t device, inode;
+	_Atomic uint32_t kind;
+	_Atomic uint32_t state;  /* CLEW_CONN_CLOSED, CLEW_CONN_UNCOUNTED */
+	_Atomic uint32_t access; /* O_ACCMODE bits of the open file, + 1; 0 = not known */
 	uint32_t zero;
 	uint64_t zero2;
 };

@@ -176,3 +176,24 @@ def test_a_cancelled_thread_unwinds_and_its_call_is_recorded(
     )
     assert all(r.result == -1 for r in cancelled)
     assert all(r.conn_id for r in cancelled if r.fd >= 0)
+
+
+def _complaints(directory: Path) -> list[str]:
+    """What valgrind said, without where: first lines of its reports."""
+    text = "".join(path.read_text() for path in sorted(directory.glob("valgrind.*")))
+    return sorted(re.findall(r"^==\d+== ([A-Z].*)$", text, re.MULTILINE))
+
+
+def test_valgrind_says_nothing_that_it_does_not_say_of_the_bare_program(
+    calls: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    said: list[list[str]] = []
+    for with_clew in (False, True):
+        directory = tmp_path / ("with" if with_clew else "bare")
+        directory.mkdir()
+        command = ["valgrind", "-q", f"--log-file={directory}/valgrind.%p", calls, directory, *GROUPS]
+        run = record(command) if with_clew else subprocess.run(command, capture_output=True, check=True)
+        assert run.stdout
+        said.append(_complaints(directory))
+    assert said[0] == said[1]
+    assert any("unaddressable" in line for line in said[0])  # the wrong pointers are there on purpose
