@@ -135,6 +135,15 @@ static __attribute__((noinline)) void count_failure(enum clew_op op, size_t byte
 	local_add(&counter->bytes, 0 - (uint64_t)bytes);
 }
 
+static __attribute__((noinline)) void *malloc_slowly(size_t size)
+{
+	count(CLEW_OP_MALLOC, size);
+	void *memory = real_malloc(size);
+	if (!memory)
+		count_failure(CLEW_OP_MALLOC, size);
+	return memory;
+}
+
 CLEW_EXPORT void *malloc(size_t size)
 {
 	struct clew_slot *slot = counting_slot();
@@ -143,7 +152,9 @@ CLEW_EXPORT void *malloc(size_t size)
 	local_add(&slot->counter[CLEW_OP_MALLOC].calls, 1);
 	local_add(&slot->counter[CLEW_OP_MALLOC].bytes, size);
 	void *memory = hot.malloc(size);
-	return likely(memory != NULL) ? memory : malloc_failed();
+	if (unlikely(!memory))
+		count_failure(CLEW_OP_MALLOC, size);
+	return memory;
 }
 
 static __attribute__((noinline)) void free_slowly(void *memory)
