@@ -97,4 +97,4 @@ def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> I
     page.screenshot(path=artefacts / f"{request.node.name}-last.png")
     context.close()
     assert not outside, "the page asked the net"
-    assert not errors
+    assert not [error for error in errors if "Canceled future" not in error]  # JupyterLab's own, as the page closes
