@@ -78,7 +78,7 @@ def address(server: subprocess.Popen[bytes], runtime: Path, log: Path) -> str:
 @pytest.fixture
 def page(browser: Browser, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page that may talk to 127.0.0.1 only; what else it asked for, and errors of scripts, fail the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
+    context = browser.new_context(viewport={"width": 1280, "height": 1500})
     outside: list[str] = []
     errors: list[str] = []
 

@@ -59,6 +59,7 @@ def test_clicking_a_process_narrows_every_view(explorer: Locator, page: Page, ar
     calls = int(row.locator("[data-column=calls]").get_attribute("data-value") or -1)
     assert 0 < calls < before["counts"]
     page.screenshot(path=artefacts / "explorer-light.png")
+    explorer.screenshot(path=artefacts / "explorer.png")
 
     row.click()
     settle(explorer, calls)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+
 from clew.questions.answer import SHOWN, Answer
 
 
