@@ -80,7 +80,7 @@ def main() -> None:
     """Record, write, check."""
     with tempfile.TemporaryDirectory(prefix="clew-demo-") as folder:
         work = Path(folder)
-        NEUTRAL[folder] = "/tmp/demo"
+        NEUTRAL[folder] = "/demo"
         case = clew.open(record(work))
         raw = case.to_parquet(work / "parquet")
         case.close()
