@@ -3,8 +3,9 @@
  * @file
  * @brief Counts allocations: calls, failures and bytes asked for. Never traced, never timed.
  *
- * realloc(NULL, n) counts as malloc, realloc(p, 0) that frees as free, free(NULL) not at all; so
- * malloc + calloc + memalign, without their failures, less free is what is live.
+ * A malloc of less than 64 KiB that is refused is counted as if it were not. realloc(NULL, n) counts as malloc,
+ * realloc(p, 0) that frees as free, free(NULL) not at all; so malloc + calloc + memalign, without their failures, less
+ * free is what is live.
  */
 #include "alloc.h"
 
@@ -103,26 +104,22 @@ static __attribute__((noinline)) struct clew_counter *counter_slowly(enum clew_o
 	return slot && (mode & CLEW_COUNT) ? &slot->counter[op] : NULL;
 }
 
+static inline bool counts(const struct clew_slot *slot)
+{
+	return __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT;
+}
+
 static inline void count(enum clew_op op, size_t bytes)
 {
 	struct clew_slot *slot = self;
 	struct clew_counter *counter;
-	if (likely(slot && (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT)))
+	if (likely(slot && counts(slot)))
 		counter = &slot->counter[op];
 	else if (likely(slot && process->live) || !(counter = counter_slowly(op)))
 		return; /* switched off */
 	local_add(&counter->calls, 1);
 	if (!__builtin_constant_p(bytes) || bytes)
 		local_add(&counter->bytes, bytes);
-}
-
-/* The slot if its allocations are counted and this is not its first call: what the hot paths begin with. */
-static inline struct clew_slot *counting_slot(void)
-{
-	struct clew_slot *slot = self;
-	const bool counts =
-		slot && (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT) != 0;
-	return counts ? slot : NULL;
 }
 
 /* `bytes` as counted before: what was refused was not allocated. */
@@ -144,17 +141,21 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
 	return memory;
 }
 
+/* To look at the result costs as much as counting: only what is large enough to be refused is looked at. */
+#define LARGE 65536u
+
 CLEW_EXPORT void *malloc(size_t size)
 {
-	struct clew_slot *slot = counting_slot();
-	if (unlikely(!slot))
+	struct clew_slot *slot = self;
+	if (unlikely(!slot || size >= LARGE))
 		return malloc_slowly(size);
-	local_add(&slot->counter[CLEW_OP_MALLOC].calls, 1);
-	local_add(&slot->counter[CLEW_OP_MALLOC].bytes, size);
-	void *memory = hot.malloc(size);
-	if (unlikely(!memory))
-		count_failure(CLEW_OP_MALLOC, size);
-	return memory;
+	if (likely(counts(slot))) {
+		local_add(&slot->counter[CLEW_OP_MALLOC].calls, 1);
+		local_add(&slot->counter[CLEW_OP_MALLOC].bytes, size);
+	} else if (unlikely(!process->live)) {
+		return malloc_slowly(size);
+	}
+	return hot.malloc(size);
 }
 
 static __attribute__((noinline)) void free_slowly(void *memory)
@@ -167,12 +168,17 @@ static __attribute__((noinline)) void free_slowly(void *memory)
 
 CLEW_EXPORT void free(void *memory)
 {
-	struct clew_slot *slot = counting_slot();
+	struct clew_slot *slot = self;
 	if (unlikely(!slot || !memory)) {
 		free_slowly(memory);
 		return;
 	}
-	local_add(&slot->counter[CLEW_OP_FREE].calls, 1);
+	if (likely(counts(slot))) {
+		local_add(&slot->counter[CLEW_OP_FREE].calls, 1);
+	} else if (unlikely(!process->live)) {
+		free_slowly(memory);
+		return;
+	}
 	hot.free(memory);
 }
 
