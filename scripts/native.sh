@@ -6,7 +6,10 @@ exec 9>.venv.lock
 flock 9
 PATH=$PWD/.venv/bin:$PATH
 build=$(dirname "$(ls -t build/*/CMakeCache.txt | head -n 1)")
-cmake --build "$build" | sed -n '/warning\|error\|FAILED\|: note/p;$p'
+cmake --build "$build" >"$build/build.log" || {
+	cat "$build/build.log" >&2
+	exit 1
+}
 installed=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')/clew/_native
 if ! cmp -s "$build/native/libclew.so" "$installed/libclew.so"; then
 	mkdir -p "$installed"
