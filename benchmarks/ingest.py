@@ -32,7 +32,7 @@ def measure() -> Table:
     """Records a second from segment to tables, in a process of its own so that its memory is seen; then questions."""
     table = Table("10 million records", ("step", "figure"))
     with TemporaryDirectory(prefix="clew-bench-") as folder:
-        program, case = compile_c(SOURCE, Path(folder)), Path(folder) / "case"
+        program, case = compile_c(SOURCE, Path(folder) / "calls"), Path(folder) / "case"
         record = [*CLEW, "record", "-q", "--payload", "none", "--on-full", "wait", "-o", str(case), "--"]
         subprocess.run([*record, str(program), "io", "2", "50"], check=True, stdout=subprocess.DEVNULL)
         done = subprocess.run(
@@ -56,7 +56,10 @@ def report(path: Path) -> None:
         raise SystemExit(f"recorded {events} events, not {RECORDS}")
     print(f"segment to tables\t{events / wall / 1e6:.2f} M records/s ({wall:.1f} s wall, {cpu:.1f} s CPU)")
     asked = {
-        **{f"counts by {by}": lambda by=by: questions.counts(case, Lens(), by=by) for by in ("command", "thread", "op", "file")},
+        **{
+            f"counts by {by}": lambda by=by: questions.counts(case, Lens(), by=by)
+            for by in ("command", "thread", "op", "file")
+        },
         "activity": lambda: questions.activity(case, Lens()),
         "latency histogram and percentiles": lambda: questions.latency(case, Lens()),
         "errors": lambda: questions.errors(case, Lens()),

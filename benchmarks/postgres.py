@@ -43,11 +43,15 @@ class Cluster:
             self._run([binary("pg_ctl"), "-D", str(self.data), "-w", "stop"])
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._folder.cleanup()
 
     def _run(self, command: list[str]) -> None:
-        subprocess.run([*self._drop, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        subprocess.run(
+            [*self._drop, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/"
+        )
 
     def command(self, port: int) -> list[str]:
         """The server's command line, listening on 127.0.0.1:`port`."""
@@ -56,7 +60,21 @@ class Cluster:
 
     def select_rate(self, port: int, seconds: int) -> float:
         """Transactions a second of pgbench's select-only script with 4 clients."""
-        line = ["pgbench", "-h", "127.0.0.1", "-p", str(port), "-U", USER, "-n", "-S", "-c4", "-j1", f"-T{seconds}", "bench"]
+        line = [
+            "pgbench",
+            "-h",
+            "127.0.0.1",
+            "-p",
+            str(port),
+            "-U",
+            USER,
+            "-n",
+            "-S",
+            "-c4",
+            "-j1",
+            f"-T{seconds}",
+            "bench",
+        ]
         said = subprocess.run([binary(line[0]), *line[1:]], check=True, capture_output=True, text=True).stdout
         found = re.search(r"tps = ([\d.]+)", said)
         if not found:

@@ -33,8 +33,7 @@ def output(tracer: str, command: list[str]) -> str:
         return subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-def compile_c(source: Path, folder: Path) -> Path:
-    """The program made of one C file, in `folder`."""
-    program = folder / source.stem
-    subprocess.run(["cc", "-O2", "-pthread", str(source), "-o", str(program)], check=True)
+def compile_c(source: Path, program: Path, *options: str) -> Path:
+    """`program`, made of one C file."""
+    subprocess.run(["cc", "-O2", "-pthread", *options, str(source), "-o", str(program)], check=True)
     return program

@@ -20,7 +20,10 @@ def show(table: Table) -> None:
     widths = [max(len(row[i]) for row in cells) for i in range(len(table.columns))]
     print(f"\n### {table.title}\n")
     for number, row in enumerate(cells):
-        padded = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        padded = [
+            row[0].ljust(widths[0]),
+            *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)),
+        ]
         print(f"| {' | '.join(padded)} |")
         if number == 0:
             print(f"|{'|'.join(['-' * (widths[0] + 2), *('-' * (width + 1) + ':' for width in widths[1:])])}|")
