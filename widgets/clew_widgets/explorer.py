@@ -10,19 +10,17 @@ import ipywidgets
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.counts import counts
-from clew_widgets.drawing import SERIES, palette
 from clew_widgets.lens_bar import LensBar
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.activity import Activity
-from clew_widgets.views.counts import Counts
+from clew_widgets.views.counts import Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.latency import Latency
 
 
 def palettes(case: Case) -> dict[str, dict[str, str]]:
     """The colours of commands and operations: by calls in the whole case, so that narrowing never repaints anything."""
-    ranked = {by: counts(case, Lens(), by=by, limit=len(SERIES)).table["name"].to_pylist() for by in ("command", "op")}
-    return {by: palette(str(name) for name in names) for by, names in ranked.items()}
+    return {by: colors(counts(case, Lens(), by=by)) for by in ("command", "op")}
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types

@@ -11,6 +11,7 @@ from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.views.counts import plural
 
 _FEW = 20  # percentiles of fewer calls say little
+_LATER = ("EAGAIN", "EINPROGRESS", "EINTR")  # no failures: the call will be made again
 _WAITS = ("poll", "ppoll", "select", "pselect", "epoll")  # they last as long as there is nothing to do
 
 
@@ -54,18 +55,19 @@ def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
 
 
 def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
-    failed = sum(row["calls"] for row in rows)
+    later = sum(row["calls"] for row in rows if row["name"] in _LATER)
+    failed = [row for row in rows if row["name"] not in _LATER]
+    count = sum(row["calls"] for row in failed)
+    waited = ""
+    if later:
+        waited = f'Another {number(later)} only said "not now" ({", ".join(_LATER)}), as non-blocking programs expect.'
     if not failed:
-        return Finding("No call failed", f"None of {number(calls)}.")
-    worst = rows[0]
-    statement = f"{number(failed)} calls failed, {_share(failed, calls)} of all"
+        return Finding("No call failed", waited or f"None of {number(calls)}.")
+    worst = failed[0]
     detail = f"Most often {worst['op']} with {worst['name']} ({worst['meaning']}): {number(worst['calls'])} times"
-    kinds = len(rows) - 1
-    return Finding(
-        statement,
-        f"{detail}; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else f"{detail}.",
-        "bad",
-    )
+    kinds = len(failed) - 1
+    detail += f"; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else "."
+    return Finding(f"{number(count)} calls failed, {_share(count, calls)} of all", f"{detail} {waited}".strip(), "bad")
 
 
 def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:

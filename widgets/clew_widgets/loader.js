@@ -1,28 +1,36 @@
 // The whole of what a clew widget stores in a notebook. The drawing code and BokehJS come from the kernel when the widget
 // is shown, once a page, and are never saved; until they are there (or if no kernel answers) the static twin stands.
 
-const pending = (globalThis.__clewPending ??= new Map());
+const parts = (globalThis.__clewParts ??= new Map());
 
-function fetchPart(model, name, version) {
+// The text of a part. All widgets of a page wait for the same answer; as the one that asked may be gone before a busy
+// kernel answers, those still shown ask again, ever more seldom.
+async function fetchPart(model, element, name, version) {
   const key = `${name} ${version}`;
-  if (!pending.has(key)) {
-    pending.set(key, new Promise((resolve, reject) => {
-      const onMessage = (message, buffers) => {
-        if (message.type !== "part" || message.name !== name) return;
-        clearTimeout(timer);
-        model.off("msg:custom", onMessage);
-        inflate(buffers[0]).then(resolve, reject);
-      };
-      const timer = setTimeout(() => {
-        model.off("msg:custom", onMessage);
-        pending.delete(key); // another widget, or this one shown again, may have a kernel that answers
-        reject(new Error("clew: the kernel does not answer"));
-      }, 120000);
-      model.on("msg:custom", onMessage);
-      model.send({ type: "part", name });
-    }));
+  if (!parts.has(key)) {
+    const part = { asked: 0, wait: 4000, text: null };
+    part.arrived = new Promise((resolve) => { part.resolve = resolve; });
+    parts.set(key, part);
   }
-  return pending.get(key);
+  const part = parts.get(key);
+  const onMessage = async (message, buffers) => {
+    if (message.type === "part" && message.name === name && part.text == null) part.resolve((part.text = await inflate(buffers[0])));
+  };
+  model.on("msg:custom", onMessage);
+  try {
+    for (let shown = true; shown && part.text == null; shown = element.isConnected) {
+      if (Date.now() - part.asked > part.wait) {
+        if (part.asked) part.wait *= 2;
+        part.asked = Date.now();
+        model.send({ type: "part", name });
+      }
+      await Promise.race([part.arrived, new Promise((resolve) => setTimeout(resolve, 1000))]);
+    }
+  } finally {
+    model.off("msg:custom", onMessage);
+  }
+  if (part.text == null) throw new Error("clew: no longer shown");
+  return part.text;
 }
 
 async function inflate(buffer) {
@@ -47,11 +55,10 @@ async function run(source) {
 
 const loaded = (globalThis.__clewLoaded ??= new Map());
 
-function load(model, name, version) {
+async function load(model, element, name, version) {
+  const text = await fetchPart(model, element, name, version);
   const key = `${name} ${version}`;
-  if (!loaded.has(key)) {
-    loaded.set(key, fetchPart(model, name, version).then(run).catch((error) => { loaded.delete(key); throw error; }));
-  }
+  if (!loaded.has(key)) loaded.set(key, run(text));
   return loaded.get(key);
 }
 
@@ -59,16 +66,16 @@ async function render({ model, el }) {
   el.innerHTML = model.get("static");
   const { code, bokeh } = model.get("versions");
   try {
-    await load(model, "code", code);
+    await load(model, el, "code", code);
   } catch {
     return; // the static twin stays
   }
   const clew = globalThis.__clew[code];
+  const host = document.createElement("div");
   const loadBokeh = async () => {
-    if (!globalThis.Bokeh?.[bokeh]) await load(model, "bokeh", bokeh);
+    if (!globalThis.Bokeh?.[bokeh]) await load(model, host, "bokeh", bokeh);
     return globalThis.Bokeh[bokeh];
   };
-  const host = document.createElement("div");
   const panel = clew[model.get("part")](host, (message) => model.send(message), loadBokeh);
   const update = () => panel.update(model.get("spec"));
   const busy = () => panel.busy(model.get("busy"));
@@ -76,7 +83,7 @@ async function render({ model, el }) {
   model.on("change:busy", busy);
   el.replaceChildren(host);
   busy();
-  await update();
+  update();
   return () => {
     model.off("change:spec", update);
     model.off("change:busy", busy);

@@ -19,13 +19,10 @@ from clew_widgets.redact import Redactor
 def _table(columns: Sequence[Column], answer: Answer, label: str, finding: str, sort: str) -> Drawing:
     names = [column.id for column in columns[1:]]
     rows = [
-        Row((), row["command"] or "not known", {name: row[name] for name in names})
+        Row((), row["command"] or "not known", {name: row[name] for name in names}, inert=True)
         for row in answer.table.slice(0, 200).to_pylist()
     ]
-    drawing = table(columns, rows, sort=sort, label=label, finding=finding, with_bars=False)
-    for row in drawing.body["rows"]:
-        row["inert"] = True
-    return drawing
+    return table(columns, rows, sort=sort, label=label, finding=finding, with_bars=False)
 
 
 def draw_coverage(answer: Answer) -> Drawing:
@@ -60,8 +57,8 @@ def draw_losses(answer: Answer) -> Drawing:
     return _table(columns, answer, "Records that were lost", f"{number(lost)} records lost", "lost_events")
 
 
-def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> tuple[dict[str, str], str]:
-    """The heading, and one list of facts for each capture as HTML."""
+def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> str:
+    """One list of facts for each capture, and one of the report, as HTML."""
     lists = []
     captures = case.captures().to_pylist()
     for row in captures:
@@ -71,32 +68,29 @@ def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> tuple[dict
             ("command", f"<code>{safe(redactor.text(row['command'] or 'not known'))}</code>"),
             ("host", safe(redactor.text(row["host"]))),
             ("recorded", safe(f"{when:%Y-%m-%d %H:%M:%S} UTC" if when else "time not known") + safe(_length(row))),
-            (
-                "engine",
-                safe(
-                    " ".join(
-                        part for part in (row["engine"], f"clew {params['clew']}" if "clew" in params else "") if part
-                    )
-                ),
-            ),
+            ("engine", safe(f"{row['engine']} {params.get('version', '')}".strip())),
             ("exit code", safe("not known" if row["exit_code"] is None else row["exit_code"])),
             ("records lost", safe(number(row["lost_events"]))),
             ("raw bytes damaged", safe(size(row["skipped_bytes"]))),
         ]
         lists.append("<dl>" + "".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in known) + "</dl>")
-    about = f"Narrowing in this page works on {bins} time bins and power-of-two durations" + (
-        f"; {number(dropped)} calls in the rarest cells are left out." if dropped else "."
-    )
+    about = f"Narrowing in this page works on {bins} time bins and power-of-two durations"
+    about += f"; {number(dropped)} calls in the rarest cells are left out." if dropped else "."
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     lists.append(f"<dl><dt>precision</dt><dd>{safe(about)}</dd><dt>report made</dt><dd>{made}</dd></dl>")
-    first: dict[str, Any] = captures[0] if captures else {"command": None, "host": "", "started_utc": None}
-    command = redactor.text(first["command"] or case.path.name)
-    short = command if len(command) <= 70 else command[:69] + "…"
+    return "".join(lists)
+
+
+def heading(case: Case, redactor: Redactor) -> str:
+    """What was recorded, where and when, in one line."""
+    captures = case.captures().to_pylist()
+    if not captures:
+        return ""
+    first = captures[0]
     more = f" and {len(captures) - 1} more" if len(captures) > 1 else ""
     when = f" · {first['started_utc']:%Y-%m-%d %H:%M} UTC" if first["started_utc"] else ""
-    return {"title": f"Who did what: {short}{more}", "subtitle": f"{redactor.text(first['host'])}{when}"}, "".join(
-        lists
-    )
+    command = redactor.text(first["command"] or "command not known")
+    return f"{command}{more} · {redactor.text(first['host'])}{when}"
 
 
 def _options(params: str | None) -> dict[str, Any]:

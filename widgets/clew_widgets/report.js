@@ -68,7 +68,7 @@ function cubeReader(data) {
     const field = `${by}s`;
     const names = data.cube[field];
     return [...grouped(lens, field, (cell) => cells[by][cell])].map(([index, sum]) => ({
-      key: [[field, names[index]]], label: data.labels[names[index]] ?? names[index],
+      key: [[field, names[index]]], label: data.labels[names[index]] ?? names[index], sub: "",
       cells: { calls: sum.calls, errors: sum.errors, bytes: sum.bytes, total_ns: sum.total_ns, mean_ns: sum.total_ns / sum.calls,
         p50_ns: percentile(sum, 0.5), p99_ns: percentile(sum, 0.99), max_ns: sum.max_ns },
     }));
@@ -225,13 +225,13 @@ function startReport(data) {
       spec.warning = `In a report this table is narrowed by command only. Open the case in a notebook to narrow it by time, operation, error or duration.`;
     }
     const chosen = field ? lens[field] : [];
-    rows = rows.map((row) => ({ ...row, inert: !field, color: by === group ? data.colors[by][row.key[0][1]] : "",
+    rows = rows.map((row) => ({ ...row, inert: !field || row.aside, color: by === group && !row.aside ? data.colors[by][row.key[0][1]] : "",
       selected: chosen.includes(row.key.find(([name]) => name === field)?.[1]) }));
     spec.body = { ...spec.body, label: `Counts by ${by}`, rows, columns: [{ ...spec.body.columns[0], label: by }, ...spec.body.columns.slice(1)] };
     spec.sql = spec.note ? "" : data.details.sql[by];
     spec.note ||= `${rows.length} ${by === "process" ? (rows.length === 1 ? by : "processes") : rows.length === 1 ? by : `${by}s`}`;
     spec.empty = rows.length ? "" : data.empty;
-    spec.total = rows.filter((row) => row.selected || !chosen.length).reduce((sum, row) => sum + row.cells.calls, 0);
+    spec.total = rows.filter((row) => !row.aside && (row.selected || !chosen.length)).reduce((sum, row) => sum + row.cells.calls, 0);
     return spec;
   }
 

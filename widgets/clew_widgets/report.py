@@ -26,15 +26,15 @@ from clew.questions.errors import errors
 from clew.questions.latency import latency
 from clew.units import duration, printable
 from clew_widgets import assets, cube
-from clew_widgets.drawing import Drawing, palette
+from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.findings import Finding, coverage_findings, findings
 from clew_widgets.lens_bar import TOTALS
-from clew_widgets.recorded import draw_coverage, draw_losses, facts
+from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
 from clew_widgets.views.activity import MEASURE, draw_activity, stacking, window
 from clew_widgets.views.base import EMPTY, Control, panel
-from clew_widgets.views.counts import draw_counts
+from clew_widgets.views.counts import colors, draw_counts
 from clew_widgets.views.errors import draw_errors
 from clew_widgets.views.latency import SCALE, draw_latency
 
@@ -85,13 +85,13 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         "coverage": redactor.answer(coverage(case)),
         "losses": redactor.answer(losses(case)),
     }
-    colors = {by: palette(str(name) for name in tables[by].table["name"].to_pylist()) for by in ("command", "op")}
+    shades = {by: colors(tables[by]) for by in ("command", "op")}
     drawings = {
-        "counts": draw_counts(tables["command"].table, "command", colors=colors["command"]),
+        "counts": draw_counts(tables["command"].table, "command", colors=shades["command"]),
         "activity": draw_activity(
             answers["activity"].table,
             "command",
-            colors=colors["command"],
+            colors=shades["command"],
             window=window(case, lens),
             origin_ns=origin_ns,
         ),
@@ -124,7 +124,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         "to": last - origin_ns,
         "bins": bins,
         "cube": columns,
-        "colors": colors,
+        "colors": shades,
         "labels": {
             name: printable(name) for name in (*columns["commands"], *columns["ops"]) if printable(name) != name
         },
@@ -141,18 +141,17 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         ],
         "empty": EMPTY,
     }
-    heading, recorded = facts(case, redactor, bins, columns["dropped"])
     nonce = secrets.token_urlsafe(16)
     narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(origin_ns))
     return Template(assets.read("report.html")).substitute(
         nonce=nonce,
         version=safe(clew.__version__),
-        title=safe(title or heading["title"]),
-        subtitle=safe(heading["subtitle"] + (f" · narrowed to {narrowed}" if narrowed else "")),
+        title=safe(title or f"Who did what: {case.path.name}"),
+        subtitle=safe(heading(case, redactor) + (f" · narrowed to {narrowed}" if narrowed else "")),
         style=assets.styles() + assets.read("report.css"),
         findings="\n".join(_finding(finding) for finding in found),
         twins="\n".join(twin(titles[name], drawing) for name, drawing in drawings.items()),
-        facts=recorded,
+        facts=facts(case, redactor, bins, columns["dropped"]),
         privacy=safe(_PRIVATE if redactor.on else _OPEN),
         data=embedded(data),
         bokeh=assets.bokeh_script().replace("</script", "<\\/script"),

@@ -75,6 +75,11 @@ function niceTicks(largest, base) {
   return ticks;
 }
 
+// Long names lose their middle: of a path the end says most, of a command the start.
+function shortened(text) {
+  return text.length <= 52 ? text : `${text.slice(0, 20)}…${text.slice(-31)}`;
+}
+
 // Make an element: text always goes in as text, so nothing out of a capture can become markup.
 function make(tag, attributes, ...children) {
   const element = document.createElement(tag);

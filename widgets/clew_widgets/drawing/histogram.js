@@ -13,30 +13,36 @@ function decades(largest) {
   return ticks;
 }
 
-// Percentile labels stand beside their lines, on the side and level where no other label or line is in the way.
+// Percentile labels stand beside their lines. Of all ways to put each on one of two sides and four levels the best is
+// taken: no label over another or over a line, as low as can be (at most four labels, so 4,096 ways).
 function placeMarks(all, from, to, largest, width) {
-  const marks = { x: [], top: [], y: [], text: [], align: [], bottom: [], color: [] };
-  const placed = [];
-  const known = all.filter((mark) => mark.ns != null);
-  // from both ends inwards: the outermost have the least choice
-  for (const mark of [...known.slice(0, 1), ...known.slice(1).reverse()]) {
+  const labels = all.filter((mark) => mark.ns != null).map((mark) => {
     const at = Math.log2(Math.max(mark.ns, 0.5));
     const text = ` ${mark.name} ${words("duration", mark.ns)} `;
-    const room = ((to - from) * 6.8 * text.length) / width;
-    const free = ({ level, span }) => span[0] >= from && span[1] <= to && placed.every((other) =>
-      (other.level !== level || span[1] <= other.span[0] || other.span[1] <= span[0])
-      && !(other.level >= level && other.at > span[0] && other.at < span[1])
-      && !(level >= other.level && at > other.span[0] && at < other.span[1]));
-    const choices = [0, 1, 2, 3].flatMap((level) => [[at - room, at], [at, at + room]].map((span) => ({ level, span, at })));
-    const choice = choices.find(free) || { ...choices[6], level: 3 };
-    placed.push(choice);
-    const height = largest * (1.09 + 0.1 * choice.level);
+    const room = ((to - from) * 6.6 * text.length) / width;
+    const sides = [[at - room, at, "right"], [at, at + room, "left"]];
+    return { at, text, choices: [0, 1, 2, 3].flatMap((level) => sides.map(([start, end, align]) => ({ at, text, level, start, end, align }))) };
+  });
+  const crosses = (line, label) => line.level >= label.level && line.at > label.start && line.at < label.end;
+  const clash = (a, b) => (a.level === b.level && a.start < b.end && b.start < a.end) || crosses(a, b) || crosses(b, a);
+  const cost = (choice, placed) => choice.level + (choice.start < from || choice.end > to ? 50 : 0)
+    + placed.reduce((sum, other) => sum + (clash(choice, other) ? 20 : 0), 0);
+  let best = { cost: Infinity, placed: [] };
+  const place = (index, placed, spent) => {
+    if (spent >= best.cost) return;
+    if (index === labels.length) best = { cost: spent, placed };
+    else for (const choice of labels[index].choices) place(index + 1, [...placed, choice], spent + cost(choice, placed));
+  };
+  place(0, [], 0);
+  const marks = { x: [], top: [], y: [], text: [], align: [], bottom: [], color: [] };
+  for (const { at, text, level, align } of best.placed) {
+    const height = largest * (1.1 + 0.15 * level);
     marks.x.push(at);
     marks.bottom.push(0);
-    marks.top.push(height + 0.04 * largest);
+    marks.top.push(height + 0.06 * largest);
     marks.y.push(height);
     marks.text.push(text);
-    marks.align.push(choice.span[0] < at ? "right" : "left");
+    marks.align.push(align);
     marks.color.push("fg");
   }
   return marks;

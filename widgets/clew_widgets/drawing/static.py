@@ -24,8 +24,8 @@ _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1b1e23}.m{fill:#5b626d}.p{fill:#fff}.l{stroke:#d9dde3}.k{stroke:#1b1e23}"
     "@media(prefers-color-scheme:dark){text{fill:#e6e8eb}.m{fill:#a4abb5}.p{fill:#16181c}.l{stroke:#3a3f47}.k{stroke:#e6e8eb}}"
 )
-_CELL = 'style="text-align:right;padding:1px 12px"'
-_CELL_LEFT = 'style="text-align:left;padding:1px 12px"'
+_CELL = 'style="text-align:right;padding:1px 12px;white-space:nowrap"'
+_CELL_LEFT = 'style="text-align:left;padding:1px 12px;white-space:nowrap"'
 
 
 def safe(text: object) -> str:

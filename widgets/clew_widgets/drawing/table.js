@@ -1,7 +1,7 @@
 // The table with bars: sorts by itself, one tab stop (arrow keys inside), rows are clicked to narrow.
 //
-// body: {columns: [{id, label, kind: "text"|"id"|"count"|"bytes"|"duration"|"share", additive, bad, title}],
-//        rows: [{key, label, sub, color, selected, inert, cells: {id: value}}], sort: {id, down}, label, more}
+// body: {bars, columns: [{id, label, kind: "text"|"id"|"count"|"bytes"|"duration"|"share", additive, bad, title}],
+//        rows: [{key, label, sub, color, selected, inert, aside, cells: {id: value}}], sort: {id, down}, label, more}
 
 function drawTable(root, send) {
   const frame = make("div", { class: "clew-table-frame" });
@@ -19,6 +19,7 @@ function drawTable(root, send) {
       ? (row) => String(column.id === "name" ? row.label : row.cells[column.id] ?? "").toLowerCase()
       : (row) => row.cells[column.id];
     return [...body.rows].sort((a, b) => {
+      if (Boolean(a.aside) !== Boolean(b.aside)) return a.aside ? 1 : -1;
       const x = value(a), y = value(b);
       if (x == null || y == null) return (x == null) - (y == null); // unknown stands last, whichever way
       const order = x < y ? -1 : x > y ? 1 : 0;
@@ -54,7 +55,7 @@ function drawTable(root, send) {
   }
 
   function shareCell(row, column, total, largest) {
-    const value = row.cells[column.id];
+    const value = row.aside ? null : row.cells[column.id];
     const fill = make("div", { class: "clew-fill" });
     fill.style.width = value ? `${Math.max(0, (100 * value) / largest)}%` : "0";
     if (row.color) fill.style.background = `var(--clew-${row.color})`;
@@ -74,9 +75,9 @@ function drawTable(root, send) {
     element.clewKey = keyOf(row);
     for (const each of body.columns) {
       if (each.id === "name") {
-        element.append(make("td", { class: "clew-text clew-name", title: row.title || row.label },
+        element.append(make("td", { class: "clew-text clew-name", title: row.sub ? `${row.label} ${row.sub}` : row.label },
           anySelected ? make("span", { class: "clew-tick", "aria-hidden": "true" }, row.selected ? "✓" : "") : null,
-          row.color ? swatch(row.color) : null, row.label,
+          row.color ? swatch(row.color) : null, shortened(row.label),
           row.sub ? make("span", { class: "clew-sub" }, row.sub) : null));
         if (body.bars) element.append(shareCell(row, column, total, largest));
       } else if (each.kind === "text") {
@@ -92,14 +93,16 @@ function drawTable(root, send) {
     const rows = sortedRows();
     const sortColumn = body.columns.find((one) => one.id === sort.id);
     const barColumn = sortColumn.kind === "text" ? body.columns.find((one) => one.kind !== "text") : sortColumn;
-    const values = rows.map((row) => row.cells[barColumn.id] ?? 0);
-    const total = body.totals?.[barColumn.id] ?? values.reduce((a, b) => a + b, 0);
+    // rows set aside are no part of the whole that the others share
+    const values = rows.filter((row) => !row.aside).map((row) => row.cells[barColumn.id] ?? 0);
+    const total = values.reduce((a, b) => a + b, 0);
     const largest = Math.max(...values, 1e-12);
     const anySelected = rows.some((row) => row.selected);
     body.units = {};
     for (const column of body.columns) {
       body.units[column.id] = column.kind !== "text" && rows.some((row) => FORMATS[column.kind](row.cells[column.id])[1]);
     }
+    const long = rows.some((row) => row.label.length + row.sub.length > 30);
     const heads = [];
     for (const column of body.columns) {
       heads.push(header(column));
@@ -108,7 +111,7 @@ function drawTable(root, send) {
       }
     }
     const lines = rows.map((row) => rowElement(row, barColumn, total, largest, anySelected));
-    const table = make("table", { class: "clew-table", role: "grid", "aria-label": body.label, "aria-multiselectable": "true" },
+    const table = make("table", { class: body.bars && !long ? "clew-table" : "clew-table clew-fit", role: "grid", "aria-label": body.label, "aria-multiselectable": "true" },
       make("thead", {}, make("tr", {}, ...heads)), make("tbody", { onkeydown: onKey }, ...lines));
     const scroll = frame.scrollTop;
     const hadFocus = frame.contains(document.activeElement);

@@ -39,7 +39,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row: ``key`` is the (lens field, value) pairs it stands for; ``cells`` a value, or None, for each column."""
+    """One row: ``key`` is the (lens field, value) pairs it stands for; ``cells`` a value, or None, for each column.
+
+    ``inert``: nothing happens on a click; ``aside``: counted apart from the others, without a share of the whole.
+    """
 
     key: Key
     label: str
@@ -47,6 +50,8 @@ class Row:
     sub: str = ""
     selected: bool = False
     color: str = ""
+    inert: bool = False
+    aside: bool = False
 
 
 def words(kind: str, value: Any) -> str:
@@ -71,6 +76,8 @@ def table(
             "sub": printable(row.sub),
             "selected": row.selected,
             "color": row.color,
+            "inert": row.inert,
+            "aside": row.aside,
             "cells": {name: printable(value) if isinstance(value, str) else value for name, value in row.cells.items()},
         }
         for row in rows
@@ -82,12 +89,13 @@ def table(
         "label": label,
         "bars": with_bars,
     }
-    first = sorted(rows, key=lambda row: -(row.cells.get(sort) or 0))[:_TWIN_ROWS]
+    first = sorted(rows, key=lambda row: (row.aside, -(row.cells.get(sort) or 0)))[:_TWIN_ROWS]
     kind = next(column.kind for column in columns if column.id == sort)
     picture = bars(
         [
             (printable(row.label), row.cells.get(sort) or 0, words(kind, row.cells.get(sort)), row.color or "s0")
             for row in first
+            if not row.aside
         ]
     )
     cells = [[_name(row), *(words(column.kind, row.cells.get(column.id)) for column in columns[1:])] for row in first]

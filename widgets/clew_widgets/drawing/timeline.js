@@ -7,7 +7,7 @@ const MEASURES = {
   calls: { label: "calls per second", kind: "count" },
   bytes: { label: "bytes per second", kind: "bytes" },
   errors: { label: "errors per second", kind: "count" },
-  busy_ns: { label: "threads inside calls", kind: "count" },
+  busy_ns: { label: "time in calls, s per s", kind: "count" },
 };
 
 function timelineShape(body, state) {
@@ -16,7 +16,7 @@ function timelineShape(body, state) {
   const [unit, unitNs] = timeUnit(body.to - body.from);
   const left = body.start.map((ns) => ns / unitNs);
   const right = body.end.map((ns) => ns / unitNs);
-  // busy_ns is ns per bin: over the bin's own length it is how many threads were inside calls on average
+  // ns over the bin's length is seconds per second; a call counts where it began, however long it lasted
   const per = body.start.map((ns, bin) => (body.end[bin] - ns) / (measure === "busy_ns" ? 1 : 1e9));
   const quads = { left: [], right: [], bottom: [], top: [], color: [] };
   const heights = new Array(bins).fill(0);
@@ -40,7 +40,7 @@ function timelineShape(body, state) {
   const fraction = (value) => value > 0 && value < 10 && kind === "count";
   const ticks = niceTicks(largest, kind === "bytes" ? 2 : 10).map((value) => [value, fraction(value) ? String(+value.toPrecision(3)) : words(kind, value)]);
   const mostErrors = Math.max(...errors, 0);
-  const lane = mostErrors ? 0.15 * largest : 0;
+  const lane = mostErrors ? 0.19 * largest : 0;
   const marks = { left: [], right: [], bottom: [], top: [], color: [] };
   errors.forEach((count, bin) => {
     if (!count) return;

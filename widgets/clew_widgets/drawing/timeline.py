@@ -14,7 +14,7 @@ from clew_widgets.drawing import static as still
 
 MEASURES = ("calls", "errors", "bytes", "busy_ns")
 OTHERS = "all others"
-_TOP, _BOTTOM, _LEFT = 8, 150, 64
+_TOP, _BOTTOM, _LEFT = 8, 150, 84
 
 
 def timeline(
@@ -64,7 +64,7 @@ def timeline(
     peak = int(rates.argmax())
     finding = (
         f"{number(int(calls.sum()))} calls in {duration(window[1] - window[0])}; most at "
-        f"{duration(int(edges[peak] - origin_ns))}: {number(float(rates[peak]))} calls/s; "
+        f"{duration(int(edges[peak] - origin_ns))}: {number(round(float(rates[peak])))} calls/s; "
         f"{number(int(errors.sum()))} failed."
     )
     totals = [
@@ -94,7 +94,7 @@ def _picture(
     down = (_BOTTOM - _TOP) / largest
     parts = [
         still.line(_LEFT, _BOTTOM, still.WIDTH - 10, _BOTTOM),
-        still.label(_LEFT - 6, _TOP + 8, f"{number(float(largest))}/s", anchor="end", muted=True),
+        still.label(_LEFT - 6, _TOP + 8, f"{number(round(float(largest)))}/s", anchor="end", muted=True),
         still.label(_LEFT, _BOTTOM + 16, duration(window[0] - origin_ns), muted=True),
         still.label(still.WIDTH - 10, _BOTTOM + 16, duration(window[1] - origin_ns), anchor="end", muted=True),
     ]

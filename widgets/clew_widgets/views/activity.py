@@ -1,4 +1,4 @@
-"""When it happened: calls, bytes, errors and busy threads over time, stacked by command or operation."""
+"""When it happened: calls, bytes, errors and time in calls over time, stacked by command or operation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MEASURE = Control(
     "measure",
     "show",
     "calls",
-    (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "busy threads")),
+    (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "time")),
     local=True,
 )
 

@@ -108,7 +108,7 @@ class View(Widget):
         try:
             answer = self.ask()
             drawing, said = self.draw(answer)
-            said.setdefault("warning", answer.note or "")
+            said["note"] = "; ".join(filter(None, (said.get("note"), answer.note)))
             spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)
             self._finding = f"{self.title}: {drawing.finding if drawing.rows else spec['empty']}"
             self.static = twin(self.title, drawing) if drawing.rows else f"<p>{safe(self._finding)}</p>"

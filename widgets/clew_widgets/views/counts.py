@@ -12,7 +12,7 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
 from clew.units import duration, number
-from clew_widgets.drawing import Drawing
+from clew_widgets.drawing import Drawing, palette
 from clew_widgets.drawing.table import Column, Row, table, words
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import Control, View
@@ -56,18 +56,32 @@ def draw_counts(
 ) -> Drawing:
     """The table of counts; rows with a value in ``chosen`` are marked, rows named in ``colors`` carry their colour."""
     rows = []
-    for record in answer.to_pylist():
+    records = answer.to_pylist()
+    timed = any(record["total_ns"] is not None for record in records)
+    for record in records:
         field, value = key_of(by, record)
         name = "not known" if record["name"] is None else str(record["name"])
         sub = {"process": f"pid {record.get('pid')}", "thread": f"tid {record.get('tid')}"}.get(by, "")
         cells = {column.id: record[column.id] for column in COLUMNS}
-        rows.append(Row(((field, value),), name, cells, sub, value in chosen, (colors or {}).get(name, "")))
+        # allocations are counted but not traced: no click can narrow to them, and they are no part of the other calls
+        aside = timed and record["total_ns"] is None
+        sub = "counted, not traced" if aside else sub
+        color = "" if aside else (colors or {}).get(name, "")
+        rows.append(Row(((field, value),), name, cells, sub, value in chosen, color, inert=aside, aside=aside))
     head = Column("name", by, "text")
     label = f"Counts by {by}"
     return table((head, *COLUMNS), rows, sort="calls", label=label, finding=_finding(rows, by))
 
 
-def _finding(rows: list[Row], by: str) -> str:
+def colors(answer: Answer) -> dict[str, str]:
+    """The colours of the names in an answer of counts, most calls first; calls that charts cannot show get none."""
+    rows = answer.table.to_pylist()
+    timed = [row for row in rows if row["total_ns"] is not None] or rows
+    return palette(str(row["name"]) for row in timed)
+
+
+def _finding(every: list[Row], by: str) -> str:
+    rows = [row for row in every if not row.aside]
     if not rows:
         return "no calls."
     total = sum(row.cells["calls"] for row in rows)
@@ -117,7 +131,7 @@ class Counts(View):
         many = answer.table.num_rows > LIMIT
         note = f"the {LIMIT} with most calls" if many else f"{shown.num_rows} {plural(self.by, shown.num_rows)}"
         rows = drawing.body["rows"]
-        total = sum(row["cells"]["calls"] for row in rows if row["selected"] or not chosen)
+        total = sum(row["cells"]["calls"] for row in rows if not row["aside"] and (row["selected"] or not chosen))
         control = Control("by", "by", self.by, tuple((name, name) for name in FIELDS))
         return drawing, {"note": note, "controls": (control,), "total": total}
 
