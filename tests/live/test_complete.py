@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
 
 import clew
 
@@ -125,3 +128,66 @@ def seen_by_clew(case: clew.Case) -> dict[int, list[Call]]:
         fd = (-1 if row["fd"] is None else row["fd"]) if name in ON_DESCRIPTOR else None
         calls[row["tid"]].append(Call(name, fd, row["result"], row["error"], payload))
     return calls
+
+
+@pytest.fixture
+def compared(tmp_path: Path, record: Callable[..., list[str]], case_path: Path) -> Callable[..., list[int]]:
+    """compared(program): run it under both at once; the calls of each thread must be the same. Returns how many of each."""
+
+    def compared(*command: str | Path, full: bool = True) -> list[int]:
+        folder, trace = tmp_path / "work", tmp_path / "strace"
+        folder.mkdir()
+        strace = ["strace", "-f", "-xx", "-s", "100000", "-e", f"trace={TRACED}", "-e", "signal=none", "-o", str(trace)]
+        options = ["--payload", "full"] if full else []
+        subprocess.run([*strace, *record(command, *options)], cwd=folder, timeout=120, check=True, capture_output=True)
+        with_strace = seen_by_strace(trace)
+        with clew.open(case_path) as case:
+            assert case.sql("SELECT sum(lost_events) AS lost FROM capture").to_pylist() == [{"lost": 0}]
+            with_clew = seen_by_clew(case)
+        for tid, calls in with_strace.items():
+            wrong = differences(calls, with_clew[tid])
+            assert not wrong, "\n".join(wrong)
+        return sorted(len(calls) for calls in with_strace.values())
+
+    return compared
+
+
+def differences(calls: list[Call], events: list[Call]) -> list[str]:
+    """The first place where the events, from where they fit best, part from what strace saw; empty if nowhere."""
+
+    def fitting(start: int) -> int:
+        pairs = zip(calls, events[start:], strict=False)
+        return next(
+            (number for number, (call, event) in enumerate(pairs) if call != event),
+            min(len(calls), len(events) - start),
+        )
+
+    start = max(range(len(events)), key=fitting, default=0)
+    matched = fitting(start) if events else 0
+    if matched == len(calls):
+        return []
+    around = slice(max(matched - 2, 0), matched + 3)
+    return [
+        f"{matched} of {len(calls)} calls match",
+        "strace:",
+        *map(shown, calls[around]),
+        "clew:",
+        *map(shown, events[start:][around]),
+    ]
+
+
+def shown(call: Call) -> str:
+    size = "" if call.payload is None else f" {len(call.payload)} bytes {call.payload[:20]!r}"
+    return f"  {call.name}({call.fd}) = {call.result} {call.error}{size}"
+
+
+def test_every_call(build: Callable[..., Path], compared: Callable[..., list[int]]) -> None:
+    assert compared(build("calls"))[-1] > 700
+
+
+def test_threads(build: Callable[..., Path], compared: Callable[..., list[int]]) -> None:
+    assert compared(build("threads_io")) == [1506] * 4
+
+
+def test_processes(build: Callable[..., Path], compared: Callable[..., list[int]]) -> None:
+    assert len(compared(build("tree"))) >= 8
