@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def _events(seed: int, scale: float) -> dict[str, np.ndarray[Any, Any]]:
 
 
 def _insert(db: duckdb.DuckDBPyConnection, table: str, **values: object) -> None:
-    names = ", ".join(f"? AS {name}" for name in values)
+    names = ", ".join(f'? AS "{name}"' for name in values)
     db.execute(f"INSERT INTO {table} BY NAME SELECT {names}", list(values.values()))
 
 
@@ -129,7 +129,9 @@ def _people(db: duckdb.DuckDBPyConnection, names: list[str], lost: int) -> None:
             )
 
 
-def make_case(folder: Path, *, seed: int = 7, scale: float = 1.0, hostile: bool = False, lost: int = 0) -> Path:
+def make_case(
+    folder: Path, *, seed: int = 7, scale: float = 1.0, hostile: bool = False, lost: int = 0, allocations: int = 0
+) -> Path:
     """Write the tables of a case into ``folder`` as Parquet, as Case.to_parquet would."""
     folder.mkdir(parents=True, exist_ok=True)
     db = duckdb.connect()
@@ -156,12 +158,25 @@ def make_case(folder: Path, *, seed: int = 7, scale: float = 1.0, hostile: bool 
         "INSERT INTO payload SELECT thread_id, seq, encode(?), NULL, false FROM event WHERE seq <= 50 AND bytes > 0",
         [PAYLOAD],
     )
+    if allocations:
+        _insert(db, "op", op_id=200, op="malloc", **{"class": "alloc"})
+        for number, op in enumerate((1, 200), 1):
+            _insert(
+                db, "counter", capture_id=1, thread_id=1, host="loom", pid=TIERS[0][1], tid=TIERS[0][1], op_id=op,
+                ts_ns=ORIGIN + number, calls=allocations, errors=0, bytes=allocations * 8,
+                busy_ns=None if op == 200 else 900,
+            )  # fmt: skip
     names = db.execute("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'setting'").fetchall()
     tables = [name for (name,) in names]
     for table in tables:
         db.execute(f"COPY \"{table}\" TO '{folder}/{table}.parquet' (FORMAT parquet)")
     (folder / "manifest.json").write_text(json.dumps({"clew": "0.1.0", "tables": dict.fromkeys(tables, 0)}))
     return folder
+
+
+@pytest.fixture(scope="session", name="make_case")
+def make_case_fixture() -> Callable[..., Path]:
+    return make_case
 
 
 @pytest.fixture(scope="session")

@@ -2,11 +2,13 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import clew
 import clew_widgets
 from clew.case import Case
 from clew.lens import Lens
@@ -196,3 +198,50 @@ def test_widgets_hold_no_sql() -> None:
 
 def test_text_for_pages_shows_control_and_direction_characters() -> None:
     assert static.safe("a\x1b[31m\u202e<b>&\"'") == "a\\x1b[31m\\u202e&lt;b&gt;&amp;&quot;&#x27;"
+
+
+def test_losses_are_said_where_the_rates_are(hostile_case: Case, case: Case) -> None:
+    assert Activity(hostile_case).spec["warning"].startswith("41 records of 1 thread were lost")
+    assert Activity(case).spec["warning"] == ""
+
+
+def test_calls_that_are_only_counted_stand_apart(tmp_path: Path, make_case: Callable[..., Path]) -> None:
+    folder = make_case(tmp_path / "counted", scale=0.02, allocations=5_000_000)
+    counted = clew.open(folder)
+    explorer = Explorer(counted, by="op", group="op")
+    rows = {row["label"]: row for row in explorer.counts.spec["body"]["rows"]}
+    assert rows["malloc"]["cells"]["calls"] == 5_000_000
+    assert (rows["malloc"]["inert"], rows["malloc"]["aside"], rows["malloc"]["color"]) == (True, True, "")
+    assert explorer.counts.spec["total"] == calls(counted, "true") == explorer.activity.spec["total"]
+    assert rows["read"]["color"] == "s0"
+
+
+def test_running_totals_alone_show_counts_and_say_what_they_cannot_tell(
+    tmp_path: Path, make_case: Callable[..., Path]
+) -> None:
+    folder = make_case(tmp_path / "totals", scale=0, allocations=700)
+    explorer = Explorer(clew.open(folder))
+    assert explorer.activity.spec["error"] == ""
+    assert "--count-only" in explorer.latency.spec["error"]
+    assert "--count-only" in explorer.errors.spec["error"]
+    assert "--count-only" in explorer.errors._repr_mimebundle_()[0]["text/html"]
+
+
+def test_a_case_that_is_still_recorded_can_be_read_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = Explorer(case, Lens(commands=("nginx",)))
+    assert explorer.bar.spec["live"] is False
+    read: list[str] = []
+    monkeypatch.setattr(case, "refresh", lambda: read.append("refresh"))
+    explorer.bar.handle({"type": "update"})
+    assert read == ["refresh"]
+    assert explorer.lens == Lens(commands=("nginx",))
+
+
+def test_every_view_says_that_it_works_before_any_asks(case: Case) -> None:
+    explorer = Explorer(case)
+    seen: list[tuple[bool, ...]] = []
+    explorer.counts.observe(lambda _change: seen.append(tuple(view.busy for view in explorer.views)), "spec")
+    click(explorer.counts, ("commands", "nginx"))
+    assert seen
+    assert all(seen[0][1:])
+    assert not any(view.busy for view in explorer.views)

@@ -44,6 +44,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.add_class("clew-explorer")
         self.views = (self.bar, self.counts, self.activity, self.latency, self.errors)
         self.activity.on_choice = self.counts.on_choice = self._recolor
+        self.bar.on_update = self.update
         self.model.observe(lambda _change: self.refresh(), "lens")
 
     @property
@@ -55,8 +56,14 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def lens(self, lens: Lens) -> None:
         self.model.set(lens)
 
+    def update(self) -> None:
+        """Ingest what was recorded meanwhile and ask again; the Lens and the colours stay."""
+        self.case.refresh()
+        self.bar.update()
+        self.refresh()
+
     def refresh(self) -> None:
-        """Ask every question again, for a case that is still being recorded; clicks do it by themselves."""
+        """Ask every question again; clicks do it by themselves."""
         for view in self.views:
             view.busy = True
         for view in self.views:

@@ -1,6 +1,6 @@
 // What is being looked at, as chips that can be taken away; undo, redo, reset; the same Lens as code.
 //
-// spec: {chips: [{field, value, label}], undo, redo, code, totals: [{name, label, value, kind, of}], facts}
+// spec: {chips: [{field, value, label}], undo, redo, live, code, totals: [{name, label, value, kind, of}], facts}
 
 function mountLensBar(root, send) {
   root.classList.add("clew", "clew-lens");
@@ -15,13 +15,14 @@ function mountLensBar(root, send) {
   const undo = action("undo", "Undo the last change of the lens", "↶ Undo");
   const redo = action("redo", "Redo", "↷ Redo");
   const reset = action("reset", "Look at everything again", "Reset");
+  const update = action("update", "Read what was recorded meanwhile", "↻ Refresh");
   const copy = make("button", { type: "button", class: "clew-button", "data-action": "copy", title: "Copy this lens as Python code" }, "Copy as code");
   const busy = make("span", { class: "clew-busy", role: "status", hidden: true }, "working…");
   let code = "";
   copy.addEventListener("click", () => copyText(code, copy, "Copy as code"));
   root.replaceChildren(
     make("div", { class: "clew-lens-row" }, make("span", { class: "clew-lens-word" }, "Lens"), chips,
-      make("div", { class: "clew-actions" }, busy, undo, redo, reset, copy)),
+      make("div", { class: "clew-actions" }, busy, update, undo, redo, reset, copy)),
     totals);
 
   function chip(one, index) {
@@ -49,6 +50,7 @@ function mountLensBar(root, send) {
       if (hadFocus) (chips.querySelector("button") || undo).focus();
       undo.disabled = !spec.undo;
       redo.disabled = !spec.redo;
+      update.hidden = !spec.live;
       reset.disabled = !spec.chips.length;
       totals.replaceChildren(...spec.totals.map((total) => {
         const whole = total.of != null && total.of !== total.value ? ` of ${words(total.kind, total.of)}` : "";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from clew.case import Case
@@ -35,8 +36,14 @@ class LensBar(Widget):
         super().__init__("lens")
         self.case = case
         self.model = model
-        self._whole = totals(case, Lens())
-        self._origin_ns = case.bounds()[0]
+        self.on_update: Callable[[], None] = self.update
+        self.update()
+
+    def update(self) -> None:
+        """Look at the case anew, as it may have grown, and show the Lens."""
+        self._whole = totals(self.case, Lens())
+        self._origin_ns = self.case.bounds()[0]
+        self._live = not all(self.case.captures()["complete"].to_pylist())
         self.refresh()
 
     def refresh(self) -> None:
@@ -62,13 +69,8 @@ class LensBar(Widget):
             }
             for name, label, kind in TOTALS
         ]
-        self.spec = {
-            "chips": chips,
-            "undo": self.model.can_undo,
-            "redo": self.model.can_redo,
-            "code": as_code(lens),
-            "totals": shown,
-        }
+        can = {"undo": self.model.can_undo, "redo": self.model.can_redo, "live": self._live}
+        self.spec = {"chips": chips, **can, "code": as_code(lens), "totals": shown}
         self.static = f"<p>{safe(self.finding())}</p>"
         self.busy = False
 
@@ -79,9 +81,11 @@ class LensBar(Widget):
         return f"Lens: {', '.join(labels) or 'everything'}; {UNKNOWN if calls is None else number(calls)} calls."
 
     def handle(self, message: dict[str, Any]) -> None:
-        """A chip taken away, or a step in the history."""
+        """A chip taken away, a step in the history, or a wish for what was recorded meanwhile."""
         kind = message.get("type")
         if kind == "remove":
             self.model.remove(str(message["field"]), message.get("value"))
         elif kind in ("undo", "redo", "reset"):
             getattr(self.model, kind)()
+        elif kind == "update":
+            self.on_update()

@@ -32,7 +32,7 @@ from clew_widgets.findings import Finding, coverage_findings, findings
 from clew_widgets.lens_bar import TOTALS
 from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
-from clew_widgets.views.activity import MEASURE, draw_activity, stacking, window
+from clew_widgets.views.activity import MEASURE, draw_activity, lost, stacking, window
 from clew_widgets.views.base import EMPTY, Control, panel
 from clew_widgets.views.counts import colors, draw_counts
 from clew_widgets.views.errors import draw_errors
@@ -170,7 +170,8 @@ def _said(name: str, drawing: Drawing, answers: Mapping[str, Answer]) -> dict[st
     if name == "counts":
         return {"controls": (Control("by", "by", "command", tuple((by, by) for by in _BYS)),)}
     if name == "activity":
-        return {"controls": (MEASURE, stacking("command")), "note": "drag to narrow"}
+        warning = lost(answers["losses"])
+        return {"controls": (MEASURE, stacking("command")), "note": "drag to narrow", "warning": warning}
     if name == "latency":
         summary = answers[name].summary
         note = f"mean {duration(summary['mean_ns'])}, longest {duration(summary['max_ns'])}" if drawing.rows else ""

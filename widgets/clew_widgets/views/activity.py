@@ -13,7 +13,8 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.activity import activity
 from clew.questions.answer import Answer
-from clew.units import duration
+from clew.questions.coverage import losses
+from clew.units import duration, number
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.timeline import MEASURES, timeline
 from clew_widgets.lens_model import LensModel
@@ -27,6 +28,17 @@ MEASURE = Control(
     (("calls", "calls"), ("bytes", "bytes"), ("errors", "errors"), ("busy_ns", "time")),
     local=True,
 )
+
+
+def lost(answer: Answer) -> str:
+    """What an answer of losses means for the figures in view; nothing where nothing was lost."""
+    rows = answer.table.to_pylist()
+    count = sum(row["lost_events"] for row in rows if row["tid"] is None)
+    threads = sum(row["tid"] is not None for row in rows)
+    if not count:
+        return ""
+    where = f" of {threads} thread{'s' * (threads != 1)}" if threads else ""
+    return f"{number(count)} records{where} were lost, it is not known when: what is shown is too low by that."
 
 
 def stacking(group: str) -> Control:
@@ -85,7 +97,8 @@ class Activity(View):
         if drawing.rows:
             note = f"{duration(drawing.body['end'][0] - drawing.body['start'][0])} a bin, drag to narrow"
         total = sum(sum(series["calls"]) for series in drawing.body["series"])
-        return drawing, {"note": note, "controls": (MEASURE, stacking(self.group)), "total": int(total)}
+        said = {"note": note, "warning": lost(losses(self.case)), "controls": (MEASURE, stacking(self.group))}
+        return drawing, {**said, "total": int(total)}
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the start of the case)."""
