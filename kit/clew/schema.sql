@@ -98,7 +98,7 @@ CREATE TABLE payload (               -- head and tail of what a call moved, wher
 );
 
 CREATE TABLE connection (            -- one open file, socket or pipe end, shared by all who inherited it
-    conn_id     UBIGINT PRIMARY KEY,
+    conn_id     UBIGINT NOT NULL,   -- unique
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
     pid         INTEGER NOT NULL,   -- process that made or first used it

@@ -48,6 +48,12 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
     return {"memory_limit": f"{limit >> 20}MiB", "preserve_insertion_order": False}
 
 
+def _connect(path: Path | str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(path, read_only=read_only, config=_settings())
+    connection.execute("SET enable_progress_bar = false")  # it is printed to standard output
+    return connection
+
+
 _stores: weakref.WeakValueDictionary[Path, FileStore] = weakref.WeakValueDictionary()
 
 
@@ -116,7 +122,7 @@ class FileStore:
         give_up = time.monotonic() + _WAIT_S
         while True:
             try:
-                return duckdb.connect(self.path, read_only=read_only, config=_settings())
+                return _connect(self.path, read_only=read_only)
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 text = str(error)
                 # The first is another program's lock, the second another Case of this program; both end by themselves.
@@ -135,7 +141,7 @@ class ParquetStore:
 
     def __init__(self, folder: Path) -> None:
         self._lock = threading.RLock()
-        self._connection = duckdb.connect(config=_settings())
+        self._connection = _connect(":memory:", read_only=False)
         self._connection.execute(schema_text())
         for name in parquet_tables(folder):
             file = str(folder / f"{name}.parquet").replace("'", "''")

@@ -92,6 +92,7 @@ def test_again_adds_nothing_and_more_adds_more(capture: Maker) -> None:
     made.clock(0)
     made.records(1, 1, 1, *reads(made, 1, 10))
     made.clock(1000)
+    made.records(2, 1, 2, made.record(2, "read", begin=1050))
     made.write()
     case = clew.open(made.folder.parents[1])
     assert rows(case, "SELECT count(*) FROM event") == [(10,)]
@@ -101,12 +102,12 @@ def test_again_adds_nothing_and_more_adds_more(capture: Maker) -> None:
     assert case.refresh() == 0  # no clock reading yet: their times would change
     made.clock(2000)
     made.write()
-    assert case.refresh() == 5
+    assert case.refresh() == 6
     made.records(1, 1, 1, *reads(made, 1, 7, 2100))
     made.clock(3000)
     made.write(2)
     assert clew.open(made.folder.parents[1]).refresh() == 0
-    assert rows(case, "SELECT count(*), count(DISTINCT seq) FROM event") == [(22, 22)]
+    assert rows(case, "SELECT count(*), count(DISTINCT seq) FROM event WHERE thread_id = 1") == [(22, 22)]
 
 
 def test_steps_do_not_show(capture: Maker, monkeypatch: pytest.MonkeyPatch) -> None:

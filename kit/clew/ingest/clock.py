@@ -19,7 +19,7 @@ from clew.native.decode import map_file
 Array = npt.NDArray[Any]
 
 _HEADER = struct.Struct("<IHHIIQIIQQQQ")  # struct clew_block_header
-_SEGMENT_HEADER = 64
+SEGMENT_HEADER = 64
 _MAGIC = struct.pack("<I", 0x4B424C43)
 _CLOCK_BLOCK = 3
 _CLOCK = np.dtype([(name, "<u8") for name in ("ticks", "monotonic_ns", "realtime_ns", "uncertainty_ticks")])
@@ -61,8 +61,8 @@ def readings(path: Path, offset: int) -> tuple[Array, int]:
     headers only, one step a block.
     """
     data = memoryview(map_file(path).data)
-    at, end, found = max(offset, _SEGMENT_HEADER), offset, []
-    nonce = struct.unpack_from("<Q", data, 32)[0] if len(data) >= _SEGMENT_HEADER else 0
+    at, end, found = max(offset, SEGMENT_HEADER), offset, []
+    nonce = struct.unpack_from("<Q", data, 32)[0] if len(data) >= SEGMENT_HEADER else 0
     while at + _HEADER.size <= len(data):
         fields = _HEADER.unpack_from(data, at)
         size = fields[3]

@@ -20,7 +20,6 @@ SELECT thread_id, capture_id, any_value(pid) AS pid, any_value(tid) AS tid, min(
 FROM (SELECT thread_id, capture_id, pid, tid, first_ns AS ts_ns FROM landing.seen
       UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM landing.thread
       UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM landing.proc
-      UNION ALL SELECT thread_id, capture_id, pid, tid, ts_ns FROM counter WHERE thread_id IS NOT NULL
       UNION ALL SELECT process_id, capture_id, pid, pid, ts_ns FROM landing.image)
 GROUP BY thread_id, capture_id;
 
@@ -140,36 +139,45 @@ SELECT (u.capture_id - 1)::UBIGINT * 1000000000000000 + 900000000000000
        u.ts_ns, NULL, 'exec', left(regexp_extract(u.path, '[^/]*$'), 15), u.path, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, u.reason
 FROM (SELECT DISTINCT * FROM landing.unseen WHERE reason <> 'io_uring' AND path IS NOT NULL) u JOIN landing.meta m USING (capture_id);
 
+-- Connections are many and most never change again: only those that a batch spoke of are made anew.
 CREATE OR REPLACE TEMP TABLE described AS
 WITH ordered AS (
-    SELECT *, row_number() OVER (PARTITION BY conn_id ORDER BY ts_ns, thread_id, seq) AS nth FROM landing.conn)
+    SELECT *, row_number() OVER (PARTITION BY conn_id ORDER BY ts_ns, thread_id, seq) AS nth
+    FROM landing.conn SEMI JOIN landing.touched USING (conn_id))
 SELECT conn_id, any_value(capture_id) AS capture_id, arg_min(pid, nth) AS pid, arg_min(fd, nth) AS fd,
        coalesce(arg_max(kind, nth) FILTER (kind <> 'unknown'), 'unknown') AS kind, arg_max(path, nth) AS path,
        arg_max("local", nth) AS "local", arg_max(remote, nth) AS remote, arg_max(role, nth) AS role,
-       arg_max(inode, nth) AS inode, arg_max(device, nth) AS device, arg_max(peer_conn_id, nth) AS peer_conn_id,
+       arg_max(inode, nth) AS inode, arg_max(peer_conn_id, nth) AS peer_conn_id,
        CASE WHEN NOT bool_or(inherited AND nth = 1) THEN min(ts_ns) END AS opened_ns
 FROM ordered GROUP BY conn_id;
 
--- Both ends of a TCP connection on this host mirror each other's addresses. Where a pair of addresses was used several
--- times, the ends are matched in order, and only if there are as many of one as of the other.
-CREATE OR REPLACE TEMP TABLE mirrored AS
-WITH ends AS (
-    SELECT conn_id, capture_id, "local", remote, count(*) OVER pair AS many,
-           row_number() OVER (PARTITION BY capture_id, "local", remote ORDER BY opened_ns, conn_id) AS nth
-    FROM described WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL
-    WINDOW pair AS (PARTITION BY capture_id, "local", remote))
-SELECT a.conn_id, b.conn_id AS peer_conn_id
-FROM ends a JOIN ends b ON a.capture_id = b.capture_id AND a."local" = b.remote AND a.remote = b."local" AND a.nth = b.nth
-     AND a.many = b.many AND a.conn_id <> b.conn_id;
-
-DELETE FROM connection;
+DELETE FROM connection WHERE conn_id IN (SELECT conn_id FROM described);
 INSERT INTO connection
 SELECT d.conn_id, d.capture_id, m.host, d.pid, d.fd, d.kind, d.path, d."local", d.remote, d.role,
        CASE WHEN d.kind IN ('tcp', 'udp', 'unix', 'socket') THEN
            CASE WHEN d.role = 'accepted' THEN coalesce(regexp_replace(d.remote, ':[0-9]+$', ':*'), d."local") ELSE d.remote END
        END,
-       d.inode, d.opened_ns, c.closed_ns, coalesce(d.peer_conn_id, p.peer_conn_id)
+       d.inode, d.opened_ns, c.closed_ns, d.peer_conn_id
 FROM described d
 JOIN landing.meta m USING (capture_id)
-LEFT JOIN mirrored p USING (conn_id)
-LEFT JOIN (SELECT conn_id, max(ts_ns) AS closed_ns FROM landing.closed GROUP BY ALL) c USING (conn_id);
+LEFT JOIN (SELECT conn_id, max(ts_ns) AS closed_ns FROM landing.closed SEMI JOIN landing.touched USING (conn_id) GROUP BY ALL) c
+     USING (conn_id);
+
+-- Both ends of a TCP connection on this host mirror each other's addresses. Where a pair of addresses was used several
+-- times, the ends are matched in order, and only if there are as many of one as of the other.
+CREATE OR REPLACE TEMP TABLE ends AS
+WITH tcp AS (
+    SELECT conn_id, capture_id, "local", remote, opened_ns, least("local", remote) AS a, greatest("local", remote) AS b
+    FROM connection WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL),
+again AS (SELECT DISTINCT capture_id, a, b FROM tcp SEMI JOIN described USING (conn_id))
+SELECT conn_id, capture_id, "local", remote, count(*) OVER (PARTITION BY capture_id, "local", remote) AS many,
+       row_number() OVER (PARTITION BY capture_id, "local", remote ORDER BY opened_ns, conn_id) AS nth
+FROM tcp SEMI JOIN again USING (capture_id, a, b);
+
+UPDATE connection SET peer_conn_id = matched.peer_conn_id
+FROM (SELECT x.conn_id, y.conn_id AS peer_conn_id
+      FROM ends x LEFT JOIN ends y ON x.capture_id = y.capture_id AND x."local" = y.remote AND x.remote = y."local"
+           AND x.nth = y.nth AND x.many = y.many AND x.conn_id <> y.conn_id) matched
+WHERE matched.conn_id = connection.conn_id AND connection.peer_conn_id IS DISTINCT FROM matched.peer_conn_id;
+
+DELETE FROM landing.touched;

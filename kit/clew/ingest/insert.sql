@@ -14,8 +14,15 @@ FROM record JOIN (SELECT op_id AS op, CASE op WHEN 'fread' THEN 'read' WHEN 'fwr
      USING (op)
 GROUP BY thread_id;
 
+INSERT INTO landing.touched
+SELECT DISTINCT conn_id + $base FROM record WHERE (op = $close AND error = 0 OR op = $conn) AND conn_id <> 0;
+
 INSERT INTO landing.closed
 SELECT conn_id + $base, $capture_id, max(ts_ns) FROM record WHERE op = $close AND error = 0 AND conn_id <> 0 GROUP BY conn_id;
+
+INSERT INTO landing.seen
+SELECT thread_id, $capture_id, any_value(pid), any_value(tid), min(ts_ns), max(ts_ns), NULL, NULL, NULL, NULL
+FROM counters GROUP BY thread_id;
 
 INSERT INTO payload SELECT thread_id, seq, head, tail, cut FROM payloads;
 

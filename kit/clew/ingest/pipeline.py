@@ -60,7 +60,7 @@ def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, end
         stop = found[index][1] if index == last and not ended else path.stat().st_size
         offset = offsets.get(path.name, 0)
         while offset < stop:
-            batch = decode(path, offset, BATCH_RECORDS, stop - offset)
+            batch = decode(path, offset, BATCH_RECORDS, stop - max(offset, clock.SEGMENT_HEADER))
             if batch.next_offset == offset:
                 break  # the rest is no whole block
             times = clock.Clock(readings, batch.ticks_per_s)
@@ -119,6 +119,7 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
         "host": host,
         "notes": NOTES,
         "close": OP_ID["close"],
+        "conn": OP_ID["conn"],
         "unseen": OP_ID["unseen"],
     }
     connection.execute("BEGIN")
