@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from clew.questions.answer import Answer
 from clew.units import duration, number, size
 from clew_widgets.drawing.table import UNKNOWN
@@ -24,15 +27,30 @@ class Finding:
     tone: str = "plain"
 
 
-def findings(commands: Answer, ops: Answer, activity: Answer, errors: Answer, origin_ns: int) -> list[Finding]:
-    """Who did most, what failed, what is slow, when it was busy; from the answers a report shows anyway."""
+def findings(
+    commands: Answer,
+    ops: Answer,
+    activity: Answer,
+    errors: Answer,
+    *,
+    cells: pa.Table,
+    bins: int,
+    window: tuple[int, int],
+    origin_ns: int,
+) -> list[Finding]:
+    """Who did most, what failed, what is slow, when it was busy; from the answers a report shows anyway.
+
+    ``cells`` are those of the cube, ``bins`` how many bins of ``window`` (ns) they are in.
+    """
     rows = commands.table.to_pylist()
     calls = sum(row["calls"] for row in rows)
     if not calls:
         return [Finding("No call was recorded that matches.", "Widen the lens of the report.", "warn")]
-    found = [_most(rows, calls), _failed(errors.table.to_pylist(), calls)]
+    failed = errors.table.to_pylist()
+    found = [_most(rows, calls), _failed(failed, calls)]
     found += _slowest(ops.table.to_pylist())
-    found += _busiest(activity.table.to_pylist(), origin_ns)
+    found.append(_busiest(activity.table.to_pylist(), origin_ns))
+    found += _gathered(failed, cells, window[0] - origin_ns, -(-(window[1] - window[0]) // bins))
     return found
 
 
@@ -86,29 +104,40 @@ def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:
     ]
 
 
-def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> list[Finding]:
-    bins: dict[int, list[int]] = {}
+def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> Finding:
+    calls: dict[int, int] = {}
+    ends: dict[int, int] = {}
     for row in rows:
-        cell = bins.setdefault(row["start_ns"], [row["end_ns"], 0, 0])
-        cell[1] += row["calls"]
-        cell[2] += row["errors"]
-    rates = {start: cell[1] * 1e9 / max(cell[0] - start, 1) for start, cell in bins.items()}
+        calls[row["start_ns"]] = calls.get(row["start_ns"], 0) + row["calls"]
+        ends[row["start_ns"]] = row["end_ns"]
+    rates = {start: count * 1e9 / max(ends[start] - start, 1) for start, count in calls.items()}
     peak = max(rates, key=rates.__getitem__)
-    mean = sum(cell[1] for cell in bins.values()) * 1e9 / max(max(cell[0] for cell in bins.values()) - min(bins), 1)
-    found = [Finding(
-        f"Busiest at {duration(peak - origin_ns)}: {number(round(rates[peak]))} calls/s",
-        f"{rates[peak] / mean:.1f} times the mean of {number(round(mean))} calls/s, "
-        f"in a bin of {duration(bins[peak][0] - peak)}.",
-    )]  # fmt: skip
-    failed = sum(cell[2] for cell in bins.values())
-    worst = max(bins, key=lambda start: bins[start][2])
-    share = bins[worst][2] / failed if failed else 0.0
-    if failed >= _FEW and share * len(bins) > 3:  # a bin with more than three times its part is a place to look at
-        found.append(Finding(
-            f"Failures gather at {duration(worst - origin_ns)}",
-            f"{number(bins[worst][2])} of {number(failed)} within {duration(bins[worst][0] - worst)}.", "bad",
-        ))  # fmt: skip
-    return found
+    mean = sum(calls.values()) * 1e9 / max(max(ends.values()) - min(calls), 1)
+    statement = f"Busiest at {duration(peak - origin_ns)}: {number(round(rates[peak]))} calls/s"
+    times = f"{rates[peak] / mean:.1f} times the mean of {number(round(mean))} calls/s"
+    return Finding(statement, f"{times}, in a bin of {duration(ends[peak] - peak)}.")
+
+
+def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, width_ns: int) -> list[Finding]:
+    """Where failures crowd, from the cells of the cube; ``start_ns`` is since the start of the case."""
+    later = [row["errno"] for row in errors if row["name"] in _LATER]
+    kinds = pa.array([0, *later], cells["errno"].type)
+    failed = cells.filter(pc.invert(pc.is_in(cells["errno"], value_set=kinds)))
+    total = pc.sum(failed["calls"]).as_py() or 0
+    if total < _FEW:
+        return []
+    bins = (
+        failed.group_by("bin")
+        .aggregate([("calls", "sum")])
+        .sort_by([("calls_sum", "descending"), ("bin", "ascending")])
+    )
+    worst, count = bins["bin"][0].as_py(), bins["calls_sum"][0].as_py()
+    if count * pc.count_distinct(cells["bin"]).as_py() <= 3 * total:  # three times its part: a place to look at
+        return []
+    when = duration(start_ns + worst * width_ns)
+    return [
+        Finding(f"Failures gather at {when}", f"{number(count)} of {number(total)} within {duration(width_ns)}.", "bad")
+    ]
 
 
 def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:

@@ -113,9 +113,18 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         name: panel(name, titles[name], drawings[name], sql=sql[name], **_said(name, drawings[name], answers))
         for name in titles
     }
-    found = findings(tables["command"], tables["op"], answers["activity"], answers["errors"], origin_ns)
-    found += coverage_findings(answers["coverage"], answers["losses"])
     first, last = window(case, lens)
+    found = findings(
+        tables["command"],
+        tables["op"],
+        answers["activity"],
+        answers["errors"],
+        cells=cells.table,
+        bins=bins,
+        window=(first, last),
+        origin_ns=origin_ns,
+    )
+    found += coverage_findings(answers["coverage"], answers["losses"])
     totals = {name: sum(value or 0 for value in tables["command"].table[name].to_pylist()) for name, _, _ in TOTALS}
     columns = cube.columns(redactor.answer(cells).table)
     data = {

@@ -24,9 +24,10 @@ function placeMarks(all, from, to, largest, width) {
     return { at, text, choices: [0, 1, 2, 3].flatMap((level) => sides.map(([start, end, align]) => ({ at, text, level, start, end, align }))) };
   });
   const crosses = (line, label) => line.level >= label.level && line.at > label.start && line.at < label.end;
-  const clash = (a, b) => (a.level === b.level && a.start < b.end && b.start < a.end) || crosses(a, b) || crosses(b, a);
+  // text over text cannot be read, a line through text can
+  const clash = (a, b) => (a.level === b.level && a.start < b.end && b.start < a.end ? 60 : 0) + (crosses(a, b) || crosses(b, a) ? 12 : 0);
   const cost = (choice, placed) => choice.level + (choice.start < from || choice.end > to ? 50 : 0)
-    + placed.reduce((sum, other) => sum + (clash(choice, other) ? 20 : 0), 0);
+    + placed.reduce((sum, other) => sum + clash(choice, other), 0);
   let best = { cost: Infinity, placed: [] };
   const place = (index, placed, spent) => {
     if (spent >= best.cost) return;
@@ -70,7 +71,8 @@ function histogramShape(body, state) {
   const marks = placeMarks(body.marks, from, to, largest, state.width);
 
   const ticks = [];
-  for (let power = 0; power <= 13; power++) {
+  const every = Math.ceil((((to - from) / Math.log2(10)) * 52) / state.width); // decades that have room for their label
+  for (let power = 0; power <= 13; power += every) {
     const position = power * Math.log2(10);
     if (position >= from - 0.01 && position <= to + 0.01) ticks.push([position, words("duration", 10 ** power).replace(".00", "").replace(".0", "")]);
   }
