@@ -101,7 +101,7 @@ static inline void call_begin(struct call *call)
 	if (likely(slot != NULL))
 		mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
 	if (unlikely(!mode))
-		slot = call_enter(&mode);
+		slot = slot && process->live == 1 ? NULL : call_enter(&mode); /* NULL: switched off */
 	call->slot = slot;
 	call->mode = mode;
 	if (likely(slot != NULL))

@@ -15,10 +15,12 @@
 
 #define RECORD_MOST (4u << 20) /* so that the size fits in UNIT_BITS */
 #define TEXT_LIMIT 4096u
+#define SMALL 256u        /* no limit but payload_head applies to what is not larger */
 #define SIGNAL_FRAME 512u /* a handler's stack pointer is at least this far below what it interrupted */
 #define FULL UINT64_MAX
-#define UNIT_BITS 20 /* slot->reserved := ring position / CLEW_ALIGN << UNIT_BITS | bytes not yet marked / CLEW_ALIGN  \
-					  */
+#define UNIT_BITS                                                                                                      \
+	20 /* slot->reserved := ring position / CLEW_ALIGN << UNIT_BITS | bytes not yet marked / CLEW_ALIGN                \
+		*/
 #define UNITS ((UINT64_C(1) << UNIT_BITS) - 1)
 #define fence() atomic_signal_fence(memory_order_seq_cst)
 
@@ -126,6 +128,17 @@ static inline void record_first_word(char *at, uint32_t size, uint16_t op, uint1
 	fence();
 	__builtin_memcpy(at, &word, sizeof word);
 	fence();
+}
+
+static inline uint64_t stack_pointer(void)
+{
+	uint64_t value;
+#if defined(__x86_64__)
+	__asm__ volatile("movq %%rsp, %0" : "=r"(value));
+#else
+	__asm__ volatile("mov %0, sp" : "=r"(value));
+#endif
+	return value;
 }
 
 static inline uint64_t position_of(uint64_t reserved)
@@ -247,31 +260,41 @@ static void gather(char *to, const struct iovec *data, int count, size_t from, s
 	}
 }
 
-void ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
-				size_t size)
+/* How many bytes of the data to keep from its start and end. */
+struct share {
+	size_t head, tail;
+	uint16_t cut;
+};
+
+static __attribute__((noinline)) struct share share_of_much(size_t size, uint16_t flags)
 {
-	/* What to keep of the data. */
-	size_t head = 0, tail = 0;
-	uint16_t flags = record->flags;
-	if (size) {
-		bool whole = flags & (CLEW_F_TEXT | CLEW_F_STRUCT);
-		size_t limit = arena->ring_size / 4 < RECORD_MOST ? arena->ring_size / 4 : RECORD_MOST;
-		head = whole ? TEXT_LIMIT : arena->payload_head;
-		tail = whole ? 0 : arena->payload_tail;
-		head = head < limit ? head : limit;
-		tail = tail < UINT16_MAX ? tail : UINT16_MAX;
-		if (size <= head + tail && size <= limit) {
-			head = size;
-			tail = 0;
-		} else {
-			flags |= CLEW_F_CUT;
-		}
-	}
-	uint32_t kept = (uint32_t)(head + tail);
+	bool whole = flags & (CLEW_F_TEXT | CLEW_F_STRUCT);
+	size_t limit = arena->ring_size / 4 < RECORD_MOST ? arena->ring_size / 4 : RECORD_MOST;
+	size_t head = whole ? TEXT_LIMIT : arena->payload_head, tail = whole ? 0 : arena->payload_tail;
+	head = head < limit ? head : limit;
+	tail = tail < UINT16_MAX ? tail : UINT16_MAX;
+	if (size <= head + tail && size <= limit)
+		return (struct share){size, 0, 0};
+	return (struct share){head, tail, CLEW_F_CUT};
+}
+
+static inline struct share share_of(size_t size, uint16_t flags)
+{
+	if (likely(size <= SMALL && size <= arena->payload_head))
+		return (struct share){size, 0, 0};
+	return share_of_much(size, flags);
+}
+
+static inline __attribute__((always_inline)) void emit(struct clew_slot *slot, const struct clew_record *record,
+													   const struct iovec *data, int count, size_t size)
+{
+	const struct share share = share_of(size, record->flags);
+	uint16_t flags = record->flags | share.cut;
+	uint32_t kept = (uint32_t)(share.head + share.tail);
 	uint32_t total = (uint32_t)sizeof *record + ((kept + CLEW_ALIGN - 1) & ~(CLEW_ALIGN - 1));
 
 	/* Announce: from here a handler is an inner writer. outer_sp twice: a handler may come in between. */
-	uint64_t stack = (uint64_t)(uintptr_t)__builtin_frame_address(0);
+	uint64_t stack = stack_pointer();
 	uint32_t depth = __atomic_load_n(&slot->depth, __ATOMIC_RELAXED);
 	if (unlikely(depth))
 		depth = entered_again(slot, stack);
@@ -302,24 +325,29 @@ void ring_write(struct clew_slot *slot, const struct clew_record *record, const 
 	made->fd = record->fd;
 	made->seq = seq;
 	made->error = record->error;
-	made->tail = (uint16_t)tail;
-	made->head = (uint32_t)head;
+	made->tail = (uint16_t)share.tail;
+	made->head = (uint32_t)share.head;
 	if (kept) {
 		__builtin_memset(to + total - CLEW_ALIGN, 0, CLEW_ALIGN);
 		char *payload = to + sizeof *record;
-		if (likely(count == 1)) {
-			copy_bytes(payload, data->iov_base, head);
+		if (likely(count == 1 && !share.tail)) {
+			copy_bytes(payload, data->iov_base, share.head);
 		} else {
-			gather(payload, data, count, 0, head);
+			gather(payload, data, count, 0, share.head);
+			gather(payload + share.head, data, count, size - share.tail, share.tail);
 		}
-		if (tail)
-			gather(payload + head, data, count, size - tail, tail);
 	}
 	record_first_word(to, total, record->op, flags);
 	leave(slot, depth);
 	/* The recorder had these lines: have them back by the next call. */
 	__builtin_prefetch(to + total, 1);
 	__builtin_prefetch(to + total + 64, 1);
+}
+
+void ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+				size_t size)
+{
+	emit(slot, record, data, count, size);
 }
 
 void call_end(const struct call *call, const struct end *end)
@@ -347,5 +375,5 @@ void call_end(const struct call *call, const struct end *end)
 		.fd = end->fd,
 		.error = (uint16_t)end->error,
 	};
-	ring_write(slot, &record, end->data, end->data_count, end->data ? end->data_size : 0);
+	emit(slot, &record, end->data, end->data_count, end->data ? end->data_size : 0);
 }
