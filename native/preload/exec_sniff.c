@@ -223,6 +223,16 @@ static bool may(const char *path, int how)
 	return result == 0;
 }
 
+/*
+ * The same for the program that is started. By exec a user loses the capabilities that PR_SET_KEEPCAPS kept,
+ * which is just what access(2) leaves out.
+ */
+static bool may_when_started(const char *path, int how)
+{
+	bool same = RAW_0(SYS_getuid) == RAW_0(SYS_geteuid) && RAW_0(SYS_getgid) == RAW_0(SYS_getegid);
+	return same ? RAW_3(SYS_faccessat, AT_FDCWD, path, how) == 0 : may(path, how);
+}
+
 void exec_sniff(struct exec_plan *plan, int fd, const char *path)
 {
 	*plan = (struct exec_plan){.inject = true};
@@ -232,10 +242,10 @@ void exec_sniff(struct exec_plan *plan, int fd, const char *path)
 	if (plan->reason)
 		return;
 	/* After chroot or setuid the library may be out of reach, and the loader would say so aloud. */
-	if (!may(library_path, R_OK)) {
+	if (!may_when_started(library_path, R_OK)) {
 		plan->reason = CLEW_UNSEEN_NO_ARENA;
 		plan->inject = false;
-	} else if (!may(arena_path, R_OK | W_OK)) {
+	} else if (!may_when_started(arena_path, R_OK | W_OK)) {
 		plan->reason = CLEW_UNSEEN_NO_ARENA;
 	}
 }

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Callable
@@ -205,6 +207,31 @@ def test_programs_that_cannot_be_seen_say_why(record: Record, tmp_path: Path) ->
     assert (recording.exit_code, recording.stdout, recording.stderr) == (0, "hello\n" * 4, "")
     reasons = {r.head.decode(): r.result for r in recording.of("unseen")}
     assert reasons == {str(static): 1, str(other_loader): 4, str(setuid): 2, str(script): 1}
+
+
+def test_out_of_reach_of_library_and_arena(record: Record, tmp_path: Path) -> None:
+    """The loader must not complain about a library that a program may not, or cannot, read."""
+    jail = tmp_path / "jail"
+    libraries = subprocess.run(["ldd", "/bin/sh"], capture_output=True, text=True, check=True).stdout
+    for path in ["/bin/sh", *re.findall(r"/lib\S+", libraries)]:
+        (jail / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, jail / path[1:])
+    for command in (
+        ["chroot", str(jail), "/bin/sh", "-c", "echo in $LD_PRELOAD"],
+        ["setpriv", "--reuid", "65534", "--clear-groups", "sh", "-c", "echo other"],
+    ):
+        recording = record(command)
+        assert seen(recording) == bare(*command)
+        assert [r.result for r in recording.of("unseen")] == [6]
+
+
+def test_other_pid_namespaces(record: Record, tmp_path: Path) -> None:
+    command = ["unshare", "-f", "-p", "--mount-proc", "sh", "-c", "echo $$; sh -c 'echo $$'; true"]
+    recording = record(command)
+    assert seen(recording) == bare(*command)
+    starts = rows(tmp_path, native.processes)
+    assert {1, 2} <= {row["pid"] for row in starts}
+    assert recording.lost == 0
 
 
 def test_a_sanitizers_runtime_stays_first(record: Record, tmp_path: Path) -> None:
