@@ -168,14 +168,14 @@ def test_names_out_of_a_capture_are_shown_harmless_and_still_narrow(hostile_case
         assert explorer.counts.spec["total"] == row["cells"]["calls"] > 0
         assert all(chip["label"].isprintable() for chip in explorer.bar.spec["chips"])
         explorer.bar.handle({"type": "reset"})
-    for view in explorer.views:
+    for view in (explorer.bar, *explorer.views):
         assert "<script" not in view.static
         assert not re.search(r"<img(?! alt=)", view.static)
 
 
 def test_the_state_a_widget_leaves_in_a_notebook_is_small(case: Case) -> None:
     explorer = Explorer(case)
-    for view in explorer.views:
+    for view in (explorer.bar, *explorer.views):
         state = view.get_state()
         assert len(json.dumps(state, default=str)) < 150_000, type(view).__name__
         assert "Bokeh.embed" not in state["_esm"]
@@ -240,8 +240,21 @@ def test_a_case_that_is_still_recorded_can_be_read_again(case: Case, monkeypatch
 def test_every_view_says_that_it_works_before_any_asks(case: Case) -> None:
     explorer = Explorer(case)
     seen: list[tuple[bool, ...]] = []
-    explorer.counts.observe(lambda _change: seen.append(tuple(view.busy for view in explorer.views)), "spec")
+    explorer.activity.observe(lambda _change: seen.append(tuple(view.busy for view in explorer.views)), "spec")
     click(explorer.counts, ("commands", "nginx"))
     assert seen
     assert all(seen[0][1:])
     assert not any(view.busy for view in explorer.views)
+
+
+def test_a_step_back_asks_the_database_nothing(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = Explorer(case)
+    click(explorer.counts, ("commands", "nginx"))
+    asked: list[str] = []
+    sql = case.sql
+    monkeypatch.setattr(case, "sql", lambda query, params=None: asked.append(query) or sql(query, params))
+    explorer.bar.handle({"type": "undo"})
+    assert explorer.counts.spec["total"] == explorer.activity.spec["total"] > 0
+    assert not [query for query in asked if "FROM event" in query]
+    explorer.update()
+    assert [query for query in asked if "FROM event" in query]

@@ -9,18 +9,15 @@ import ipywidgets
 
 from clew.case import Case
 from clew.lens import Lens
+from clew.questions.answer import Answer
 from clew.questions.counts import counts
-from clew_widgets.lens_bar import LensBar
+from clew_widgets.answers import Answers
+from clew_widgets.lens_bar import LensBar, totals
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.activity import Activity
-from clew_widgets.views.counts import Counts, colors
+from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.latency import Latency
-
-
-def palettes(case: Case) -> dict[str, dict[str, str]]:
-    """The colours of commands and operations: by calls in the whole case, so that narrowing never repaints anything."""
-    return {by: colors(counts(case, Lens(), by=by)) for by in ("command", "op")}
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -32,17 +29,20 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def __init__(self, case: Case, lens: Lens | None = None, *, by: str = "command", group: str = "command") -> None:
         self.case = case
         self.model = LensModel(lens)
-        self._palettes = palettes(case)
-        self.bar = LensBar(case, self.model)
-        self.activity = Activity(case, self.model, group=group, palettes=self._palettes)
-        self.counts = Counts(case, self.model, by=by, colors=self._colors(by, group))
-        self.latency = Latency(case, self.model)
-        self.errors = Errors(case, self.model)
+        self.answers = Answers(case)
+        # by calls in the whole case, so that narrowing never repaints anything
+        self._palettes = {name: colors(self._everything(name)) for name in ("command", "op")}
+        self.bar = LensBar(self.model, self.answers)
+        self.activity = Activity(case, self.model, group=group, palettes=self._palettes, answers=self.answers)
+        self.counts = Counts(case, self.model, by=by, colors=self._colors(by, group), answers=self.answers)
+        self.latency = Latency(case, self.model, answers=self.answers)
+        self.errors = Errors(case, self.model, answers=self.answers)
+        self._show_lens()
         pair = ipywidgets.Box([self.latency, self.errors])
         pair.add_class("clew-pair")
         super().__init__([self.bar, self.activity, self.counts, pair])
         self.add_class("clew-explorer")
-        self.views = (self.bar, self.counts, self.activity, self.latency, self.errors)
+        self.views = (self.activity, self.counts, self.latency, self.errors)
         self.activity.on_choice = self.counts.on_choice = self._recolor
         self.bar.on_update = self.update
         self.model.observe(lambda _change: self.refresh(), "lens")
@@ -59,15 +59,27 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def update(self) -> None:
         """Ingest what was recorded meanwhile and ask again; the Lens and the colours stay."""
         self.case.refresh()
-        self.bar.update()
+        self.answers.forget()
         self.refresh()
 
     def refresh(self) -> None:
-        """Ask every question again; clicks do it by themselves."""
-        for view in self.views:
-            view.busy = True
-        for view in self.views:
-            view.refresh()
+        """Show every view through the Lens as it is; clicks do it by themselves."""
+        for widget in (self.bar, *self.views):
+            widget.busy = True
+        try:
+            for view in self.views:
+                view.refresh()
+                if view is self.activity:
+                    self._show_lens()
+        finally:
+            self.bar.busy = False
+
+    def _everything(self, by: str) -> Answer:
+        return self.answers.ask(counts, Lens(), by=by, limit=LIMIT + 1)
+
+    def _show_lens(self) -> None:
+        answer = self.activity.answer
+        self.bar.show(totals(answer) if answer else {}, totals(self._everything("command")))
 
     def _colors(self, by: str, group: str) -> Mapping[str, str] | None:
         # rows of the counts carry the colours of the activity chart when both speak of the same thing
@@ -85,5 +97,5 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs)
-        twins = "".join(view.static for view in self.views)
+        twins = "".join(widget.static for widget in (self.bar, *self.views))
         return {**data, "text/plain": self.finding(), "text/html": twins}

@@ -132,7 +132,8 @@ def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, widt
         .sort_by([("calls_sum", "descending"), ("bin", "ascending")])
     )
     worst, count = bins["bin"][0].as_py(), bins["calls_sum"][0].as_py()
-    if count * pc.count_distinct(cells["bin"]).as_py() <= 3 * total:  # three times its part: a place to look at
+    # a tenth of all in one bin, and three times its part: a place to look at
+    if count * 10 < total or count * pc.count_distinct(cells["bin"]).as_py() <= 3 * total:
         return []
     when = duration(start_ns + worst * width_ns)
     return [

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from clew.case import Case
-from clew.errors import ClewError
-from clew.lens import Lens
-from clew.questions.counts import counts
+from clew.questions.answer import Answer
 from clew.units import number, printable
+from clew_widgets.answers import Answers
 from clew_widgets.drawing.static import safe
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.lens_model import LensModel, as_code
@@ -23,56 +21,38 @@ TOTALS = (
 )
 
 
-def totals(case: Case, lens: Lens) -> dict[str, int]:
-    """Calls, errors, bytes and ns inside calls of everything ``lens`` looks at."""
-    table = counts(case, lens, by="host").table
-    return {name: sum(value or 0 for value in table[name].to_pylist()) for name, _, _ in TOTALS}
+def totals(answer: Answer) -> dict[str, int]:
+    """What the rows of counts, or of activity, add up to: calls, errors, bytes and ns inside calls."""
+    table = answer.table
+    time = "busy_ns" if "busy_ns" in table.column_names else "total_ns"
+    columns = {"calls": "calls", "errors": "errors", "bytes": "bytes", "total_ns": time}
+    return {name: sum(value or 0 for value in table[column].to_pylist()) for name, column in columns.items()}
 
 
 class LensBar(Widget):
     """Chips, undo, redo, reset, copy as code; and the totals, beside those of the whole case."""
 
-    def __init__(self, case: Case, model: LensModel) -> None:
+    def __init__(self, model: LensModel, answers: Answers) -> None:
         super().__init__("lens")
-        self.case = case
+        self.answers = answers
         self.model = model
-        self.on_update: Callable[[], None] = self.update
-        self.update()
+        self.on_update: Callable[[], None] = lambda: None
 
-    def update(self) -> None:
-        """Look at the case anew, as it may have grown, and show the Lens."""
-        self._whole = totals(self.case, Lens())
-        self._origin_ns = self.case.bounds()[0]
-        self._live = not all(self.case.captures()["complete"].to_pylist())
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Show the Lens as it is."""
-        self.busy = True
+    def show(self, now: Mapping[str, int], whole: Mapping[str, int]) -> None:
+        """Show the Lens as it is, what it adds up to ``now`` (empty: not known) and the ``whole`` case does."""
         lens = self.model.lens
-        try:
-            now = self._whole if lens == Lens() else totals(self.case, lens)
-        except ClewError:
-            now = {}  # the views say why
         chips = [
             {"field": chip.field, "value": chip.value, "label": printable(chip.label)}
-            for chip in lens.chips(self._origin_ns)
+            for chip in lens.chips(self.answers.bounds()[0])
         ]
-        shown = [
-            {
-                "name": name,
-                "label": label,
-                "kind": kind,
-                "value": now.get(name),
-                "of": self._whole[name],
-                "bad": name == "errors",
-            }
-            for name, label, kind in TOTALS
-        ]
-        can = {"undo": self.model.can_undo, "redo": self.model.can_redo, "live": self._live}
+        shown = []
+        for name, label, kind in TOTALS:
+            value = {"value": now.get(name), "of": whole[name], "bad": name == "errors"}
+            shown.append({"name": name, "label": label, "kind": kind, **value})
+        live = not all(self.answers.case.captures()["complete"].to_pylist())
+        can = {"undo": self.model.can_undo, "redo": self.model.can_redo, "live": live}
         self.spec = {"chips": chips, **can, "code": as_code(lens), "totals": shown}
         self.static = f"<p>{safe(self.finding())}</p>"
-        self.busy = False
 
     def finding(self) -> str:
         """What is being looked at, in one line."""

@@ -29,7 +29,7 @@ from clew_widgets import assets, cube
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.findings import Finding, coverage_findings, findings
-from clew_widgets.lens_bar import TOTALS
+from clew_widgets.lens_bar import TOTALS, totals
 from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
 from clew_widgets.views.activity import MEASURE, draw_activity, lost, stacking, window
@@ -75,7 +75,8 @@ def write_report(
 
 def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str:
     """The report as HTML text."""
-    origin_ns = case.bounds()[0]
+    bounds = case.bounds()
+    origin_ns = bounds[0]
     cells, bins = cube.fitting(case, lens)
     tables = {by: redactor.answer(counts(case, lens, by=by, limit=_ROWS)) for by in _BYS}
     answers = {
@@ -92,7 +93,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
             answers["activity"].table,
             "command",
             colors=shades["command"],
-            window=window(case, lens),
+            window=window(bounds, lens),
             origin_ns=origin_ns,
         ),
         "latency": draw_latency(answers["latency"], None),
@@ -113,7 +114,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         name: panel(name, titles[name], drawings[name], sql=sql[name], **_said(name, drawings[name], answers))
         for name in titles
     }
-    first, last = window(case, lens)
+    first, last = window(bounds, lens)
     found = findings(
         tables["command"],
         tables["op"],
@@ -125,7 +126,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         origin_ns=origin_ns,
     )
     found += coverage_findings(answers["coverage"], answers["losses"])
-    totals = {name: sum(value or 0 for value in tables["command"].table[name].to_pylist()) for name, _, _ in TOTALS}
+    sums = totals(tables["command"])
     columns = cube.columns(redactor.answer(cells).table)
     data = {
         "origin": str(origin_ns),
@@ -143,9 +144,9 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         },
         "specs": specs,
         "details": _details(case, lens, tables, redactor),
-        "totals": totals,
+        "totals": sums,
         "bar": [
-            {"name": n, "label": label, "kind": kind, "value": totals[n], "of": totals[n], "bad": n == "errors"}
+            {"name": n, "label": label, "kind": kind, "value": sums[n], "of": sums[n], "bad": n == "errors"}
             for n, label, kind in TOTALS
         ],
         "empty": EMPTY,

@@ -17,14 +17,17 @@ function resolveColors(root) {
   return colors;
 }
 
-// Call back when the page turns light or dark, by JupyterLab's theme, the report's button, or the system.
+// Call back when the page turns light or dark, by JupyterLab's theme, the report's button, the system, or for a printer.
 function watchTheme(callback) {
   const observer = new MutationObserver(() => requestAnimationFrame(callback));
   observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-jp-theme-name", "style"] });
   observer.observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
-  const media = matchMedia("(prefers-color-scheme: dark)");
-  media.addEventListener("change", callback);
-  return () => { observer.disconnect(); media.removeEventListener("change", callback); };
+  const media = [matchMedia("(prefers-color-scheme: dark)"), matchMedia("print")];
+  for (const one of media) one.addEventListener("change", callback);
+  return () => {
+    observer.disconnect();
+    for (const one of media) one.removeEventListener("change", callback);
+  };
 }
 
 function paint(doc, colors) {

@@ -15,6 +15,7 @@ from clew.questions.activity import activity
 from clew.questions.answer import Answer
 from clew.questions.coverage import losses
 from clew.units import duration, number
+from clew_widgets.answers import Answers
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.timeline import MEASURES, timeline
 from clew_widgets.lens_model import LensModel
@@ -58,9 +59,9 @@ def draw_activity(
     return timeline(start, end, named, values, colors=colors, window=window, origin_ns=origin_ns, label=label)
 
 
-def window(case: Case, lens: Lens) -> tuple[int, int]:
-    """The time that ``lens`` looks at, ns of the case's clock."""
-    first, last = case.bounds()
+def window(bounds: tuple[int, int], lens: Lens) -> tuple[int, int]:
+    """The time that ``lens`` looks at in a case of these bounds, ns of the case's clock."""
+    first, last = bounds
     return (first if lens.start_ns is None else lens.start_ns, last + 1 if lens.end_ns is None else lens.end_ns)
 
 
@@ -77,21 +78,26 @@ class Activity(View):
         *,
         group: str = "command",
         palettes: Mapping[str, Mapping[str, str]] | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.group = group
         self.palettes = palettes or {}
-        self.origin_ns = case.bounds()[0]
-        super().__init__(case, model)
+        super().__init__(case, model, answers=answers)
 
     def ask(self) -> Answer:
         """Activity in BINS intervals of the time the Lens looks at."""
-        return activity(self.case, self.model.lens, bins=BINS, by=None if self.group == "all" else self.group)
+        by = None if self.group == "all" else self.group
+        return self.answers.ask(activity, self.model.lens, bins=BINS, by=by)
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The stacked timeline, in the colours that the whole case gave to each name."""
         colors = self.palettes.get(self.group) or {"all calls": "s0"}
         drawing = draw_activity(
-            answer.table, self.group, colors=colors, window=window(self.case, self.model.lens), origin_ns=self.origin_ns
+            answer.table,
+            self.group,
+            colors=colors,
+            window=window(self.answers.bounds(), self.model.lens),
+            origin_ns=self.answers.bounds()[0],
         )
         note = ""
         if drawing.rows:
@@ -102,7 +108,7 @@ class Activity(View):
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the start of the case)."""
-        start, end = (self.origin_ns + round(message[side]) for side in ("start", "end"))
+        start, end = (self.answers.bounds()[0] + round(message[side]) for side in ("start", "end"))
         return replace(self.model.lens, start_ns=start, end_ns=end)
 
     def choose(self, name: str, value: str) -> None:

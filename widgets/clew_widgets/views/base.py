@@ -11,6 +11,7 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.units import printable
+from clew_widgets.answers import Answers
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.figure import scaffold
 from clew_widgets.drawing.static import safe, twin
@@ -80,8 +81,10 @@ class View(Widget):
     name = ""
     title = ""
 
-    def __init__(self, case: Case, model: LensModel | Lens | None = None) -> None:
+    def __init__(self, case: Case, model: LensModel | Lens | None = None, *, answers: Answers | None = None) -> None:
         super().__init__("panel")
+        self.answers = answers or Answers(case)
+        self.answer: Answer | None = None
         self.case = case
         self.model = model if isinstance(model, LensModel) else LensModel(model)
         self._finding = ""
@@ -106,7 +109,8 @@ class View(Widget):
         """Ask again and draw; what cannot be asked is said in the view's place."""
         self.busy = True
         try:
-            answer = self.ask()
+            self.answer = None
+            self.answer = answer = self.ask()
             drawing, said = self.draw(answer)
             said["note"] = "; ".join(filter(None, (said.get("note"), answer.note)))
             spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)

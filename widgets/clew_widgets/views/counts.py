@@ -12,6 +12,7 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
 from clew.units import duration, number
+from clew_widgets.answers import Answers
 from clew_widgets.drawing import Drawing, palette
 from clew_widgets.drawing.table import Column, Row, table, words
 from clew_widgets.lens_model import LensModel
@@ -114,14 +115,16 @@ class Counts(View):
         *,
         by: str = "command",
         colors: Mapping[str, str] | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.by = by
         self.colors = colors
-        super().__init__(case, model)
+        super().__init__(case, model, answers=answers)
 
     def ask(self) -> Answer:
         """Counts of all that could be picked: the Lens without this view's own field, the rest stays in sight."""
-        return counts(self.case, self.model.lens.without(FIELDS[self.by]), by=self.by, limit=LIMIT + 1)
+        lens = self.model.lens.without(FIELDS[self.by])
+        return self.answers.ask(counts, lens, by=self.by, limit=LIMIT + 1)
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The first LIMIT rows, those the Lens looks at marked."""

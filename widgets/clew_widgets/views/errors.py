@@ -7,14 +7,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.errors import errors
 from clew.units import number, printable
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.table import Column, Row, table
-from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import View
 from clew_widgets.views.picking import picked
 
@@ -54,17 +52,13 @@ class Errors(View):
     name = "errors"
     title = "Errors"
 
-    def __init__(self, case: Case, model: LensModel | Lens | None = None) -> None:
-        self.origin_ns = case.bounds()[0]
-        super().__init__(case, model)
-
     def ask(self) -> Answer:
         """Errors of all that could be picked: the Lens without its own errnos."""
-        return errors(self.case, replace(self.model.lens, errnos=()))
+        return self.answers.ask(errors, replace(self.model.lens, errnos=()))
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The table of errors."""
-        drawing = draw_errors(answer.table, lens=self.model.lens, origin_ns=self.origin_ns)
+        drawing = draw_errors(answer.table, lens=self.model.lens, origin_ns=self.answers.bounds()[0])
         rows = drawing.body["rows"]
         total = sum(row["cells"]["calls"] for row in rows)
         note = f"{number(total)} failed calls" if rows else ""

@@ -34,7 +34,7 @@ class Latency(View):
 
     def ask(self) -> Answer:
         """Durations of all that could be brushed: the Lens without its own band."""
-        return latency(self.case, replace(self.model.lens, latency=None))
+        return self.answers.ask(latency, replace(self.model.lens, latency=None))
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The histogram, with mean and longest call beside the title."""

@@ -1,0 +1,43 @@
+"""Answers remembered: a step back, or a view that a click does not change, need not ask the database again."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions.answer import Answer
+
+_KEPT = 100  # answers are small: what a view shows
+
+
+class Answers:
+    """Asks questions of ``case`` and keeps the last answers until it is told to forget them."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._kept: OrderedDict[tuple[Any, ...], Answer] = OrderedDict()
+        self._bounds: tuple[int, int] | None = None
+
+    def bounds(self) -> tuple[int, int]:
+        """First and last ns of the case, as case.bounds()."""
+        if self._bounds is None:
+            self._bounds = self.case.bounds()
+        return self._bounds
+
+    def ask(self, question: Callable[..., Answer], lens: Lens, **options: Any) -> Answer:
+        """The answer to ``question(case, lens, **options)``; what it raises is raised and not kept."""
+        key = (question, lens, *sorted(options.items()))
+        if key not in self._kept:
+            self._kept[key] = question(self.case, lens, **options)
+            if len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+        self._kept.move_to_end(key)
+        return self._kept[key]
+
+    def forget(self) -> None:
+        """Ask everything anew from now on: the case has grown."""
+        self._kept.clear()
+        self._bounds = None
