@@ -9,7 +9,6 @@
  */
 #include "io.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/epoll.h>
@@ -54,17 +53,6 @@ CLEW_EXPORT void closefrom(int first)
 	conn_forget_range(&call.core, first < 0 ? 0 : (unsigned)first, UINT32_MAX);
 	REAL(closefrom)(first);
 	io_end_struct(&call, 0, 0, NULL, 0);
-}
-
-/* Not recorded, but it closes a descriptor inside libc. */
-CLEW_EXPORT int closedir(DIR *directory)
-{
-	DIR *volatile given = directory; /* NULL is EINVAL, whatever the declaration says */
-	const int saved = errno;
-	if (given)
-		conn_unknown(dirfd(directory));
-	errno = saved;
-	return REAL(closedir)(directory);
 }
 
 static void copied(struct io_call *call, int from, int result)

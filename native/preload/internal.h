@@ -79,8 +79,10 @@ static inline void local_add(uint64_t *at, uint64_t value)
 static inline size_t text_length(const char *text)
 {
 	size_t length = 0;
-	while (text[length])
+	while (text[length]) {
 		length++;
+		__asm__ volatile(""); /* else the compiler makes a call of strlen of the loop */
+	}
 	return length;
 }
 

@@ -101,6 +101,9 @@ static inline bool io_argument_was_read(int64_t result)
 	}
 }
 
+/* unseen.c: stdio may have moved bytes over 0, 1 or 2, too. */
+void io_standard_stream(int fd, uint64_t conn_id);
+
 enum io_direction { IO_IN = 0, IO_OUT = 1 };
 #define IO_STREAM INT64_MIN /* position: wherever the descriptor stands */
 
@@ -117,6 +120,8 @@ static inline void io_moved(struct io_call *call, enum io_direction direction, i
 	if (io_traced(call)) {
 		const uint64_t entry = conn_entry(&call->core, call->fd);
 		end.conn_id = entry & CONN_ID;
+		if (unlikely((unsigned)call->fd <= 2))
+			io_standard_stream(call->fd, end.conn_id);
 		end.offset = position != IO_STREAM
 						 ? (uint64_t)position
 						 : conn_carry(end.conn_id, direction == IO_OUT, flags & CLEW_F_PEEK ? 0 : end.bytes);

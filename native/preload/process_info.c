@@ -136,6 +136,7 @@ void note_process_end(struct clew_slot *slot)
 {
 	if (__atomic_exchange_n(&process->ended, 1, __ATOMIC_RELAXED))
 		return;
+	conn_leave_standard();
 	struct clew_process_io io = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	char text[512];
 	uint64_t bytes = atomic_load(&own_bytes), calls = atomic_load(&own_calls);

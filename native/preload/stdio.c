@@ -92,13 +92,6 @@ CLEW_EXPORT int fclose(FILE *file)
 	return result;
 }
 
-/* Not recorded, but it closes a descriptor inside libc. */
-CLEW_EXPORT int pclose(FILE *file)
-{
-	conn_unknown(descriptor_of(file));
-	return REAL(pclose)(file);
-}
-
 #define WRAP_FREAD(name)                                                                                               \
 	CLEW_EXPORT size_t name(void *buffer, size_t size, size_t count, FILE *file)                                       \
 	{                                                                                                                  \

@@ -42,6 +42,7 @@ void thread_leave(void)
 	struct clew_slot *slot = self;
 	if (!slot)
 		return;
+	conn_leave_standard();
 	ring_recover(slot, 0);
 	bool foreign = slot->foreign_pid_namespace;
 	arena_ended(slot);

@@ -8,6 +8,8 @@
 #include <dirent.h>
 #include <stdlib.h>
 
+int __dprintf_chk(int fd, int flag, const char *format, ...);
+
 void calls_hidden(const char *directory)
 {
 	char path[512], buffer[8];
@@ -25,6 +27,12 @@ void calls_hidden(const char *directory)
 	fd = fileno(file);
 	CALL(fread, "fread", fd, (buffer, 1, 5, file), NULL, 0);
 	pclose(file);
+	snprintf(path, sizeof path, "%s/printed", directory);
+	fd = MAKE(open, "open", (path, O_RDWR | O_CREAT, 0600));
+	CALL(dprintf, "-", fd, (fd, "%d %s", 7, "seven"), NULL, 0);
+	CALL(__dprintf_chk, "-", fd, (fd, 1, "%d", 8), NULL, 0);
+	CALL(pread, "pread", fd, (fd, buffer, 8, 0), buffer, result);
+	CALL(close, "close", fd, (fd), NULL, 0);
 	fd = MAKE(open, "open", ("/dev/null", O_RDWR));
 	CALL(write, "write", fd, (fd, (const void *)16, 10), NULL, 0); /* /dev/null does not look at it, nor may we */
 	CALL(close, "close", fd, (fd), NULL, 0);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,6 +118,9 @@ def record(tmp_path: Path) -> Callable[..., Recording]:
                     break
                 except subprocess.TimeoutExpired:
                     drain.drain()
+            until = time.monotonic() + 30
+            while drain.settle().live_processes and time.monotonic() < until:
+                time.sleep(0.01)  # a daemon that it left behind
         stats = drain.stats
         batches = [native.decode(path) for path in sorted(directory.glob("*.clew"))]
         assert all(batch.skipped_bytes == 0 for batch in batches)

@@ -254,6 +254,38 @@ os.write(libc.fileno(file), b"direct")
     assert seen.conns[direct.conn_id]["path"] == str(tmp_path / "mixed")
 
 
+@pytest.mark.parametrize(
+    ("by", "kind", "path"),
+    [("daemon", "device", "/dev/null"), ("forkpty", "device", "/dev/pts/"), ("login_tty", "device", "/dev/pts/")],
+)
+def test_standard_streams_that_libc_replaced_are_other_connections(
+    by: str, kind: str, path: str, build: Callable[..., Path], record: Record
+) -> None:
+    seen = record([build("replaced"), by])
+    assert seen.exit_code == 0, seen.stderr
+    (before,) = [r for r in seen.of("write") if r.result == 6]
+    (after,) = [r for r in seen.of("write") if r.result == 5]
+    assert before.conn_id != after.conn_id
+    conn = seen.conns[after.conn_id]
+    assert conn["kind"] == kind
+    assert conn["path"].startswith(path)
+
+
+@pytest.mark.parametrize("by", ["print", "printf"])
+def test_what_was_printed_takes_the_offsets_away(by: str, build: Callable[..., Path], record: Record) -> None:
+    seen = record([build("replaced"), by])
+    assert (seen.exit_code, seen.stdout) == (0, "before77after" if by == "print" else "before7after")
+    offsets = {r.head: r.offset for r in seen.of("write")}
+    assert offsets == {b"before": 0, b"after": None}
+
+
+def test_what_a_program_printed_before_the_next_one_wrote_takes_the_offsets_away(record: Record) -> None:
+    seen = record(["/bin/bash", "-c", "/usr/bin/seq 3; /bin/cat /dev/fd/3 3<<<text"])
+    assert seen.stdout == "1\n2\n3\ntext\n"
+    (written,) = [r for r in seen.of("write") if r.head == b"text\n" and r.fd == 1]
+    assert written.offset is None
+
+
 def test_payload_limits(record: Record) -> None:
     code = "import os; fd = os.open('/tmp', os.O_TMPFILE | os.O_RDWR); os.write(fd, bytes(range(256)) * 4)"
     whole = bytes(range(256)) * 4
