@@ -11,7 +11,9 @@ NOTEBOOK = "notebooks/01_who_does_what.ipynb"
 RUN_ALL = """async () => {
     const notebook = window.jupyterapp.shell.currentWidget;
     await notebook.context.ready;
-    await notebook.sessionContext.changeKernel({name: "python3"});
+    await notebook.sessionContext.ready;
+    if (!notebook.sessionContext.session?.kernel)
+        await notebook.sessionContext.changeKernel({name: "python3"});
     await window.jupyterapp.commands.execute("notebook:run-all-cells");
 }"""
 VIEWS = ("counts", "activity", "latency", "errors")
