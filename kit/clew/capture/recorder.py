@@ -36,6 +36,7 @@ _FADE = 0.97
 _FILL = 250  # per mille of the fullest ring that a pass should find
 _NICE = -5
 _TURNS = 8  # passes between two looks at every thread
+_BIRTH_S = 0.05  # in which a child that was just forked makes itself known
 _LONG_WAIT_S = 0.2
 
 
@@ -264,12 +265,14 @@ class Recorder:
     def _children(self, drain: Drain) -> list[int]:
         """Goes on while children of the command live, for a moment or (follow) to their end; those that still do."""
         before = self._signals.interrupts
-        until = time.monotonic() + GRACE_S
+        began = time.monotonic()
         for turn in itertools.count():
             stats = drain.drain() if turn % _TURNS else drain.settle()
             self._show(stats)
-            over = self._signals.interrupts > before or (not self.follow and time.monotonic() > until)
-            if stats.live_processes == 0 or over:
+            since = time.monotonic() - began
+            if self._signals.interrupts > before or (not self.follow and since > GRACE_S):
+                break
+            if stats.live_processes == 0 and since > _BIRTH_S:
                 break
             time.sleep(_SHORTEST_S if stats.fill > _FILL else _LONGEST_S)
         return drain.pids()
