@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,12 @@ def test_data_cannot_end_the_element_that_holds_it() -> None:
     assert json.loads(text) == hostile
 
 
-def test_a_case_of_totals_only_or_a_bad_folder_is_one_line(case: Case, tmp_path: Path) -> None:
+def test_a_case_of_totals_only_or_a_bad_folder_is_one_line(
+    case: Case, tmp_path: Path, make_case: Callable[..., Path]
+) -> None:
+    with pytest.raises(clew.ClewError, match="--count-only"):
+        write_report(clew.open(make_case(tmp_path / "totals", scale=0, allocations=7)), tmp_path / "totals.html")
+    assert not (tmp_path / "totals.html").exists()
     with pytest.raises(clew.ClewError, match="cannot write"):
         write_report(case, tmp_path / "no" / "such" / "folder.html")
 
@@ -314,3 +319,15 @@ def test_a_lens_narrows_the_whole_report(case: Case, browser: Browser, tmp_path:
     assert visit.total("activity") == visit.total("counts") == calls(case, "command = 'nginx' AND op = 'read'")
     assert "narrowed to command nginx" in visit.page.locator(".report-sub").inner_text()
     visit.context.close()
+
+
+def test_the_sql_shown_is_that_of_the_figures_shown(visit: Visit, case: Case) -> None:
+    def sql(view: str) -> str:
+        return visit.page.locator(f"[data-clew={view}] pre").text_content() or ""
+
+    assert case.sql(sql("activity")).num_rows > 0
+    visit.row("nginx").click()
+    visit.shows("activity", calls(case, "command = 'nginx'"))
+    assert "added up in this page" in sql("activity")
+    assert case.sql(sql("activity")).column_names[:2] == ["command", "op"]
+    assert "nginx" in case.sql(sql("counts"))["name"].to_pylist()

@@ -1,6 +1,6 @@
 // A report narrows by itself: where the exact tables made beforehand do not fit the lens, figures are added up from the cube.
 //
-// data: {origin, from, to, bins, cube: {commands, ops, cells, dropped}, colors, errnos, specs, details: {by: {"" | command: body}}, totals}
+// data: {origin, from, to, bins, cube: {commands, ops, cells, dropped, sql}, colors, errnos, specs, details: {by: {"" | command: body}}, totals}
 
 const BUCKET_LOW = (bucket) => (bucket === 0 ? 0 : 2 ** (bucket - 1));
 const NO_LENS = { commands: [], ops: [], errnos: [], time: null, latency: null };
@@ -168,6 +168,7 @@ function startReport(data) {
   let lens = NO_LENS;
   let past = [], future = [];
   let by = "command", group = "command";
+  const fromCells = `-- added up in this page, under the lens, from the cells that this gave:\n${data.cube.sql}`;
 
   const panels = {};
   for (const view of ["activity", "counts", "latency", "errors"]) panels[view] = mountPanel(root(view), (message) => act(view, message), loadBokeh);
@@ -212,6 +213,7 @@ function startReport(data) {
     const field = { command: "commands", op: "ops", process: "commands" }[by];
     const exact = data.details[by];
     let rows;
+    spec.sql = data.details.sql[by];
     if (only(by === "op" ? "ops" : null, by === "command" || by === "process" ? "commands" : null)) rows = exact[""];
     else if (only("commands", by === "op" ? "ops" : null) && lens.commands.every((name) => name in exact)) {
       rows = lens.commands.length === 1 ? exact[lens.commands[0]] : by === "op" ? null : mergeRows(lens.commands.flatMap((name) => exact[name]));
@@ -219,16 +221,16 @@ function startReport(data) {
     if (!rows && (by === "command" || by === "op")) {
       rows = cube.countRows(lens, by);
       spec.note = ESTIMATE;
-      spec.sql = "";
+      spec.sql = fromCells;
     } else if (!rows) {
       rows = lens.commands.length && by !== "process" ? mergeRows(lens.commands.flatMap((name) => exact[name] || [])) : exact[""];
       spec.warning = `In a report this table is narrowed by command only. Open the case in a notebook to narrow it by time, operation, error or duration.`;
     }
+    if (rows !== exact[""] && !spec.note) spec.sql = `-- made for each command under the lens as for everything by:\n${spec.sql}`;
     const chosen = field ? lens[field] : [];
     rows = rows.map((row) => ({ ...row, inert: !field || row.aside, color: by === group && !row.aside ? data.colors[by][row.key[0][1]] : "",
       selected: chosen.includes(row.key.find(([name]) => name === field)?.[1]) }));
     spec.body = { ...spec.body, label: `Counts by ${by}`, rows, columns: [{ ...spec.body.columns[0], label: by }, ...spec.body.columns.slice(1)] };
-    spec.sql = spec.note ? "" : data.details.sql[by];
     spec.note ||= `${rows.length} ${by === "process" ? (rows.length === 1 ? by : "processes") : rows.length === 1 ? by : `${by}s`}`;
     spec.empty = rows.length ? "" : data.empty;
     spec.total = rows.filter((row) => !row.aside && (row.selected || !chosen.length)).reduce((sum, row) => sum + row.cells.calls, 0);
@@ -245,6 +247,7 @@ function startReport(data) {
     if (!everything || group !== "command") {
       activity.body = cube.activityBody(lens, group, activity.body);
       activity.empty = now.calls ? "" : data.empty;
+      activity.sql = fromCells;
     }
     activity.total = now.calls;
     panels.activity.update(activity);
@@ -253,6 +256,7 @@ function startReport(data) {
     if (!everything) {
       const { body, all } = cube.latencyBody(lens, latency.body);
       latency.body = body;
+      latency.sql = fromCells;
       latency.empty = all.calls ? "" : data.empty;
       latency.note = all.calls ? `mean ${words("duration", all.total_ns / all.calls)}, longest ${words("duration", all.max_ns)}` : "";
     }
@@ -263,6 +267,7 @@ function startReport(data) {
     let rows = exact ? errors.body.rows : cube.errorRows(lens);
     rows = rows.map((row) => ({ ...row, selected: lens.errnos.includes(row.key[1][1]) && (!lens.ops.length || lens.ops.includes(row.key[0][1])) }));
     errors.body = { ...errors.body, rows };
+    if (!exact) errors.sql = fromCells;
     errors.total = rows.reduce((sum, row) => sum + row.cells.calls, 0);
     errors.note = rows.length ? `${grouped(errors.total)} failed calls${exact ? "" : ", times to the bin"}` : "";
     errors.empty = rows.length ? "" : data.specs.errors.empty || "No call failed.";

@@ -127,7 +127,8 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     )
     found += coverage_findings(answers["coverage"], answers["losses"])
     sums = totals(tables["command"])
-    columns = cube.columns(redactor.answer(cells).table)
+    cells = redactor.answer(cells)
+    columns = cube.columns(cells.table) | {"sql": cells.sql.strip()}
     data = {
         "origin": str(origin_ns),
         "from": first - origin_ns,
