@@ -11,6 +11,7 @@ import time
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def schema_text() -> str:
     return (resources.files("clew") / "schema.sql").read_text("utf-8")
 
 
+@cache
 def schema_checksum() -> str:
     """Names the layout of a case file: another value means that it has to be made again from the raw files."""
     landing = (resources.files("clew.ingest") / "landing.sql").read_text("utf-8")
@@ -123,17 +125,19 @@ class FileStore:
         while True:
             try:
                 return _connect(self.path, read_only=read_only)
-            except (duckdb.IOException, duckdb.ConnectionException) as error:
-                text = str(error)
-                # The first is another program's lock, the second another Case of this program; both end by themselves.
-                busy = "Conflicting lock" in text or "different configuration" in text
-                if not busy or time.monotonic() > give_up:
-                    reason = "another program is using it" if busy else text.splitlines()[0]
-                    raise ClewError(f"cannot open {self.path}: {reason}", exit_code=1) from None
-                time.sleep(0.02)
             except duckdb.Error as error:
-                reason, remedy = str(error).splitlines()[0], f"`clew rebuild {self.path.parent}` makes it again"
-                raise ClewError(f"{self.path} is damaged ({reason}); {remedy}", exit_code=1) from None
+                reason = str(error).splitlines()[0]
+                # The first is another program's lock, the second a reader in this program; both end by themselves.
+                busy = "Conflicting lock" in reason or "different configuration" in reason
+                if busy and time.monotonic() < give_up:
+                    time.sleep(0.02)
+                elif busy:
+                    raise ClewError(f"{self.path} is being used by another program; try again later", 1) from None
+                elif "Permission denied" in reason:
+                    raise ClewError(f"cannot open {self.path}: permission denied") from None
+                else:
+                    remedy = f"`clew rebuild {self.path.parent}` makes it again"
+                    raise ClewError(f"{self.path} is damaged, {remedy} ({reason})", exit_code=1) from None
 
 
 class ParquetStore:

@@ -21,9 +21,11 @@ NONCE = 0x0123456789ABCDEF
 STRUCT, TEXT = 2, 1
 UNKNOWN = 2**64 - 1
 RECORD = np.dtype(
-    [("size", "<u4"), ("op", "<u2"), ("flags", "<u2"), ("begin", "<u8"), ("ticks", "<u8"), ("result", "<i8")]
-    + [("conn_id", "<u8"), ("offset", "<u8"), ("fd", "<i4"), ("seq", "<u4"), ("error", "<u2"), ("tail", "<u2")]
-    + [("head", "<u4")]
+    [
+        *(("size", "<u4"), ("op", "<u2"), ("flags", "<u2"), ("begin", "<u8"), ("ticks", "<u8"), ("result", "<i8")),
+        *(("conn_id", "<u8"), ("offset", "<u8"), ("fd", "<i4"), ("seq", "<u4"), ("error", "<u2"), ("tail", "<u2")),
+        ("head", "<u4"),
+    ]
 )
 assert RECORD.itemsize == 64
 

@@ -111,20 +111,8 @@ def test_chips_for_people() -> None:
     assert [chip.label for chip in lens.chips(10**9)] == ["time ≥ 500 ms", "command a", "command b", "latency < 1 µs"]
 
 
-HOSTILE = [
-    "d'; DROP x; --",
-    "'; DROP TABLE event; --",
-    "$lens_pids",
-    "\\",
-    "'",
-    '"',
-    "%",
-    "a'b$c",
-    "NULL",
-    "'' OR 1=1",
-    "\u2028",
-    "{x}",
-]
+HOSTILE = ["d'; DROP x; --", "'; DROP TABLE event; --", "$lens_pids", "\\", "'", '"', "%", "a'b$c", "NULL"]
+HOSTILE += ["'' OR 1=1", "\u2028", "{x}"]
 
 
 @pytest.mark.parametrize("value", HOSTILE)

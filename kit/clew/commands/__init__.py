@@ -21,6 +21,7 @@ from types import ModuleType
 
 from clew import __version__
 from clew.errors import ClewError
+from clew.units import printable
 
 SUMMARY = "Record what programs do, and find out why."
 
@@ -62,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except ClewError as error:
-        print(f"clew: {error}", file=sys.stderr)
+        print(f"clew: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -92,10 +92,8 @@ def tables_of(batch: Batch, clock: Clock, capture_id: int, vforks: Vforks) -> di
         "unseens": native.unseen(batch),
     }
     tables |= {name: _timed(table, clock, base) for name, table in made.items()}
-    payload = native.payload(batch)
-    where = batch.head > 0
-    where &= (batch.flags & 3) == 0  # as native.payload() chooses: the thread_id of each of its rows
-    tables["payloads"] = payload.append_column("thread_id", pa.array(thread_id[where]))
+    held_by = native.payload_records(batch)
+    tables["payloads"] = native.payload(batch).append_column("thread_id", pa.array(thread_id[held_by]))
     return tables
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import duckdb
 
+from clew import __version__
 from clew.capture.meta import Meta
 from clew.errors import ClewError
 from clew.ingest.segments import CAPTURE_STEP
@@ -13,6 +15,7 @@ from clew.store import MANIFEST, ParquetStore
 
 _LARGE = ("event", "payload", "counter")
 _SMALL = ("capture", "process", "thread", "connection")
+_FIXED = ("op", "errno")
 _SHIFTED = ("thread_id", "process_id", "conn_id", "peer_conn_id")
 READ = "event.parquet"
 """What landing.segment calls the large tables of such a capture."""
@@ -31,28 +34,35 @@ def captures_in(source: Path) -> list[int]:
 
 
 def split(source: Path, capture_id: int, folder: Path) -> None:
-    """Write capture ``capture_id`` of the tables in ``source`` to ``folder``, numbered as that is called, with meta.json."""
+    """Write capture ``capture_id`` of the tables in ``source`` to ``folder``, numbered as that is called.
+
+    What is written is again a folder of Parquet tables, and has a meta.json.
+    """
     number = int(folder.name)
+    rows = {}
     shift = (number - capture_id) * CAPTURE_STEP
     with ParquetStore(source).reading() as connection:
-        for name in _LARGE + _SMALL:
+        for name in _LARGE + _SMALL + _FIXED:
             columns = [row[0] for row in _run(connection, f'DESCRIBE "{name}"').fetchall()]
             changed = [
                 f"({column}::HUGEINT + {shift})::UBIGINT AS {column}" for column in columns if column in _SHIFTED
             ]
-            where = f"thread_id // {CAPTURE_STEP} = {capture_id - 1}"
+            where = f"thread_id // {CAPTURE_STEP} = {capture_id - 1}" if "thread_id" in columns else "TRUE"
             if "capture_id" in columns:
                 changed.append(f"{number}::UINTEGER AS capture_id")
                 where = f"capture_id = {capture_id}"
             file = str(folder / f"{name}.parquet").replace("'", "''")
-            query = f'SELECT * REPLACE ({", ".join(changed)}) FROM "{name}" WHERE {where} ORDER BY ALL'
+            replaced = f" REPLACE ({', '.join(changed)})" if changed else ""
+            query = f'SELECT *{replaced} FROM "{name}" WHERE {where} ORDER BY ALL'
             _run(connection, f"COPY ({query}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)")
+            rows[name] = _run(connection, f"SELECT count(*) FROM read_parquet('{file}')").fetchall()[0][0]
         row = _run(
             connection,
             f"SELECT engine, command, host, started_ns, ended_ns FROM capture WHERE capture_id = {capture_id}",
         )
         engine, command, host, started_ns, ended_ns = row.fetchall()[0]
     words = [command] if command else []
+    (folder / MANIFEST).write_text(json.dumps({"clew": __version__, "tables": rows}) + "\n", "utf-8")
     Meta(engine, words, host, "imported", started_ns, "", {"from": MANIFEST}, ended_ns or started_ns).write(folder)
 
 

@@ -1,0 +1,281 @@
+"""The command line: help that shows examples, tables for people and programs, one line and exit code 2 for mistakes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import select
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from clew import questions
+from clew.commands import build_parser, discover, main
+from clew.commands._options import parse_time
+from clew.commands._output import write_table
+from clew.errors import ClewError
+from clew.lens import Lens
+
+CLEW = (sys.executable, "-m", "clew")
+ON_A_CASE = ("counts", "top", "info", "sql", "report", "rebuild")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """run(*argv) -> exit code, standard output, standard error."""
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        try:
+            code = main(argv)
+        except SystemExit as end:  # argparse
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
+
+
+def one_line(text: str) -> bool:
+    return text.startswith("clew: ") and text.count("\n") == 1 and "Traceback" not in text
+
+
+@pytest.mark.parametrize("name", sorted(discover()))
+def test_help_says_what_and_shows_how(run: Any, name: str) -> None:
+    code, out, _ = run(name, "--help")
+    assert code == 0
+    assert f"clew {name}" in out.split("examples:")[1]
+
+
+def test_help_needs_no_database() -> None:
+    code = "import sys; from clew.commands import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    code += (
+        "print([name for name in ('duckdb', 'pyarrow', 'numpy', 'IPython') if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert all(name in done.stdout for name in ("counts", "record", "import", "doctor"))
+
+
+@pytest.mark.parametrize(
+    "argv", [(), ("nothing",), ("counts",), ("counts", "x", "--limit", "0"), ("top", "x", "-n", "y")]
+)
+def test_wrong_usage_is_exit_code_2(run: Any, argv: tuple[str, ...]) -> None:
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("name", ON_A_CASE)
+@pytest.mark.parametrize("what", ["missing", "file", "empty", "torn", "list"])
+def test_what_is_no_case_is_one_line(run: Any, tmp_path: Path, name: str, what: str) -> None:
+    path = tmp_path / "x\x1b[2J\ny"
+    if what == "file":
+        path.write_text("no case")
+    elif what != "missing":
+        path.mkdir()
+        if what in ("torn", "list"):
+            (path / "manifest.json").write_text("{" if what == "torn" else '{"tables": {"passwd": 3}}')
+    more = ["-o", str(tmp_path / "out.html")] if name == "report" else []
+    code, out, err = run(name, str(path), *more)
+    assert (code, out) == (2, "")
+    assert one_line(err)
+    assert "\x1b" not in err
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ([] if what == "missing" else [path.name])
+
+
+def test_counts_are_those_of_the_question(run: Any, truth: Any) -> None:
+    path = str(truth.case.path)
+    argv = ("counts", path, "--by", "op", "--command", "web", "--sort", "bytes", "--limit", "3")
+    expected = questions.counts(truth.case, Lens(commands=("web",)), "op", 3, "bytes").table.to_pylist()
+    assert json.loads(run(*argv, "--json")[1]) == expected
+    found = list(csv.DictReader(io.StringIO(run(*argv, "--csv")[1])))
+    assert found == [{name: "" if value is None else str(value) for name, value in row.items()} for row in expected]
+    head, *lines = run(*argv)[1].splitlines()
+    assert head.split()[:4] == ["name", "calls", "errors", "bytes"]
+    assert [line.split()[0] for line in lines] == [row["name"] for row in expected]
+
+
+def test_options_make_a_lens(run: Any, truth: Any) -> None:
+    path = str(truth.case.path)
+    first = truth.case.bounds()[0]
+    options = [
+        "--pid",
+        "100",
+        "--pid",
+        "300",
+        "--op",
+        "read",
+        "--errno",
+        "ENOENT",
+        "--errno",
+        "11",
+        "--from",
+        "100ms",
+        "--to",
+        "0.5",
+    ]
+    options += ["--slower", "1us", "--file", "/etc/a", "--host", "h", "--tid", "100"]
+    lens = Lens(
+        start_ns=first + 10**8, end_ns=first + 5 * 10**8, pids=(100, 300), ops=("read",), errnos=(2, 11), hosts=("h",),
+        latency=(1000, None), files=("/etc/a",), tids=(100,),
+    )  # fmt: skip
+    expected = questions.counts(truth.case, lens).table.to_pylist()
+    assert expected
+    assert json.loads(run("counts", path, "--json", *options)[1]) == expected
+    assert json.loads(run("top", path, "--json", "-n", "1", "--interval", "200ms")[1])[0]["rank"] == 1
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("counts", "--by", "nothing"),
+        ("counts", "--sort", "nothing"),
+        ("counts", "--from", "yesterday"),
+        ("counts", "--errno", "EWHAT"),
+        ("counts", "--errno", "__doc__"),
+        ("top", "--interval", "0"),
+        ("sql",),
+        ("sql", "SELECT nothing"),
+        ("sql", "DROP TABLE event"),
+        ("sql", "INSERT INTO note VALUES (now(), 'x', NULL, NULL, NULL)"),
+        ("report", "-o", "/nowhere/at/all.html"),
+    ],
+)
+def test_mistakes_are_one_line(run: Any, truth: Any, argv: tuple[str, ...]) -> None:
+    code, out, err = run(argv[0], str(truth.case.path), *argv[1:])
+    assert (code, out) == (2, "")
+    assert one_line(err)
+
+
+def test_sql(run: Any, truth: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(truth.case.path)
+    assert run("sql", path, "SELECT count(*) AS n FROM calls", "--csv")[1] == f"n\n{len(truth.rows)}\n"
+    monkeypatch.setattr("sys.stdin", io.StringIO(r"SELECT '\xFF\x00'::BLOB AS b, NULL AS n"))
+    assert json.loads(run("sql", path, "-", "--json")[1]) == [{"b": "ff00", "n": None}]
+    schema = run("sql", path, "--schema")[1]
+    assert "dur_ns      BIGINT NOT NULL,    -- ns, until it returned" in schema
+    assert all(f"CREATE TABLE {name}" in schema for name in ("event", "process", "connection", "counter"))
+
+
+def test_info(run: Any, truth: Any) -> None:
+    said = json.loads(run("info", str(truth.case.path), "--json")[1])
+    assert [row["complete"] for row in said["captures"]] == [True]
+    assert len(said["coverage"]) == 3
+    assert "nothing was lost" in run("info", str(truth.case.path))[1]
+
+
+def test_rebuild_says_how_much_there_is(run: Any, capture: Callable[..., Any]) -> None:
+    made = capture()
+    made.clock(0)
+    made.records(1, 1, 1, *(made.record(1, "read", begin=at) for at in range(1234)))
+    made.write()
+    path = str(made.folder.parents[1])
+    assert run("rebuild", path)[:2] == (0, f"{path}: 1,234 events\n")
+    (made.folder.parents[1] / "case.duckdb").write_bytes(b"damaged")
+    code, _, err = run("counts", path)
+    assert code == 1
+    assert one_line(err)
+    assert "clew rebuild" in err
+    assert run("rebuild", path)[0] == 0
+    assert run("counts", path)[0] == 0
+
+
+def test_completion_knows_commands_and_options(run: Any) -> None:
+    for shell in ("bash", "zsh"):
+        script = run("completion", shell)[1]
+        assert "counts" in script
+        assert "--interval" in script
+    done = subprocess.run(["bash", "-n"], input=run("completion", "bash")[1], text=True, check=False)
+    assert done.returncode == 0
+
+
+def test_control_characters_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(pa.table({"a\x1b[1m": ["x\x1b]0;owned\x07\ry\n\u202e"], "n": [None]}))
+    out = capsys.readouterr().out
+    assert not any(char in out for char in "\x1b\x07\r\u202e")
+    assert "x\\x1b]0;owned\\x07\\ry\\n\\u202e" in out
+
+
+@pytest.mark.parametrize("width", [20, 40, 80])
+def test_tables_fit_the_terminal_but_numbers_stay_whole(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(pa.table({"name": ["x" * 100, "y"], "calls": [1234567, 1], "total_ns": [1_500_000, None]}), width=width)
+    lines = capsys.readouterr().out.splitlines()
+    assert all("1,234,567" in line and "1.5 ms" in line for line in lines[1:2])
+    assert lines[1].startswith("xxxxxxxxxxx") and "…" in lines[1]
+    assert max(map(len, lines)) <= max(width, 12 + 2 + 9 + 2 + 6)
+    assert len({len(line) for line in lines}) == 1  # aligned
+
+
+def test_times() -> None:
+    assert [parse_time(text) for text in ("2.5s", "300ms", "20us", "15ns", "17", "2m", None)] == [
+        2_500_000_000, 300_000_000, 20_000, 15, 17_000_000_000, 120_000_000_000, None,
+    ]  # fmt: skip
+    for wrong in ("", "s", "-1s", "1 day", "1e3"):
+        with pytest.raises(ClewError):
+            parse_time(wrong)
+
+
+def test_a_reader_that_leaves_is_no_error(truth: Any) -> None:
+    query = "SELECT * FROM calls"
+    with subprocess.Popen(
+        [*CLEW, "sql", str(truth.case.path), query, "--csv"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as clew:
+        assert clew.stdout is not None and clew.stderr is not None
+        assert clew.stdout.readline().startswith(b"ts_ns,")
+        clew.stdout.close()
+        assert clew.stderr.read() == b""
+    assert clew.returncode == 128 + 13
+
+
+def test_ctrl_c_is_quiet(truth: Any) -> None:
+    """A query that would take for ever, in a terminal of its own, and Ctrl-C typed into it."""
+    ready = "import sys, os\nfrom clew.commands import main\nos.write(2, b'ready')\nsys.exit(main(sys.argv[1:]))"
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execv(
+            sys.executable,
+            [
+                sys.executable,
+                "-c",
+                ready,
+                "sql",
+                str(truth.case.path),
+                "SELECT count(*) FROM range(10_000_000_000_000)",
+            ],
+        )
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 100)
+    status = None
+    while status is None:
+        os.write(terminal, b"\x03")
+        select.select([terminal], [], [], 0.2)
+        done, how = os.waitpid(child, os.WNOHANG)
+        status = how if done else None
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) in (130, -2)
+
+
+def test_every_command_is_documented_by_its_file() -> None:
+    parser = build_parser()
+    assert set(discover()) >= {
+        "counts",
+        "top",
+        "sql",
+        "doctor",
+        "import",
+        "rebuild",
+        "report",
+        "info",
+        "record",
+        "expand",
+    }
+    assert parser.prog == "clew"
