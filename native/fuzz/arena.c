@@ -14,8 +14,8 @@
 
 #include "reader.h"
 
-static char directory[64], arena[96], segment[96];
-static char pristine[1 << 18];
+static char directory[4096], arena[4200], segment[4200];
+static _Alignas(64) char pristine[1 << 18];
 static ssize_t pristine_size;
 
 static void tidy(void)
@@ -30,7 +30,8 @@ int LLVMFuzzerInitialize(int *count, char ***arguments)
 	const struct clew_arena_options options = {.slots = 2, .conns = 64, .ring_size = 1 << 16, .mode = CLEW_COUNT};
 	(void)count;
 	(void)arguments;
-	snprintf(directory, sizeof directory, "/tmp/clew-fuzz-XXXXXX");
+	const char *temporary = getenv("TMPDIR");
+	snprintf(directory, sizeof directory, "%s/clew-fuzz-XXXXXX", temporary ? temporary : "/tmp");
 	if (!mkdtemp(directory))
 		abort();
 	snprintf(arena, sizeof arena, "%s/arena", directory);

@@ -1,0 +1,60 @@
+"""libFuzzer, AddressSanitizer and UBSan on whatever reads a segment or an arena; seeds are recorded on the spot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+NATIVE = Path(__file__).parents[2] / "native"
+RUNS = 200_000
+SECONDS = 30
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Segments of small real programs, cut to what a fuzzer likes."""
+    folder = tmp_path / "corpus"
+    folder.mkdir()
+    shell = "echo text | cat; python3 -c 'import socket; s = socket.socketpair(); s[0].send(b\"x\"); s[1].recv(9)'"
+    for name, command in {"ls": ["ls", "/"], "sh": ["sh", "-c", shell], "missing": ["cat", "/no/such"]}.items():
+        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", name, "--", *command]
+        subprocess.run(recorder, cwd=tmp_path, capture_output=True, check=False)
+        (segment,) = (tmp_path / name / "raw" / "001").glob("seg-*")
+        (folder / name).write_bytes(b"\0" + segment.read_bytes()[:20_000])
+    return folder
+
+
+@pytest.mark.parametrize("target", ["decode", "arena"])
+def test_hostile_input_is_read_without_harm(tmp_path: Path, corpus: Path, target: str) -> None:
+    compiler = shutil.which("clang") or shutil.which("clang-14")
+    assert compiler, "clang is needed: apt-get install clang"
+    program = tmp_path / target
+    sources = [NATIVE / "fuzz" / f"{target}.c", *sorted((NATIVE / "reader").glob("*.c"))]
+    checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
+    includes = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'reader'}"]
+    build = [
+        compiler,
+        "-std=gnu11",
+        "-D_GNU_SOURCE",
+        "-g",
+        "-O1",
+        *checks,
+        *includes,
+        *sources,
+        "-o",
+        program,
+        "-pthread",
+    ]
+    subprocess.run(build, check=True)
+    limits = [f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-max_len=20001", "-timeout=10", "-rss_limit_mb=1024"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run(
+        [program, *limits, corpus], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "Done " in done.stderr
