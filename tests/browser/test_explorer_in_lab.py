@@ -26,6 +26,7 @@ def explorer(page: Page, lab: str, request: pytest.FixtureRequest) -> Locator:
     page.locator(".jp-Notebook").wait_for()
     page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
     page.evaluate(RUN_ALL)
+    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
     explorer = page.locator(".clew-explorer").first
     explorer.locator("[data-clew=errors][data-drawn]").wait_for(timeout=120_000)
     explorer.scroll_into_view_if_needed()
@@ -54,6 +55,11 @@ def test_clicking_a_process_narrows_every_view(explorer: Locator, page: Page, ar
     before = totals(explorer)
     assert before["counts"] == before["activity"] == before["latency"] > 10_000
 
+    explorer.evaluate("node => node.scrollIntoView({block: 'start'})")
+    box = explorer.bounding_box()
+    assert box
+    page.screenshot(path=artefacts / "explorer.png", clip={**box, "height": min(box["height"], 1120)})
+
     explorer.locator("[data-clew=counts] [data-choice='by=process']").click()
     rows = explorer.locator("[data-clew=counts] [data-key][data-field=pids]")
     row = rows.filter(has_text="postgres").first  # forked without an exec: one program image is all of its pid
@@ -61,7 +67,6 @@ def test_clicking_a_process_narrows_every_view(explorer: Locator, page: Page, ar
     calls = int(row.locator("[data-column=calls]").get_attribute("data-value") or -1)
     assert 0 < calls < before["counts"]
     page.screenshot(path=artefacts / "explorer-light.png")
-    explorer.screenshot(path=artefacts / "explorer.png")
 
     row.click()
     settle(explorer, calls)
