@@ -17,7 +17,8 @@
 #include "clock.h"
 #include "proc.h"
 
-#define LOOKS_A_PASS 24
+#define LEAST_LOOKS 16
+#define LOOKING_NS UINT64_C(1000000) /* a pass looks at no more threads after that: rings are waiting */
 #define LOOK_EVERY_NS UINT64_C(20000000)
 #define SOONEST_NS UINT64_C(50000000)
 #define CMDLINE 4096
@@ -154,6 +155,9 @@ static bool retire(struct clew_drain *drain, uint32_t index)
 		return false; /* the ring is the only copy: recovery may still get it */
 	*seat = (struct seat){0};
 	atomic_store_explicit(&drain->mapped.states[index], CLEW_SLOT_FREE, memory_order_release);
+	/* The next thread takes a slot whose pages are there already. */
+	if (index < atomic_load_explicit(&drain->mapped.arena->slot_hint, memory_order_relaxed))
+		atomic_store_explicit(&drain->mapped.arena->slot_hint, index, memory_order_relaxed);
 	return true;
 }
 
@@ -183,8 +187,10 @@ static bool look(struct clew_drain *drain, uint32_t index, uint64_t now, bool fo
 
 void observe_some(struct clew_drain *drain, uint64_t now, bool all)
 {
-	uint32_t looks = all || drain->active_count < LOOKS_A_PASS ? drain->active_count : LOOKS_A_PASS;
+	const uint32_t looks = drain->active_count;
 	for (uint32_t i = 0; i < looks && drain->active_count && !drain->writer.error; i++) {
+		if (!all && i >= LEAST_LOOKS && monotonic_ns() - now > LOOKING_NS)
+			break;
 		if (drain->look_from >= drain->active_count)
 			drain->look_from = 0;
 		if (look(drain, drain->active[drain->look_from], now, all))
