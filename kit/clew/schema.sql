@@ -38,7 +38,7 @@ CREATE TABLE process (               -- one row for each program image: an exec 
     counted_write_bytes UBIGINT,
     counted_read_calls UBIGINT,
     counted_write_calls UBIGINT,
-    kernel_read_bytes UBIGINT,      -- rchar of /proc/PID/io over the pid's life; NULL: not readable
+    kernel_read_bytes UBIGINT,      -- rchar of /proc/PID/io over the pid's life, less its children's; NULL: not readable
     kernel_write_bytes UBIGINT,     -- wchar
     kernel_read_calls UBIGINT,      -- syscr
     kernel_write_calls UBIGINT,     -- syscw

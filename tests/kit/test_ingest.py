@@ -231,18 +231,38 @@ def test_coverage_counts_an_account_over_execs(capture: Maker) -> None:
     assert rows(case, "SELECT command, end_ns FROM process ORDER BY start_ns") == [("sh", 1_000_050), ("ls", 1_000_090)]
 
 
+def test_coverage_leaves_out_what_children_did(capture: Maker) -> None:
+    made = capture()
+    made.clock(0)
+
+    def end(serial: int, *figures: int) -> bytes:
+        return made.record(serial, "process_end", struct.pack("<4Q", *figures), flags=2, begin=serial * 10)
+
+    made.records(3, 7, 7, made.process(3, 7, "child", ppid=6, how=1, begin=3), end(3, 10, 20, 1, 2))
+    made.records(4, 6, 6, made.process(4, 6, "middle", ppid=5, how=1, begin=2), end(4, 110, 220, 11, 22))
+    made.records(5, 5, 5, made.process(5, 5, "top", begin=1), end(5, 1110, 2220, 111, 222))
+    made.clock(100)
+    made.write()
+    columns = "command, kernel_read_bytes, kernel_write_bytes, kernel_read_calls, kernel_write_calls"
+    assert rows(clew.open(made.folder.parents[1]), f"SELECT {columns} FROM process ORDER BY pid") == [
+        ("top", 1000, 2000, 100, 200),
+        ("middle", 100, 200, 10, 20),
+        ("child", 10, 20, 1, 2),
+    ]
+
+
 def test_unseen_programs_are_programs(capture: Maker) -> None:
     made = capture()
     made.clock(0)
     made.records(1, 5, 5, made.process(1, 5, "sh", exe="/bin/sh"))
-    made.records(1, 5, 5, made.record(1, "unseen", b"/usr/bin/sudo", flags=1, result=2, begin=20))
+    made.records(1, 5, 5, made.record(1, "unseen", b"/usr/bin/sudo", flags=1, result=2, fd=6, begin=20))
     made.block(6, struct.pack("<II", 5, 5), ticks=30)
     made.clock(100)
     made.write()
     case = clew.open(made.folder.parents[1])
     assert rows(case, "SELECT command, pid, unseen FROM process ORDER BY start_ns") == [
         ("sh", 5, "io_uring"),
-        ("sudo", 5, "setuid"),
+        ("sudo", 6, "setuid"),
     ]
 
 

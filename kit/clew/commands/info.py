@@ -12,6 +12,8 @@ import json
 
 from clew.commands import _options
 
+_SHOWN = 20  # programs and threads, the worst first
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew info``."""
@@ -35,6 +37,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for name, answer in parts.items():
         print(("" if name == "captures" else "\n") + answer.title)
-        write_table(answer.table)
+        write_table(answer.table.slice(0, _SHOWN))
+        if answer.table.num_rows > _SHOWN:
+            print(f"(and {answer.table.num_rows - _SHOWN:,} more, the better ones: --json shows all)")
         note_line(answer)
     return 0

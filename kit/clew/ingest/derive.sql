@@ -58,10 +58,10 @@ LEFT JOIN (SELECT thread_id, min(creator_tid) AS creator_tid, min(name) AS name,
 LEFT JOIN (SELECT thread_id, max(lost_events) AS lost FROM landing.loss WHERE NOT of_capture GROUP BY ALL) l
      ON l.thread_id = t.thread_id;
 
--- After fork a program is its parent's until it execs: exe and arguments come down from there.
+-- After fork a program is its parent's until it execs: exe and arguments come down from there. What the recorder read in
+-- /proc may be of the program that the same pid ran next, so it counts only where it names the same exe.
 CREATE OR REPLACE TEMP TABLE own AS
-SELECT i.process_id, i.capture_id, i.pid, i.start_ns, i.ppid, i.how, coalesce(i.comm, p.comm) AS comm,
-       coalesce(i.exe, p.exe) AS exe, coalesce(p.cmdline, i.cmdline) AS cmdline
+SELECT i.*, p.comm AS proc_comm, p.exe AS proc_exe, p.cmdline AS proc_cmdline
 FROM all_images i
 LEFT JOIN (SELECT thread_id, arg_max(comm, ts_ns) AS comm, arg_max(exe, ts_ns) AS exe, arg_max(cmdline, ts_ns) AS cmdline
            FROM landing.proc GROUP BY ALL) p ON p.thread_id = i.process_id;
@@ -73,18 +73,19 @@ WHERE c.exe IS NULL;
 
 CREATE OR REPLACE TEMP TABLE lineage AS
 WITH RECURSIVE resolved AS (
-    SELECT process_id, comm, exe, cmdline FROM own WHERE exe IS NOT NULL
+    SELECT process_id, comm, coalesce(exe, proc_exe) AS exe, cmdline FROM own
+    WHERE exe IS NOT NULL OR process_id NOT IN (SELECT process_id FROM parent)
     UNION ALL
-    SELECT o.process_id, coalesce(o.comm, r.comm), r.exe, coalesce(o.cmdline, r.cmdline)
+    SELECT o.process_id, coalesce(o.comm, r.comm), coalesce(r.exe, o.proc_exe), r.cmdline
     FROM parent JOIN resolved r ON r.process_id = parent.parent_id JOIN own o ON o.process_id = parent.process_id)
-SELECT o.* EXCLUDE (comm, exe, cmdline), coalesce(r.comm, o.comm) AS comm, coalesce(r.exe, o.exe) AS exe,
-       coalesce(r.cmdline, o.cmdline) AS cmdline
-FROM own o LEFT JOIN resolved r USING (process_id);
+SELECT o.process_id, o.capture_id, o.pid, o.start_ns, o.ppid, o.how, coalesce(r.comm, o.proc_comm) AS comm, r.exe,
+       CASE WHEN o.proc_exe IS NOT DISTINCT FROM r.exe THEN coalesce(o.proc_cmdline, r.cmdline) ELSE r.cmdline END AS cmdline
+FROM own o JOIN resolved r USING (process_id);
 
 -- One account of /proc/PID/io lasts from a fork to the end of the pid, through every exec.
 CREATE OR REPLACE TEMP TABLE accounts AS
 WITH ordered AS (
-    SELECT process_id, capture_id, pid, start_ns,
+    SELECT process_id, capture_id, pid, ppid, start_ns,
            lead(start_ns) OVER images AS next_ns,
            sum((how IS DISTINCT FROM 'exec')::INTEGER) OVER images AS account
     FROM lineage WINDOW images AS (PARTITION BY capture_id, pid ORDER BY start_ns, process_id)),
@@ -97,9 +98,30 @@ within AS (
            max(syscr) AS syscr, max(syscw) AS syscw
     FROM told t ASOF JOIN ordered o ON o.capture_id = t.capture_id AND o.pid = t.pid AND o.start_ns <= t.ts_ns
     GROUP BY o.process_id)
-SELECT o.process_id, coalesce(w.end_ns, o.next_ns) AS end_ns, max(rchar) OVER account AS rchar, max(wchar) OVER account AS wchar,
-       max(syscr) OVER account AS syscr, max(syscw) OVER account AS syscw
-FROM ordered o LEFT JOIN within w USING (process_id) WINDOW account AS (PARTITION BY o.capture_id, o.pid, o.account);
+SELECT o.process_id, o.capture_id, o.pid, o.account, first(o.ppid) OVER account AS ppid, min(o.start_ns) OVER account AS start_ns,
+       w.end_ns IS NOT NULL AS ended, coalesce(w.end_ns, o.next_ns) AS end_ns, max(rchar) OVER account AS rchar,
+       max(wchar) OVER account AS wchar, max(syscr) OVER account AS syscr, max(syscw) OVER account AS syscw
+FROM ordered o LEFT JOIN within w USING (process_id)
+WINDOW account AS (PARTITION BY o.capture_id, o.pid, o.account ORDER BY o.start_ns, o.process_id
+                   ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING);
+
+-- When a process waits for a child that ended, the kernel adds the child's account to its own: taken off again here, unless
+-- that leaves less than nothing (a parent that ignores SIGCHLD does not get them).
+CREATE OR REPLACE TEMP TABLE kernel AS
+WITH each AS (
+    SELECT capture_id, pid, account, any_value(ppid) AS ppid, any_value(start_ns) AS start_ns, bool_or(ended) AS ended,
+           any_value(rchar) AS rchar, any_value(wchar) AS wchar, any_value(syscr) AS syscr, any_value(syscw) AS syscw
+    FROM accounts GROUP BY ALL),
+children AS (
+    SELECT p.capture_id, p.pid, p.account, sum(c.rchar) AS rchar, sum(c.wchar) AS wchar, sum(c.syscr) AS syscr, sum(c.syscw) AS syscw
+    FROM each c ASOF JOIN each p ON p.capture_id = c.capture_id AND p.pid = c.ppid AND p.start_ns <= c.start_ns
+    WHERE c.ended GROUP BY ALL)
+SELECT a.process_id, a.end_ns,
+       CASE WHEN a.rchar >= coalesce(c.rchar, 0) THEN a.rchar - coalesce(c.rchar, 0) ELSE a.rchar END AS rchar,
+       CASE WHEN a.wchar >= coalesce(c.wchar, 0) THEN a.wchar - coalesce(c.wchar, 0) ELSE a.wchar END AS wchar,
+       CASE WHEN a.syscr >= coalesce(c.syscr, 0) THEN a.syscr - coalesce(c.syscr, 0) ELSE a.syscr END AS syscr,
+       CASE WHEN a.syscw >= coalesce(c.syscw, 0) THEN a.syscw - coalesce(c.syscw, 0) ELSE a.syscw END AS syscw
+FROM accounts a LEFT JOIN children c USING (capture_id, pid, account);
 
 CREATE OR REPLACE TEMP TABLE counted AS
 WITH latest AS (
@@ -126,7 +148,7 @@ SELECT i.process_id, i.capture_id, m.host, i.pid,
        coalesce(c.write_calls, 0), a.rchar, a.wchar, a.syscr, a.syscw, u.reason
 FROM lineage i
 JOIN landing.meta m USING (capture_id)
-JOIN accounts a USING (process_id)
+JOIN kernel a USING (process_id)
 LEFT JOIN counted c USING (process_id)
 LEFT JOIN (SELECT o.process_id, string_agg(DISTINCT u.reason, ', ' ORDER BY u.reason) AS reason
            FROM landing.unseen u

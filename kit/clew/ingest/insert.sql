@@ -52,7 +52,7 @@ SELECT thread_id, $capture_id, pid, tid, ppid, ts_ns, ended, rchar, wchar, syscr
 INSERT INTO landing.loss SELECT thread_id, $capture_id, records + no_slot, serial = 0 FROM losses;
 
 INSERT INTO landing.unseen
-SELECT $capture_id, pid, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
+SELECT $capture_id, fd, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
        WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' ELSE 'reason ' || result END, text
 FROM texts WHERE op = $unseen
 UNION ALL
