@@ -66,16 +66,22 @@ enum {
 	CLEW_CONN_UNCOUNTED = 2u, /* stdio moves bytes here, which nobody counts: offsets are not known */
 };
 
-/* One open file, socket or pipe end; index conn_id % conn_count. Shared by all processes that hold it. */
+/*
+ * One open file, socket or pipe end; index conn_id % conn_count. Shared by all processes that hold it.
+ * The thread that made it counts by itself, without the price of an atomic addition, until another one
+ * uses it: `owner` becomes 0 then for good, and all add to in and out. The bytes so far are the sums.
+ */
 struct clew_conn {
-	_Atomic uint64_t conn_id; /* another id here: the slot was reused, offsets are not known */
-	_Atomic uint64_t in, out; /* bytes read and written so far */
-	_Atomic uint64_t device, inode;
-	_Atomic uint32_t kind;
-	_Atomic uint32_t state;  /* CLEW_CONN_CLOSED, CLEW_CONN_UNCOUNTED */
-	_Atomic uint32_t access; /* O_ACCMODE bits of the open file, + 1; 0 = not known */
+	_Atomic uint64_t conn_id;     /* another id here: the slot was reused, offsets are not known */
+	_Atomic uint64_t in, out;     /* bytes read and written by others than the owner */
+	uint64_t owner_in, owner_out; /* by the owner */
+	_Atomic uint64_t inode;
+	_Atomic uint32_t device; /* low half of st_dev */
+	_Atomic uint32_t owner;  /* low half of the thread's serial; 0 = all */
+	_Atomic uint16_t state;  /* CLEW_CONN_CLOSED, CLEW_CONN_UNCOUNTED */
+	_Atomic uint8_t kind;    /* enum clew_kind */
+	_Atomic uint8_t access;  /* O_ACCMODE bits of the open file, + 1; 0 = not known */
 	uint32_t zero;
-	uint64_t zero2;
 };
 
 struct clew_counter {

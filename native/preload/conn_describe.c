@@ -84,10 +84,10 @@ bool conn_identify(int fd, struct clew_conn *identity, uint64_t *entry_flags)
 	struct stat status;
 	if (RAW_2(SYS_fstat, fd, &status) < 0)
 		return false;
-	identity->device = status.st_dev;
+	identity->device = (uint32_t)status.st_dev;
 	identity->inode = status.st_ino;
-	identity->kind = kind_of(fd, &status);
-	identity->access = access_of(fd);
+	identity->kind = (uint8_t)kind_of(fd, &status);
+	identity->access = (uint8_t)access_of(fd);
 	*entry_flags = is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
 	return true;
 }
@@ -190,6 +190,21 @@ static void write_with_link(const struct call *call, int fd, const struct conn_o
 	RAW_2(SYS_munmap, page, LONG_PATH);
 }
 
+/* What the slot says, unless another connection took it meanwhile. */
+static bool known_before(const struct clew_conn *slot, uint64_t conn_id, struct clew_conn_info *info)
+{
+	if (!slot)
+		return false;
+	const uint32_t kind = slot->kind;
+	const uint64_t device = slot->device, inode = slot->inode;
+	if (!kind || !inode || slot->conn_id != conn_id)
+		return false;
+	info->kind = kind;
+	info->device = device;
+	info->inode = inode;
+	return true;
+}
+
 uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *origin)
 {
 	struct clew_conn *slot = conn_slot(origin->conn_id);
@@ -200,25 +215,23 @@ uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *o
 	info.peer_id = origin->peer_id;
 	uint64_t entry = origin->conn_id;
 	struct stat status;
-	if (slot && slot->inode && !origin->kind) { /* known before: only its addresses are new */
-		info.kind = slot->kind;
-		info.device = slot->device;
-		info.inode = slot->inode;
-	} else if (!process->sandboxed && RAW_2(SYS_fstat, fd, &status) >= 0) {
+	const bool known = !origin->kind && known_before(slot, origin->conn_id, &info); /* only its addresses are new */
+	if (!known && !process->sandboxed && RAW_2(SYS_fstat, fd, &status) >= 0) {
 		if (!info.kind)
 			info.kind = kind_of(fd, &status);
 		info.device = status.st_dev;
 		info.inode = status.st_ino;
 		entry |= is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
 	}
+	slot = conn_slot(origin->conn_id);
 	if (slot) {
-		slot->kind = info.kind;
-		slot->device = info.device;
+		slot->kind = (uint8_t)info.kind;
+		slot->device = (uint32_t)info.device;
 		slot->inode = info.inode;
 		if (!slot->access)
-			slot->access = origin->access;
+			slot->access = (uint8_t)origin->access;
 		if (!slot->access && origin->record_flags && !process->sandboxed)
-			slot->access = access_of(fd);
+			slot->access = (uint8_t)access_of(fd);
 		if (info.kind == CLEW_KIND_PIPE && !info.flags && slot->access)
 			info.flags = slot->access == O_RDONLY + 1   ? CLEW_CONN_READ_END
 						 : slot->access == O_WRONLY + 1 ? CLEW_CONN_WRITE_END

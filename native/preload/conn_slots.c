@@ -11,7 +11,7 @@
 #define LATELY 4096 /* ids looked at by conn_find(), tens of microseconds */
 #define TRIES 16    /* ids passed over to spare connections that nobody has closed */
 
-uint64_t conn_allocate(void)
+uint64_t conn_allocate(const struct clew_slot *owner)
 {
 	for (int tries = 1;; tries++) {
 		const uint64_t id = atomic_fetch_add_explicit(&arena->next_conn, 1, memory_order_relaxed) & CONN_ID;
@@ -23,7 +23,11 @@ uint64_t conn_allocate(void)
 		atomic_store_explicit(&slot->in, 0, memory_order_relaxed);
 		atomic_store_explicit(&slot->out, 0, memory_order_relaxed);
 		atomic_store_explicit(&slot->state, 0, memory_order_relaxed);
-		slot->device = slot->inode = 0;
+		__atomic_store_n(&slot->owner_in, 0, __ATOMIC_RELAXED);
+		__atomic_store_n(&slot->owner_out, 0, __ATOMIC_RELAXED);
+		slot->inode = 0;
+		slot->device = 0;
+		slot->owner = (uint32_t)owner->serial;
 		slot->kind = CLEW_KIND_UNKNOWN;
 		slot->access = 0;
 		atomic_store_explicit(&slot->conn_id, id, memory_order_release);
@@ -41,7 +45,7 @@ void conn_set_state(uint64_t conn_id, uint32_t bits)
 {
 	struct clew_conn *slot = conn_slot(conn_id);
 	if (slot && (atomic_load_explicit(&slot->state, memory_order_relaxed) & bits) != bits)
-		atomic_fetch_or_explicit(&slot->state, bits, memory_order_relaxed);
+		atomic_fetch_or_explicit(&slot->state, (uint16_t)bits, memory_order_relaxed);
 }
 
 bool conn_same_file(const struct clew_conn *slot, const struct clew_conn *identity)
@@ -66,5 +70,5 @@ uint64_t conn_find(const struct clew_conn *identity)
 
 uint64_t conn_advance(uint64_t conn_id, bool out, uint64_t bytes)
 {
-	return conn_carry(conn_id, out, bytes);
+	return conn_carry(self, conn_id, out, bytes);
 }

@@ -22,13 +22,16 @@ static bool in_vfork_child(void)
 
 static conn_entry_t *table_make(void)
 {
-	if (!arena || process->sandboxed)
+	static _Atomic bool refused; /* no memory: asked for once */
+	if (!arena || process->sandboxed || refused)
 		return NULL;
 	const size_t size = CONN_TABLE_SIZE * sizeof(conn_entry_t);
 	const long at = raw_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
 								MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (at < 0 && at > -4096)
+	if (at < 0 && at > -4096) {
+		refused = true;
 		return NULL;
+	}
 	RAW_3(SYS_madvise, at, size, MADV_NOHUGEPAGE); /* a few entries must not cost 2 MiB */
 	conn_entry_t *expected = NULL;
 	if (!atomic_compare_exchange_strong(&conn_table, &expected, (conn_entry_t *)at)) {
@@ -93,7 +96,7 @@ static uint64_t look_up(const struct call *call, int fd, uint64_t before)
 		found = inherited | flags;
 		return atomic_compare_exchange_strong(entry, &before, found) ? found : before;
 	}
-	const struct conn_origin origin = {.record_flags = CLEW_F_INHERITED, .conn_id = conn_allocate()};
+	const struct conn_origin origin = {.record_flags = CLEW_F_INHERITED, .conn_id = conn_allocate(call->slot)};
 	found = origin.conn_id | flags;
 	if (!atomic_compare_exchange_strong(entry, &before, found))
 		return before; /* another thread was here first */
@@ -154,7 +157,7 @@ uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin)
 		return 0;
 	}
 	if (!origin.conn_id)
-		origin.conn_id = conn_allocate();
+		origin.conn_id = conn_allocate(call->slot);
 	const uint64_t made = conn_write(call, fd, &origin);
 	conn_entry_t *entry = entry_to_fill(fd);
 	if (entry)
@@ -168,7 +171,7 @@ void conn_made_pair(const struct call *call, const int fds[2], struct conn_origi
 	const bool traced = call->slot && (call->mode & CLEW_TRACE);
 	for (int i = 0; i < 2; i++) {
 		pair->fd[i] = fds[i];
-		pair->conn_id[i] = traced ? conn_allocate() : 0;
+		pair->conn_id[i] = traced ? conn_allocate(call->slot) : 0;
 	}
 	for (int i = 0; i < 2; i++) {
 		origin.conn_id = pair->conn_id[i];

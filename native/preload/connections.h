@@ -64,7 +64,7 @@ void conn_put_unverified(int fd, uint64_t conn_id);
 
 /* ---- conn_slots.c: connection -> offsets, in memory shared by all recorded processes ---- */
 
-uint64_t conn_allocate(void);
+uint64_t conn_allocate(const struct clew_slot *owner);
 
 static inline struct clew_conn *conn_slot_at(uint64_t conn_id)
 {
@@ -83,8 +83,19 @@ static inline struct clew_conn *conn_slot(uint64_t conn_id)
 	return likely(atomic_load_explicit(&slot->conn_id, memory_order_acquire) == conn_id) ? slot : NULL;
 }
 
-/* conn_advance(), inline. */
-static inline uint64_t conn_carry(uint64_t conn_id, bool out, uint64_t bytes)
+/* Adds against this thread's own signal handlers only: no lock prefix. Gives the value before. */
+static inline uint64_t conn_add_alone(uint64_t *at, uint64_t more)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("xaddq %0, %1" : "+r"(more), "+m"(*at) : : "memory");
+	return more;
+#else
+	return __atomic_fetch_add(at, more, __ATOMIC_RELAXED);
+#endif
+}
+
+/* conn_advance() by the thread of that slot. */
+static inline uint64_t conn_carry(const struct clew_slot *thread, uint64_t conn_id, bool out, uint64_t bytes)
 {
 	struct clew_conn *slot = conn_slot(conn_id);
 	if (unlikely(!slot))
@@ -93,11 +104,17 @@ static inline uint64_t conn_carry(uint64_t conn_id, bool out, uint64_t bytes)
 	if (unlikely(state & CLEW_CONN_UNCOUNTED))
 		return CLEW_NO_OFFSET;
 	if (unlikely(state)) /* closed elsewhere, alive here */
-		atomic_fetch_and_explicit(&slot->state, ~(uint32_t)CLEW_CONN_CLOSED, memory_order_relaxed);
-	_Atomic uint64_t *offset = out ? &slot->out : &slot->in;
-	if (!bytes)
-		return atomic_load_explicit(offset, memory_order_relaxed);
-	return atomic_fetch_add_explicit(offset, bytes, memory_order_relaxed);
+		atomic_fetch_and_explicit(&slot->state, (uint16_t)~CLEW_CONN_CLOSED, memory_order_relaxed);
+	uint64_t *by_owner = out ? &slot->owner_out : &slot->owner_in;
+	_Atomic uint64_t *by_others = out ? &slot->out : &slot->in;
+	const uint32_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);
+	if (likely(owner && thread && owner == (uint32_t)thread->serial))
+		return conn_add_alone(by_owner, bytes);
+	if (unlikely(owner))
+		atomic_store_explicit(&slot->owner, 0, memory_order_relaxed);
+	return __atomic_load_n(by_owner, __ATOMIC_RELAXED) +
+		   (bytes ? atomic_fetch_add_explicit(by_others, bytes, memory_order_relaxed)
+				  : atomic_load_explicit(by_others, memory_order_relaxed));
 }
 
 enum clew_kind conn_kind(uint64_t conn_id);

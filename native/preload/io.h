@@ -122,9 +122,9 @@ static inline void io_moved(struct io_call *call, enum io_direction direction, i
 		end.conn_id = entry & CONN_ID;
 		if (unlikely((unsigned)call->fd <= 2))
 			io_standard_stream(call->fd, end.conn_id);
-		end.offset = position != IO_STREAM
-						 ? (uint64_t)position
-						 : conn_carry(end.conn_id, direction == IO_OUT, flags & CLEW_F_PEEK ? 0 : end.bytes);
+		end.offset = position != IO_STREAM ? (uint64_t)position
+										   : conn_carry(call->core.slot, end.conn_id, direction == IO_OUT,
+														flags & CLEW_F_PEEK ? 0 : end.bytes);
 		if (likely(end.conn_id && !(entry & CONN_NO_PAYLOAD))) {
 			end.data = data;
 			end.data_count = count;

@@ -7,6 +7,7 @@
 #include "io.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <pty.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -70,6 +71,18 @@ CLEW_EXPORT int forkpty(int *master, char *name, const struct termios *settings,
 static void uncounted(int fd)
 {
 	conn_set_state(conn_peek(fd), CLEW_CONN_UNCOUNTED);
+}
+
+CLEW_EXPORT ssize_t vmsplice(int fd, const struct iovec *data, size_t count, unsigned flags)
+{
+	uncounted(fd);
+	return REAL(vmsplice)(fd, data, count, flags);
+}
+
+CLEW_EXPORT ssize_t tee(int from, int to, size_t size, unsigned flags)
+{
+	uncounted(to);
+	return REAL(tee)(from, to, size, flags);
 }
 
 CLEW_EXPORT int vdprintf(int fd, const char *format, va_list rest)

@@ -33,6 +33,16 @@ void calls_hidden(const char *directory)
 	CALL(__dprintf_chk, "-", fd, (fd, 1, "%d", 8), NULL, 0);
 	CALL(pread, "pread", fd, (fd, buffer, 8, 0), buffer, result);
 	CALL(close, "close", fd, (fd), NULL, 0);
+	int ends[4];
+	CALL(pipe, "pipe", -1, (ends), NULL, 0);
+	CALL(pipe, "pipe", -1, (ends + 2), NULL, 0);
+	CALL(write, "write", ends[1], (ends[1], "x", 1), "x", result);
+	CALL(vmsplice, "-", ends[1], (ends[1], &(struct iovec){(void *)"yz", 2}, 1, 0), NULL, 0);
+	CALL(tee, "-", ends[3], (ends[0], ends[3], 3, 0), NULL, 0);
+	CALL(read, "read", ends[2], (ends[2], buffer, 3), buffer, result);
+	CALL(read, "read", ends[0], (ends[0], buffer, 3), buffer, result);
+	for (int i = 0; i < 4; i++)
+		CALL(close, "close", ends[i], (ends[i]), NULL, 0);
 	fd = MAKE(open, "open", ("/dev/null", O_RDWR));
 	CALL(write, "write", fd, (fd, (const void *)16, 10), NULL, 0); /* /dev/null does not look at it, nor may we */
 	CALL(close, "close", fd, (fd), NULL, 0);

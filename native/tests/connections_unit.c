@@ -17,6 +17,7 @@
 #include "connections.h"
 
 #define THREADS 4
+#define SHARED_ROUNDS 20000
 #define CONNS 64u /* fewer than are made: ids wrap all the time */
 
 union process_page process_page;
@@ -118,6 +119,35 @@ static void on_signal(int number)
 	errno = saved;
 }
 
+static uint64_t shared_conn;
+
+/* After the first use by another thread than the owner, no byte is counted twice or lost. */
+static void *sharer(void *slot)
+{
+	const struct call call = call_of(slot);
+	uint64_t last = 0;
+	for (int i = 0; i < SHARED_ROUNDS; i++) {
+		const uint64_t before = conn_carry(call.slot, shared_conn, true, 3);
+		CHECK(i == 0 || before > last);
+		last = before;
+	}
+	return NULL;
+}
+
+static void check_sharing(const struct call *call, struct clew_slot *slots)
+{
+	pthread_t threads[THREADS];
+	shared_conn = conn_allocate(call->slot);
+	CHECK(conn_advance(shared_conn, true, 10) == 0 && conn_advance(shared_conn, false, 1) == 0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, sharer, &slots[i]);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	CHECK(conn_advance(shared_conn, true, 0) == 10 + 3 * (uint64_t)THREADS * SHARED_ROUNDS);
+	CHECK(conn_advance(shared_conn, true, 5) == 10 + 3 * (uint64_t)THREADS * SHARED_ROUNDS);
+	CHECK(conn_advance(shared_conn, false, 0) == 1);
+}
+
 static void *thread(void *slot)
 {
 	const struct call call = call_of(slot);
@@ -152,8 +182,11 @@ int main(void)
 	process->live = 1;
 	process->local_mode = CLEW_TRACE;
 	static struct clew_slot slots[THREADS + 1];
+	for (int i = 0; i <= THREADS; i++)
+		slots[i].serial = (uint64_t)i + 1;
 	const struct call call = call_of(&slots[THREADS]);
 	check_offsets(&call);
+	check_sharing(&call, slots);
 	check_handover(&call);
 	slots[THREADS].vfork_child = 1;
 	CHECK(conn_peek(0) == 0 && conn_forget(&call, 0) == 0);

@@ -29,7 +29,7 @@ SYMBOLS = """
     poll __poll __poll_chk ppoll __ppoll_chk select __select pselect epoll_wait epoll_pwait epoll_pwait2
     fopen fopen64 fdopen freopen freopen64 fclose pclose fread fread_unlocked __fread_chk __fread_unlocked_chk
     fwrite fwrite_unlocked fflush fflush_unlocked fsync fdatasync
-    daemon login_tty forkpty dprintf vdprintf __dprintf_chk __vdprintf_chk
+    daemon login_tty forkpty dprintf vdprintf __dprintf_chk __vdprintf_chk vmsplice tee
 """.split()
 
 # System calls that an operation may be made of.
