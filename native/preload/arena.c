@@ -63,6 +63,7 @@ bool arena_attach(const char *path)
 		if (at >= 0 || at < -4095) {
 			base = (char *)at;
 			RAW_3(SYS_madvise, base, size, MADV_DONTDUMP);
+			RAW_3(SYS_madvise, base, size, MADV_NOHUGEPAGE); /* a thread needs 72 KiB, not 2 MiB */
 			if (RAW_3(SYS_mprotect, base, (header.slots_at + CLEW_PAGE - 1) & ~(uint64_t)(CLEW_PAGE - 1),
 					  PROT_READ | PROT_WRITE) < 0) {
 				RAW_2(SYS_munmap, base, size);

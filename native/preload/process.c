@@ -63,8 +63,9 @@ CLEW_EXPORT pid_t _Fork(void)
 
 static void borrow_begin(struct clew_slot *slot)
 {
-	uint32_t pid = (uint32_t)RAW_0(SYS_getpid);
-	slot->vfork_child = pid;
+	/* In a sandbox nobody may be asked; the parent's own record tells the pid afterwards. */
+	uint32_t pid = process->sandboxed ? 0 : (uint32_t)RAW_0(SYS_getpid);
+	slot->vfork_child = pid ? pid : UINT32_MAX;
 	note_write(slot, CLEW_OP_VFORK_CHILD, pid, -1, 0, NULL, 0);
 }
 
@@ -72,7 +73,7 @@ static void borrow_begin(struct clew_slot *slot)
 static void borrow_end(struct clew_slot *slot, uint32_t depth)
 {
 	ring_recover(slot, depth);
-	uint32_t pid = (uint32_t)RAW_0(SYS_getpid);
+	uint32_t pid = process->sandboxed ? process->pid : (uint32_t)RAW_0(SYS_getpid);
 	slot->vfork_child = pid == process->pid ? 0 : pid;
 }
 
@@ -87,7 +88,7 @@ __attribute__((visibility("hidden"))) void vfork_before(void)
 __attribute__((visibility("hidden"))) pid_t vfork_after(long result)
 {
 	struct clew_slot *slot = self;
-	if (slot && !process->sandboxed) {
+	if (slot) {
 		if (result == 0)
 			borrow_begin(slot);
 		else if (result > 0)
@@ -132,19 +133,22 @@ CLEW_EXPORT int clone(int (*routine)(void *), void *stack, int flags, void *argu
 	va_end(more);
 	struct call call;
 	call_begin(&call);
-	struct clew_slot *slot = process->sandboxed ? NULL : call.slot;
+	struct clew_slot *slot = call.slot;
 	bool copies = !(flags & CLONE_VM);
 	bool borrows = (flags & CLONE_VM) && (flags & CLONE_VFORK) && !(flags & CLONE_SETTLS);
 	if (!slot || !routine || !stack || (!copies && !borrows)) {
+		/* Two threads of control with one TLS from then on: neither may write to the slot. */
+		bool shares = slot && !copies && !(flags & (CLONE_SETTLS | CLONE_VFORK));
+		thread_state.detached |= shares;
+		self = shares ? NULL : self;
 		int pid = REAL(clone)(routine, stack, flags, argument, parent_tid, tls, child_tid);
-		if (pid > 0 && slot && !(flags & CLONE_SETTLS)) {
-			/* Two threads of control with one TLS from now on: neither may write to the slot. */
-			record_made(&call, CLEW_OP_CLONE, pid);
-			thread_state.detached = 1;
-			self = NULL;
-		} else {
-			record_made(&call, CLEW_OP_CLONE, pid < 0 ? -(long)errno : pid);
+		int error = errno;
+		if (shares && pid < 0) {
+			thread_state.detached = 0;
+			self = slot;
 		}
+		record_made(&call, CLEW_OP_CLONE, pid < 0 ? -(long)error : pid);
+		errno = error;
 		return pid;
 	}
 	/* The child sees this frame: its own copy of it, or the parent's, which waits in it. */

@@ -132,6 +132,14 @@ int main(int count, char **arguments, char **given)
 		return reap(clone(child, stack + sizeof stack, SIGCHLD, "child\n"));
 	if (!strcmp(how, "clone-vfork"))
 		return reap(clone(child, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, "child\n"));
+	if (!strcmp(how, "clone-shared")) { /* two threads of control, one TLS */
+		pid = clone(child, stack + sizeof stack, CLONE_VM | SIGCHLD, "child\n");
+		say("parent\n");
+		return reap(pid);
+	}
+	if (!strcmp(how, "clone-fails"))
+		return clone(child, stack + sizeof stack, CLONE_VM | CLONE_THREAD, "child\n") == -1 && errno == EINVAL ? 11
+																											   : 12;
 	if (!strcmp(how, "raw-clone")) {
 		if ((pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0)) == 0) {
 			say("child\n");

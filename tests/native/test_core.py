@@ -48,7 +48,7 @@ def rows(folder: Path, table: Callable[[native.Batch], Any]) -> list[dict[str, A
     "how",
     [
         *("fork", "vfork", "vfork-exec", "spawn", "spawn-empty", "spawn-fails", "clone", "clone-vfork"),
-        *("raw-clone", "exec-fails", "system", *EXECS),
+        *("clone-fails", "raw-clone", "exec-fails", "system", *EXECS),
     ],
 )
 def test_processes_behave_as_without(build: Build, record: Record, how: str) -> None:
@@ -56,6 +56,16 @@ def test_processes_behave_as_without(build: Build, record: Record, how: str) -> 
     recording = record([program, how])
     assert seen(recording) == bare(program, how)
     assert recording.lost == 0
+
+
+def test_two_threads_of_control_on_one_tls_are_a_counted_loss(build: Build, record: Record) -> None:
+    program = build("core_processes")
+    recording = record([program, "clone-shared"])
+    assert seen(recording) == bare(program, "clone-shared")
+    (made,) = recording.of("clone")
+    assert made.result > 0
+    assert recording.of("write") == []
+    assert recording.lost >= 2
 
 
 @pytest.mark.parametrize("how", EXECS)
