@@ -17,6 +17,7 @@ from clew.native.library import load
 
 OP_PROCESS_START, OP_PROCESS_END, OP_THREAD_START, OP_THREAD_END, OP_CONN = 120, 121, 122, 123, 124
 OP_CONNECT = 55
+OP_MESSAGES = (8, 17)  # recvmmsg, sendmmsg
 KINDS = ("unknown", "file", "dir", "device", "pipe", "tcp", "udp", "unix", "socket", "anon", "listen")
 HOWS = ("first", "fork", "exec", "clone")
 UNSEEN = (None, "static", "setuid", "abi", "loader", "io_uring", "no_arena", "unreadable")
@@ -39,6 +40,7 @@ _PROCESS = np.dtype(
         ("comm", "V16"),
     ]
 )
+_MOVED = np.dtype([("bytes", "u8"), ("kept", "u4"), ("zero", "u4")])
 _IO = np.dtype([(name, "u8") for name in ("rchar", "wchar", "syscr", "syscw")])
 _THREAD = np.dtype([("tid", "u4"), ("creator_tid", "u4"), ("name", "V16")])
 _COUNTER = np.dtype([("op", "u4"), ("zero", "u4"), *((name, "u8") for name in ("calls", "errors", "bytes", "ticks"))])
@@ -262,27 +264,42 @@ def thread_ends(batch: Batch) -> pa.Table:
     return _table(_who(batch, _records(batch, OP_THREAD_END, None)[0]))
 
 
+def payload_records(batch: Batch) -> Array:
+    """Which records hold bytes that the call moved: indices into the columns of ``batch``."""
+    plain = (batch.head > 0) & ((batch.flags & (Flag.TEXT | Flag.STRUCT)) == 0)
+    messages = np.isin(batch.op, OP_MESSAGES) & ((batch.flags & Flag.STRUCT) != 0)
+    return np.flatnonzero(plain | (messages & (batch.head > _MOVED.itemsize)))
+
+
 def payload(batch: Batch) -> pa.Table:
-    """What calls moved: serial, seq, head, tail (NULL: head is all there is), cut (bytes are missing)."""
-    flags = batch.flags
-    index = np.flatnonzero((batch.head > 0) & ((flags & (Flag.TEXT | Flag.STRUCT)) == 0))
-    at, head, tail = batch.data_at[index], batch.head[index].astype(np.uint64), batch.tail[index].astype(np.uint64)
+    """What calls moved, a row for each of payload_records(): serial, seq, head, tail (NULL: head is all), cut.
+
+    Of several messages (recvmmsg, sendmmsg) the first is kept; cut: bytes are missing.
+    """
+    index = payload_records(batch)
+    several = (batch.flags[index] & Flag.STRUCT) != 0
+    lead = np.where(several, _MOVED.itemsize, 0).astype(np.uint64)
+    at, head = batch.data_at[index] + lead, batch.head[index].astype(np.uint64) - lead
+    tail = batch.tail[index].astype(np.uint64)
+    cut = (batch.flags[index] & Flag.CUT) != 0
+    cut[several] = _structs(batch, at[several] - lead[several], _MOVED)["bytes"] > head[several]
     return _table(
         {
             "serial": batch.serial[index],
             "seq": batch.seq[index],
             "head": _binary(batch, at, head),
             "tail": _binary(batch, at + head, tail, null=tail == 0),
-            "cut": (flags[index] & Flag.CUT) != 0,
+            "cut": cut,
         }
     )
 
 
 def texts(batch: Batch) -> pa.Table:
-    """Text of records that carry one (paths of open and exec, why a program is unseen): serial, seq, op, text."""
+    """Text of records that carry one (paths; unseen programs, whose pid is in fd): serial, seq, op, fd, result, text."""
     index = np.flatnonzero((batch.flags & Flag.TEXT) != 0)
     text = _text(batch, batch.data_at[index], batch.head[index])
-    return _table({**_who(batch, index), "op": batch.op[index], "result": batch.result[index], "text": text})
+    values = {"op": batch.op[index], "fd": batch.fd[index], "result": batch.result[index]}
+    return _table({**_who(batch, index), **values, "text": text})
 
 
 def _notes(batch: Batch, kind: BlockType, struct: np.dtype[np.void]) -> tuple[Array, Array]:
