@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -42,6 +41,14 @@ _LONG_WAIT_S = 0.2
 
 def _exit_code(status: int) -> int:
     return 128 - status if status < 0 else status
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether a child of ours has; it stays a zombie, whose /proc can still be read."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True  # whoever started us ignores SIGCHLD: the kernel has reaped it
 
 
 class _Pace:
@@ -208,9 +215,8 @@ class Recorder:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # so that busy programs do not keep us from their rings
         outcome = Outcome(None, drain.stats)
-        ended = os.pidfd_open(child.pid)
         try:
-            self._until_ended(ended, drain)
+            self._until_ended(child.pid, drain)
             outcome.interrupted = self._signals.interrupts > 1
             if not outcome.interrupted:
                 drain.settle()  # while the command is a zombie, /proc still tells its I/O
@@ -222,8 +228,6 @@ class Recorder:
             outcome.error = str(error)
             with suppress(ClewError):
                 drain.close(end=False)
-        finally:
-            os.close(ended)
         meta.ended_ns = time.monotonic_ns()
         if outcome.exit_code is None:
             self._save(meta, outcome)
@@ -251,16 +255,15 @@ class Recorder:
                 return _exit_code(child.wait(timeout=_LONG_WAIT_S))
         return 128 + signal.SIGINT
 
-    def _until_ended(self, ended: int, drain: Drain) -> None:
+    def _until_ended(self, pid: int, drain: Drain) -> None:
         """Passes until the command has ended or the second Ctrl-C; as seldom as the rings can bear."""
         pace = _Pace()
         while True:
             stats = drain.drain()
             self._show(stats)
-            if self._signals.interrupts > 1:
+            if self._signals.interrupts > 1 or _has_ended(pid):
                 return
-            if select.select([ended], [], [], pace.delay(stats.fill))[0]:
-                return
+            time.sleep(pace.delay(stats.fill))
 
     def _children(self, drain: Drain) -> list[int]:
         """Goes on while children of the command live, for a moment or (follow) to their end; those that still do."""
