@@ -18,7 +18,9 @@
 #define POLYNOMIAL UINT32_C(0xEDB88320)
 
 static uint32_t table[8][256];
+#if defined(__x86_64__)
 static int have_clmul;
+#endif
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void prepare(void)
