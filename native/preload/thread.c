@@ -61,8 +61,7 @@ void thread_return(struct clew_slot *slot)
 
 void thread_forked(void)
 {
-	process->live = 0;
-	process->local_mode = 0;
+	process_page.state = (struct process){0};
 }
 
 /* The first thread to call in a process sets the process up, too. */

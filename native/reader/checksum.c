@@ -19,7 +19,9 @@
 
 static uint32_t table[8][256];
 #if defined(__x86_64__)
+#if defined(__x86_64__)
 static int have_clmul;
+#endif
 #endif
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
