@@ -108,7 +108,7 @@ CREATE TABLE connection (            -- one open file, socket or pipe end, share
     local       VARCHAR,            -- 127.0.0.1:80, [::1]:80, /run/x.sock, pipe:[inode]
     remote      VARCHAR,
     role        VARCHAR,            -- accepted, connected, read end, write end; NULL: none or not known
-    peer        VARCHAR,            -- who is at the other end, for people: remote; of accepted connections without its port
+    peer        VARCHAR,            -- who is at the other end, for people: its program where known, remote address; accepted: without port
     inode       UBIGINT,
     opened_ns   BIGINT,             -- ns; NULL: before the capture
     closed_ns   BIGINT,             -- ns; NULL: not seen being closed

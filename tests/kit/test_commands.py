@@ -214,6 +214,11 @@ def test_tables_fit_the_terminal_but_numbers_stay_whole(width: int, capsys: pyte
     assert len({len(line) for line in lines}) == 1  # aligned
 
 
+def test_of_a_path_the_end_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
+    write_table(pa.table({"name": ["/var/lib/" + "x" * 50 + "/end"]}), width=20)
+    assert capsys.readouterr().out.splitlines()[1].endswith("xx/end")
+
+
 def test_times() -> None:
     assert [parse_time(text) for text in ("2.5s", "300ms", "20us", "15ns", "17", "2m", None)] == [
         2_500_000_000, 300_000_000, 20_000, 15, 17_000_000_000, 120_000_000_000, None,

@@ -69,9 +69,15 @@ def test_captures_side_by_side(truth: Any, tmp_path: Path, capture: Callable[...
     calls = questions.counts(opened, Lens(), "host").table.to_pylist()
     assert [(row["name"], row["calls"]) for row in calls] == [("h", 2 * len(truth.rows)), ("other", 1)]
     assert [row["calls"] for row in questions.counts(opened, Lens(files=("/other",))).table.to_pylist()] == [1]
+    made.records(1, 100, 100, made.conn(1, 2, 1, "/more"), made.record(1, "close", begin=150, conn_id=2))
+    made.clock(200)
+    made.write()
+    assert opened.refresh() == 1  # and what was imported is there once
+    unique = "SELECT count(*) = count(DISTINCT conn_id) AS one, count(*) AS n FROM connection"
+    assert opened.sql(unique).to_pylist() == [{"one": True, "n": 4 + 4 + 2}]
     again = clew.open(opened.to_parquet(tmp_path / "both"))
     assert answers(again) == answers(opened)
-    assert import_files(tmp_path / "third", [tmp_path / "both"]) == 2 * len(truth.rows) + 1
+    assert import_files(tmp_path / "third", [tmp_path / "both"]) == 2 * len(truth.rows) + 2
     assert answers(clew.open(tmp_path / "third")) == answers(opened)
-    assert import_files(tmp_path / "fourth", [tmp_path / "third"]) == 2 * len(truth.rows) + 1
+    assert import_files(tmp_path / "fourth", [tmp_path / "third"]) == 2 * len(truth.rows) + 2
     assert answers(clew.open(tmp_path / "fourth")) == answers(opened)

@@ -188,8 +188,8 @@ def test_connections(capture: Maker) -> None:
         made.record(1, "close", conn_id=1, begin=50),
         made.record(1, "close", conn_id=2, begin=60, error=9, result=-1),
     ]
-    made.records(1, 1, 1, *client, *pipe, *old, *closed)
-    made.records(2, 2, 2, *server)
+    made.records(1, 1, 1, made.process(1, 1, "curl"), *client, *pipe, *old, *closed)
+    made.records(2, 2, 2, made.process(2, 2, "web"), *server)
     made.clock(100)
     made.write()
     case = clew.open(made.folder.parents[1])
@@ -197,8 +197,8 @@ def test_connections(capture: Maker) -> None:
         "conn_id, pid, kind, path, local, remote, role, peer, opened_ns - 1000000, closed_ns - 1000000, peer_conn_id"
     )
     assert rows(case, f"SELECT {columns} FROM connection ORDER BY conn_id") == [
-        (1, 1, "tcp", None, "127.0.0.1:4000", "127.0.0.1:80", "connected", "127.0.0.1:80", 5, 50, 2),
-        (2, 2, "tcp", None, "127.0.0.1:80", "127.0.0.1:4000", "accepted", "127.0.0.1:*", 7, None, 1),
+        (1, 1, "tcp", None, "127.0.0.1:4000", "127.0.0.1:80", "connected", "web 127.0.0.1:80", 5, 50, 2),
+        (2, 2, "tcp", None, "127.0.0.1:80", "127.0.0.1:4000", "accepted", "curl 127.0.0.1:*", 7, None, 1),
         (3, 1, "pipe", None, "pipe:[9]", None, "read end", None, 0, None, 4),
         (4, 1, "pipe", None, "pipe:[9]", None, "write end", None, 0, None, 3),
         (5, 1, "file", "/var/log", None, None, None, None, None, None, None),

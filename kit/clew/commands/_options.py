@@ -49,7 +49,9 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tid", action="append", default=[], type=int, metavar="N")
     group.add_argument("--op", action="append", default=[], metavar="NAME", help="read, write, connect, ...")
     group.add_argument("--file", action="append", default=[], metavar="PATH")
-    group.add_argument("--peer", action="append", default=[], metavar="ADDRESS", help="other end of a socket")
+    group.add_argument(
+        "--peer", action="append", default=[], metavar="NAME", help="other end of a socket, as --by peer shows it"
+    )
     group.add_argument(
         "--errno", action="append", default=[], metavar="NAME", help="ENOENT or 2; 0: calls that succeeded"
     )

@@ -78,4 +78,7 @@ def write_table(table: pa.Table, out: TextIO | None = None, width: int | None = 
 
 
 def _cut(text: str, room: int) -> str:
-    return text if len(text) <= room else text[: room - 1] + "…"
+    """``text`` in ``room`` characters; of a path the end is kept, it says more."""
+    if len(text) <= room:
+        return text
+    return "…" + text[1 - room :] if text.startswith("/") else text[: room - 1] + "…"

@@ -173,7 +173,7 @@ SELECT conn_id, any_value(capture_id) AS capture_id, arg_min(pid, nth) AS pid, a
        CASE WHEN NOT bool_or(inherited AND nth = 1) THEN min(ts_ns) END AS opened_ns
 FROM ordered GROUP BY conn_id;
 
-DELETE FROM connection WHERE conn_id IN (SELECT conn_id FROM described);
+DELETE FROM connection WHERE conn_id IN (SELECT conn_id FROM described) OR capture_id NOT IN (SELECT capture_id FROM landing.meta);
 INSERT INTO connection
 SELECT d.conn_id, d.capture_id, m.host, d.pid, d.fd, d.kind, d.path, d."local", d.remote, d.role,
        CASE WHEN d.kind IN ('tcp', 'udp', 'unix', 'socket') THEN
@@ -186,20 +186,27 @@ LEFT JOIN (SELECT conn_id, max(ts_ns) AS closed_ns FROM landing.closed SEMI JOIN
      USING (conn_id);
 
 -- Both ends of a TCP connection on this host mirror each other's addresses. Where a pair of addresses was used several
--- times, the ends are matched in order, and only if there are as many of one as of the other.
+-- times, the ends are matched in order, and only if there are as many of one as of the other. Then it is known which
+-- program is at the other end. Made anew for all of them: a program may be heard of after its connections.
 CREATE OR REPLACE TEMP TABLE ends AS
-WITH tcp AS (
-    SELECT conn_id, capture_id, "local", remote, opened_ns, least("local", remote) AS a, greatest("local", remote) AS b
-    FROM connection WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL),
-again AS (SELECT DISTINCT capture_id, a, b FROM tcp SEMI JOIN described USING (conn_id))
-SELECT conn_id, capture_id, "local", remote, count(*) OVER (PARTITION BY capture_id, "local", remote) AS many,
+SELECT conn_id, capture_id, pid, "local", remote, role, coalesce(opened_ns, 9223372036854775807) AS opened_ns,
+       count(*) OVER pair AS many,
        row_number() OVER (PARTITION BY capture_id, "local", remote ORDER BY opened_ns, conn_id) AS nth
-FROM tcp SEMI JOIN again USING (capture_id, a, b);
+FROM connection SEMI JOIN landing.meta USING (capture_id)
+WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL
+WINDOW pair AS (PARTITION BY capture_id, "local", remote);
 
-UPDATE connection SET peer_conn_id = matched.peer_conn_id
-FROM (SELECT x.conn_id, y.conn_id AS peer_conn_id
-      FROM ends x LEFT JOIN ends y ON x.capture_id = y.capture_id AND x."local" = y.remote AND x.remote = y."local"
-           AND x.nth = y.nth AND x.many = y.many AND x.conn_id <> y.conn_id) matched
-WHERE matched.conn_id = connection.conn_id AND connection.peer_conn_id IS DISTINCT FROM matched.peer_conn_id;
+CREATE OR REPLACE TEMP TABLE matched AS
+SELECT x.conn_id, y.conn_id AS peer_conn_id,
+       concat_ws(' ', p.command, CASE x.role WHEN 'accepted' THEN regexp_replace(x.remote, ':[0-9]+$', ':*') ELSE x.remote END) AS peer
+FROM ends x
+LEFT JOIN ends y ON x.capture_id = y.capture_id AND x."local" = y.remote AND x.remote = y."local" AND x.nth = y.nth
+     AND x.many = y.many AND x.conn_id <> y.conn_id
+ASOF LEFT JOIN process p ON p.capture_id = y.capture_id AND p.pid = y.pid AND p.start_ns <= y.opened_ns;
+
+UPDATE connection SET peer_conn_id = matched.peer_conn_id, peer = matched.peer
+FROM matched
+WHERE matched.conn_id = connection.conn_id
+      AND (connection.peer_conn_id, connection.peer) IS DISTINCT FROM (matched.peer_conn_id, matched.peer);
 
 DELETE FROM landing.touched;

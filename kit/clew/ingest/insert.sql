@@ -4,7 +4,26 @@
 INSERT INTO event
 SELECT $capture_id, thread_id, $host, pid, tid, seq, ts_ns, dur_ns, op, nullif(fd, -1), result, error, nullif(bytes, -1),
        CASE WHEN conn_id <> 0 THEN conn_id + $base END, nullif(byte_offset, 18446744073709551615)
-FROM record WHERE op < $notes;
+FROM record WHERE op < $notes AND (error = 0 OR conn_id <> 0);
+
+-- A call that failed on a path made no descriptor, but which path it was is worth asking for: a path that was asked for
+-- in vain is a connection that was never opened, the same for all who ask. Its number lies above all that programs give.
+CREATE OR REPLACE TEMP TABLE vain AS
+SELECT thread_id, seq, $base + 500000000000000 + md5_number_lower(text) % 400000000000000 AS conn_id, text AS path, pid, ts_ns
+FROM texts JOIN (SELECT thread_id, seq FROM record WHERE error <> 0 AND conn_id = 0) USING (thread_id, seq);
+
+INSERT INTO event
+SELECT $capture_id, thread_id, $host, pid, tid, seq, ts_ns, dur_ns, op, nullif(fd, -1), result, error, nullif(bytes, -1),
+       vain.conn_id, nullif(byte_offset, 18446744073709551615)
+FROM record LEFT JOIN (SELECT thread_id, seq, conn_id FROM vain) AS vain USING (thread_id, seq)
+WHERE op < $notes AND error <> 0 AND record.conn_id = 0;
+
+INSERT INTO landing.touched SELECT DISTINCT conn_id FROM vain;
+
+INSERT INTO landing.conn
+SELECT conn_id, $capture_id, min(thread_id), min(seq), arg_min(pid, ts_ns), min(ts_ns), NULL, 'unknown', path, NULL, NULL, NULL,
+       NULL, NULL, NULL, TRUE
+FROM vain GROUP BY conn_id, path;
 
 INSERT INTO landing.seen
 SELECT thread_id, $capture_id, any_value(pid), any_value(tid), min(ts_ns), max(ts_ns + dur_ns),

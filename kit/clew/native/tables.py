@@ -295,7 +295,7 @@ def payload(batch: Batch) -> pa.Table:
 
 
 def texts(batch: Batch) -> pa.Table:
-    """Text of records that carry one (paths; unseen programs, whose pid is in fd): serial, seq, op, fd, result, text."""
+    """Text of records that carry one (paths; unseen programs, their pid in fd): serial, seq, op, fd, result, text."""
     index = np.flatnonzero((batch.flags & Flag.TEXT) != 0)
     text = _text(batch, batch.data_at[index], batch.head[index])
     values = {"op": batch.op[index], "fd": batch.fd[index], "result": batch.result[index]}
