@@ -61,7 +61,7 @@ void thread_return(struct clew_slot *slot)
 
 void thread_forked(void)
 {
-	process_page.state = (struct process){0};
+	zero_bytes(&process_page.state, sizeof process_page.state);
 }
 
 /* The first thread to call in a process sets the process up, too. */
