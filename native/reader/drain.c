@@ -48,7 +48,8 @@ static void populate_ahead(struct clew_drain *drain, struct clew_slot *slot, uin
 	uint64_t upto = populated < CLEW_POPULATE_STEP ? CLEW_POPULATE_STEP : 2 * populated;
 	upto = upto < ring ? upto : ring;
 	off_t at = (off_t)((const char *)ring_of(slot) - (const char *)drain->mapped.arena);
-	if (posix_fallocate(drain->mapped.fd, at + (off_t)populated, (off_t)(upto - populated)) != 0)
+	/* Not posix_fallocate: where the file system cannot, that writes zeros, into records perhaps. */
+	if (fallocate(drain->mapped.fd, FALLOC_FL_KEEP_SIZE, at + (off_t)populated, (off_t)(upto - populated)) != 0)
 		return;
 	while (populated < upto && !atomic_compare_exchange_weak(&slot->populated, &populated, upto))
 		;

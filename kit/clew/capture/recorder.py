@@ -43,12 +43,21 @@ def _exit_code(status: int) -> int:
     return 128 - status if status < 0 else status
 
 
-def _has_ended(pid: int) -> bool:
-    """Whether a child of ours has; it stays a zombie, whose /proc can still be read."""
+def _has_ended(pid: int, *, job: bool) -> bool:
+    """Whether a child of ours has; it stays a zombie, whose /proc can still be read.
+
+    ``job``: where it was stopped (Ctrl-Z), we stop as well, since we are what the shell has in its list of jobs.
+    """
     try:
-        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+        if seen is None or seen.si_code != os.CLD_STOPPED:
+            return seen is not None
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
+        if job:
+            os.kill(os.getpid(), signal.SIGSTOP)
     except ChildProcessError:
         return True  # whoever started us ignores SIGCHLD: the kernel has reaped it
+    return False
 
 
 class _Pace:
@@ -104,9 +113,8 @@ class _Signals:
         """Signals are ours inside; one that was ignored stays ignored, here and in the program."""
         handlers: Mapping[int, Callable[..., None]] = {
             signal.SIGINT: self.interrupt,
-            signal.SIGQUIT: lambda *_: None,
-            signal.SIGHUP: lambda *_: None,
-            signal.SIGTERM: self.forward,
+            **dict.fromkeys((signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP), lambda *_: None),
+            **dict.fromkeys((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2), self.forward),
         }
         if threading.current_thread() is not threading.main_thread():
             yield  # signals are the main thread's matter (a notebook's cell that records in the background)
@@ -127,7 +135,7 @@ class Recorder:
 
     ``progress`` is called about ten times a second with the totals so far, ``message`` with what the user should know
     at once. ``follow``: go on until every
-    recorded process has ended, not only the command.
+    recorded process has ended, not only the command. ``job``: stop with the command, for a shell's job control.
     """
 
     def __init__(
@@ -139,6 +147,7 @@ class Recorder:
         follow: bool = False,
         progress: Callable[[DrainStats], None] | None = None,
         message: Callable[[str], None] | None = None,
+        job: bool = False,
     ) -> None:
         self.command = list(command)
         self.place = place
@@ -146,6 +155,7 @@ class Recorder:
         self.follow = follow
         self.progress = progress
         self.message = message
+        self.job = job
         self._signals = _Signals()
         self._shown = 0.0
 
@@ -261,7 +271,7 @@ class Recorder:
         while True:
             stats = drain.drain()
             self._show(stats)
-            if self._signals.interrupts > 1 or _has_ended(pid):
+            if self._signals.interrupts > 1 or _has_ended(pid, job=self.job):
                 return
             time.sleep(pace.delay(stats.fill))
 

@@ -10,6 +10,7 @@ examples:
   clew record --payload none -- tar cf x.tar /usr
   clew record --count-only -- ./benchmark   totals per thread and operation only
   clew record --follow -- nginx             a program that goes to the background
+  clew record --user postgres -- ./start    as root: go on where a program becomes that user and execs
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import os
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from clew.commands import _options
@@ -56,6 +58,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="recorded at a time at most (default: 4096)",
     )
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="also record programs started after a change to this user; may be repeated",
+    )
     parser.add_argument("--follow", action="store_true", help="until every recorded process has ended")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run")
@@ -66,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     from clew.capture import preload
+    from clew.capture.grant import user_ids
     from clew.capture.place import default_case, make_place
     from clew.capture.recorder import Recorder
     from clew.native.arena import FULL_PAYLOAD
@@ -81,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
         wait=args.on_full == "wait",
         ring_size=_ring_size(args.ring_size),
         threads=args.threads,
+        users=tuple(user_ids(args.user)),
     )
     place = make_place(Path(args.output) if args.output else default_case(command[0]))
     line = _ProgressLine() if not args.quiet and sys.stderr.isatty() else None
@@ -91,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         follow=args.follow,
         progress=line.show if line else None,
         message=_warn,
+        job=True,
     ).run()
     if line:
         line.clear()
@@ -131,8 +143,9 @@ class _ProgressLine:
         then, records = self._last
         rate = (stats.records - records) / max(now - then, 1e-9)
         self._last, self._shown_at, self._shown = (now, stats.records), now, True
-        sys.stderr.write(f"\r\x1b[Kclew: {_counts(stats)}, {rate:,.0f}/s\r")
-        sys.stderr.flush()
+        with suppress(OSError):  # the terminal was closed
+            sys.stderr.write(f"\r\x1b[Kclew: {_counts(stats)}, {rate:,.0f}/s\r")
+            sys.stderr.flush()
 
     def _welcome(self) -> bool:
         """Not behind a full-screen program (no line mode, no echo), and not from the background."""
@@ -147,8 +160,9 @@ class _ProgressLine:
 
     def clear(self) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            with suppress(OSError):
+                sys.stderr.write("\r\x1b[K")
+                sys.stderr.flush()
 
 
 def _counts(stats: DrainStats) -> str:
@@ -164,7 +178,8 @@ def _counts(stats: DrainStats) -> str:
 def _warn(text: str) -> None:
     from clew.units import printable
 
-    print(f"clew: {printable(text)}", file=sys.stderr)
+    with suppress(OSError):
+        print(f"clew: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def _tell(outcome: Outcome, case: str, *, quiet: bool) -> None:

@@ -267,6 +267,33 @@ def test_a_second_ctrl_c_ends_the_recording_and_not_the_program(tmp_path: Path) 
     assert terminal.end() == 5
 
 
+def test_a_command_that_stops_stops_its_job_and_goes_on_with_it(tmp_path: Path) -> None:
+    job = "sh -c 'echo ready; kill -STOP $$; echo on; exit 3'"
+    seen = []
+    for before in ("", f"{shlex.join(CLEW)} record -q -o case -- "):
+        script = f"set -m; {before}{job}; echo stopped $?; fg >/dev/null; echo ended $?"
+        terminal = Terminal(["bash", "-c", script], tmp_path)
+        assert terminal.end() == 0
+        seen.append([line for line in terminal.seen.split(b"\r\n") if b"Stopped" not in line and line])
+    assert seen[0] == [b"ready", b"stopped 147", b"on", b"ended 3"]
+    assert seen[1] == seen[0]
+    assert meta(tmp_path / "case")["exit_code"] == 3
+
+
+def test_a_terminal_that_is_closed_leaves_a_whole_case(tmp_path: Path, null_writes: Count, asked: Path) -> None:
+    shell = f"trap '' HUP; echo ready; cat fifo >/dev/null; {asked} <line >out; exit 3"
+    (tmp_path / "line").write_text("40\n")
+    os.mkfifo(tmp_path / "fifo")
+    terminal = Terminal([*CLEW, "record", "-o", "case", "--", "sh", "-c", shell], tmp_path)
+    terminal.until(b"ready")
+    os.close(terminal.terminal)
+    with (tmp_path / "fifo").open("w"):
+        pass
+    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 3
+    assert meta(tmp_path / "case")["exit_code"] == 3
+    assert null_writes(tmp_path / "case") == 40
+
+
 def test_progress_is_shown_on_a_terminal_in_one_line(tmp_path: Path, asked: Path) -> None:
     terminal = Terminal([*CLEW, "record", "-o", "case", "--", str(asked)], tmp_path)
     terminal.until(b"\r\x1b[Kclew: ")
