@@ -132,9 +132,16 @@ static inline void copy_bytes(void *to, const void *from, size_t size)
 
 static inline void zero_bytes(void *at, size_t size)
 {
-	volatile char *target = at;
-	while (size--)
+	char *target = at;
+	const uint64_t zeros[2] = {0, 0};
+	for (; size >= 16; size -= 16, target += 16) {
+		__builtin_memcpy(target, zeros, 16);
+		__asm__ volatile("" ::: "memory"); /* else the compiler makes a call of memset of the loop */
+	}
+	for (; size; size--) {
 		*target++ = 0;
+		__asm__ volatile("" ::: "memory");
+	}
 }
 
 #endif
