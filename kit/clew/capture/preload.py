@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from clew.capture.grant import grant
 from clew.errors import ClewError
 from clew.native import Arena, Mode, library_path, runtime_of
 
@@ -26,6 +27,7 @@ class Options:
     wait: bool = False  # a call waits where its ring is full, instead of losing its record
     ring_size: int = 1 << 20  # bytes for each thread, a power of two
     threads: int = 4096  # at a time
+    users: tuple[int, ...] = ()  # uids that programs may change to and still be recorded after an exec
 
     @property
     def mode(self) -> Mode:
@@ -37,7 +39,7 @@ def make_arena(options: Options, fallback: Path) -> Arena:
     """An arena in a new private directory: in memory where there is room, else on the disk of ``fallback``."""
     directory = Path(tempfile.mkdtemp(prefix="clew-arena-", dir=_place(fallback)))
     try:
-        return Arena.create(
+        arena = Arena.create(
             directory / "arena",
             options.threads,
             options.ring_size,
@@ -46,6 +48,9 @@ def make_arena(options: Options, fallback: Path) -> Arena:
             wait=options.wait,
             mode=options.mode,
         )
+        if options.users:
+            grant(arena.path, library_path(), options.users)
+        return arena
     except ClewError:
         shutil.rmtree(directory, ignore_errors=True)
         raise
@@ -63,7 +68,8 @@ def environment(arena: Arena, base: Mapping[str, str], program: str) -> dict[str
 
     A sanitizer's runtime that ``program`` needs insists on standing first; native/preload/exec_env.c hides it again.
     """
-    library = library_path()
+    granted = arena.path.parent / "libclew.so"  # where other users may read it
+    library = granted if granted.exists() else library_path()
     if any(char in " :\t\n" for char in str(library)):  # ld.so(8) separates the list by these
         link = arena.path.parent / "libclew.so"
         link.symlink_to(library)

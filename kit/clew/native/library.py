@@ -132,7 +132,9 @@ def load() -> ctypes.CDLL:
     """The library, its functions typed. Raises ClewError if it is missing or of another version."""
     path = library_path()
     try:
-        library = ctypes.CDLL(str(path), use_errno=True)
+        library = ctypes.CDLL(None, use_errno=True)
+        if not hasattr(library, "clew_abi"):  # else this process is recorded itself: by that copy, wherever it is
+            library = ctypes.CDLL(str(path), use_errno=True)
         library.clew_abi.restype = _U32
         abi = library.clew_abi()
         if abi != ABI:
