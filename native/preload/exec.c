@@ -75,6 +75,8 @@ static int execute(const struct execution *execution, char *const environment[])
 	int error = errno;
 	if (slot && !borrowed)
 		thread_return(slot);
+	if (call.slot && (call.mode & CLEW_COUNT))
+		call.slot->counter[CLEW_OP_EXECVE].calls--; /* one call, told twice */
 	record(&call, execution, result, error);
 	errno = error;
 	return result;

@@ -32,8 +32,7 @@ int main(int count, char **arguments)
 			return 1;
 		work(own, arguments[1]);
 		write(2, "", 0);
-		mark_end();
-		return 3;
+		_exit(3);
 	}
 	mark_begin();
 	if (pipe(pipes))
@@ -44,7 +43,6 @@ int main(int count, char **arguments)
 		if (pid == 0) {
 			mark_begin();
 			work(pipes, "forked");
-			mark_end();
 			if (i == 4)
 				execl("/proc/self/exe", arguments[0], "forked then exec", (char *)NULL);
 			_exit(i);
@@ -53,7 +51,9 @@ int main(int count, char **arguments)
 	}
 	pid_t pid = vfork();
 	if (pid == 0) {
+		mark_begin();
 		write(pipes[1], "vfork child", 11);
+		execl("/no such program", arguments[0], (char *)NULL);
 		execl("/proc/self/exe", arguments[0], "vforked", (char *)NULL);
 		_exit(127);
 	}

@@ -18,6 +18,12 @@ SELECT $capture_id, thread_id, $host, pid, tid, seq, ts_ns, dur_ns, op, nullif(f
 FROM record LEFT JOIN (SELECT thread_id, seq, conn_id FROM vain) AS vain USING (thread_id, seq)
 WHERE op < $notes AND error <> 0 AND record.conn_id = 0;
 
+-- An exec that succeeds cannot be told afterwards, so each is told before; where it failed, a second record of the same begin
+-- says so.
+DELETE FROM event
+WHERE op_id = $execve AND errno = 0
+  AND (thread_id, ts_ns) IN (SELECT thread_id, ts_ns FROM record WHERE op = $execve AND error <> 0);
+
 INSERT INTO landing.touched SELECT DISTINCT conn_id FROM vain;
 
 INSERT INTO landing.conn

@@ -121,6 +121,7 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
         "close": OP_ID["close"],
         "conn": OP_ID["conn"],
         "unseen": OP_ID["unseen"],
+        "execve": OP_ID["execve"],
     }
     connection.execute("BEGIN")
     try:
