@@ -55,6 +55,21 @@ static void populate_ahead(struct clew_drain *drain, struct clew_slot *slot, uin
 		;
 }
 
+/* Records in bytes of a ring, as far as they make sense. */
+static uint64_t count_records(const uint8_t *bytes, uint64_t size)
+{
+	uint64_t count = 0;
+	for (uint64_t at = 0; at + CLEW_ALIGN <= size;) {
+		struct clew_record record;
+		memcpy(&record, bytes + at, CLEW_ALIGN);
+		if (record.size < CLEW_ALIGN || record.size > size - at)
+			break;
+		count += record.op != CLEW_OP_PAD;
+		at += record.size;
+	}
+	return count;
+}
+
 uint64_t seat_take(struct clew_drain *drain, uint32_t index)
 {
 	struct seat *seat = &drain->seats[index];
@@ -84,8 +99,10 @@ uint64_t seat_take(struct clew_drain *drain, uint32_t index)
 						  .read_to = write};
 	writer_add(&drain->writer, &block);
 	seat->taken = write;
+	if (drain->post_mortem) /* seq counts those as well that the segments have */
+		drain->stats.records += count_records(block.data[0], first) + count_records(block.data[1], size - first);
 	const int64_t records = (int64_t)slot->seq - (int64_t)slot->dropped_records;
-	if (records > seat->counted) {
+	if (!drain->post_mortem && records > seat->counted) {
 		drain->stats.records += (uint64_t)(records - seat->counted);
 		seat->counted = records;
 	}
