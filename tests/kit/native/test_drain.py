@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +226,10 @@ def test_a_call_waits_for_room_if_it_is_to(tmp_path: Path, raw: Path, start: Cal
         assert program.process.stdin
         program.process.stdin.write("20000\n")
         program.process.stdin.close()
-        while program.process.poll() is None:
+        while program.process.returncode is None:
             drain.drain()
+            with suppress(subprocess.TimeoutExpired):
+                program.process.wait(0.005)  # in which it fills its ring many times over
         stats = drain.settle()
         assert stats.lost == 0
         assert stats.waits > 0
@@ -257,6 +260,7 @@ def test_recovery_takes_what_was_left_and_nothing_twice(tmp_path: Path, raw: Pat
     assert write_calls(raw) == 800
     recovered = native.recover(tmp_path / "before", raw)
     assert recovered is not None
+    assert recovered.records == 0
     assert write_calls(raw) == 800
     assert (tmp_path / "before").exists()
 
@@ -276,7 +280,9 @@ def test_recovery_after_a_torn_write(tmp_path: Path, raw: Path, start: Callable[
             path.unlink()
         segment.write_bytes(whole[:size])
         shutil.copyfile(tmp_path / "before", tmp_path / "arena-again")
-        native.recover(tmp_path / "arena-again", raw)
+        recovered = native.recover(tmp_path / "arena-again", raw)
+        assert recovered is not None
+        assert recovered.records == len(native.decode(sorted(raw.iterdir())[-1]))
         if size:
             assert segment.read_bytes() == whole[:size]  # raw files are never edited
             assert write_calls(raw) == 400, size
