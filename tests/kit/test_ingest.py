@@ -307,10 +307,17 @@ def test_a_torn_end_is_left_and_the_rest_read(capture: Maker) -> None:
     made.records(1, 1, 1, *reads(made, 1, 10))
     made.records(1, 1, 1, *reads(made, 1, 10, 100))
     path = made.write()
-    path.write_bytes(path.read_bytes()[:-100])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    (made.folder / "seg-000002.clew").write_bytes(whole[:10])
+    (made.folder / "seg-000003.clew").write_bytes(b"x" * 1000)
+    (made.folder / "seg-000004.clew").write_bytes(b"")
     case = clew.open(made.folder.parents[1])
     assert rows(case, "SELECT count(*) FROM event") == [(10,)]
+    lost = len(made.block(1, b"".join(reads(made, 1, 10)))) - 100 + 10 + 1000
+    assert rows(case, "SELECT skipped_bytes FROM capture") == [(lost,)]
     assert case.refresh() == 0
+    assert rows(case, "SELECT skipped_bytes FROM capture") == [(lost,)]
 
 
 def test_captures_are_numbered_apart(capture: Maker) -> None:

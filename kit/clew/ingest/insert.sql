@@ -26,6 +26,9 @@ WHERE op_id = $execve AND errno = 0
 
 INSERT INTO landing.touched SELECT DISTINCT conn_id FROM vain;
 
+DELETE FROM landing.vfork WHERE capture_id = $capture_id;
+INSERT INTO landing.vfork SELECT $capture_id, serial, children, open_pid FROM vforks;
+
 INSERT INTO landing.conn
 SELECT conn_id, $capture_id, min(thread_id), min(seq), arg_min(pid, ts_ns), min(ts_ns), NULL, 'unknown', path, NULL, NULL, NULL,
        NULL, NULL, NULL, TRUE

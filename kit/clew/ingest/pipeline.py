@@ -14,9 +14,10 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from clew.errors import ClewError
 from clew.ingest import clock
 from clew.ingest.segments import CAPTURE_STEP, Vforks, tables_of
-from clew.native import clocks, decode
+from clew.native import Batch, clocks, decode
 from clew.ops import NOTES, OP_ID
 
 BATCH_RECORDS = 1_000_000
@@ -60,21 +61,28 @@ def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, end
         stop = found[index][1] if index == last and not ended else path.stat().st_size
         offset = offsets.get(path.name, 0)
         while offset < stop:
-            batch = decode(path, offset, BATCH_RECORDS, stop - max(offset, clock.SEGMENT_HEADER))
-            if batch.next_offset == offset:
-                break  # the rest is no whole block
+            batch = _decoded(path, offset, stop)
+            if batch is None:
+                if ended:  # a torn end or a file without its head: lost, and counted
+                    yield Piece(capture_id, path.name, stop, stop - offset, False, {})
+                break
             times = clock.Clock(readings, batch.ticks_per_s)
             tables = tables_of(batch, times, capture_id, vforks)
             tables |= {"clocks": clocks(batch), "vforks": vforks.table()}
-            yield Piece(
-                capture_id,
-                path.name,
-                batch.next_offset,
-                batch.skipped_bytes,
-                batch.complete,
-                tables,
-            )
+            yield Piece(capture_id, path.name, batch.next_offset, batch.skipped_bytes, batch.complete, tables)
             offset = batch.next_offset
+
+
+def _decoded(path: Path, offset: int, stop: int) -> Batch | None:
+    """The next batch; None if there is no whole block up to ``stop``."""
+    begin = max(offset, clock.SEGMENT_HEADER)
+    try:
+        batch = decode(path, offset, BATCH_RECORDS, stop - begin) if stop > begin else None
+    except ClewError:
+        if not path.is_file():
+            raise
+        return None
+    return batch if batch and batch.next_offset > begin else None
 
 
 def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -125,10 +133,8 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
     }
     connection.execute("BEGIN")
     try:
-        for statement in statements("insert.sql"):
+        for statement in statements("insert.sql") if piece.tables else ():
             connection.execute(statement, {name: value for name, value in known.items() if "$" + name in statement})
-        connection.execute("DELETE FROM landing.vfork WHERE capture_id = ?", [piece.capture_id])
-        connection.execute("INSERT INTO landing.vfork SELECT ?, * FROM vforks", [piece.capture_id])
         connection.execute(
             """INSERT INTO landing.segment VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
                SET next_offset = excluded.next_offset, skipped_bytes = skipped_bytes + excluded.skipped_bytes,
