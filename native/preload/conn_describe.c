@@ -225,11 +225,11 @@ uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *o
 	}
 	slot = conn_slot(origin->conn_id);
 	if (slot) {
-		slot->kind = (uint8_t)info.kind;
-		slot->device = (uint32_t)info.device;
-		slot->inode = info.inode;
+		atomic_store_explicit(&slot->kind, (uint8_t)info.kind, memory_order_relaxed);
+		atomic_store_explicit(&slot->device, (uint32_t)info.device, memory_order_relaxed);
+		atomic_store_explicit(&slot->inode, info.inode, memory_order_relaxed);
 		if (!slot->access)
-			slot->access = (uint8_t)origin->access;
+			atomic_store_explicit(&slot->access, (uint8_t)origin->access, memory_order_relaxed);
 		if (!slot->access && origin->record_flags && !process->sandboxed)
 			slot->access = (uint8_t)access_of(fd);
 		if (info.kind == CLEW_KIND_PIPE && !info.flags && slot->access)

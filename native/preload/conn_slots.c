@@ -25,11 +25,11 @@ uint64_t conn_allocate(const struct clew_slot *owner)
 		atomic_store_explicit(&slot->state, 0, memory_order_relaxed);
 		__atomic_store_n(&slot->owner_in, 0, __ATOMIC_RELAXED);
 		__atomic_store_n(&slot->owner_out, 0, __ATOMIC_RELAXED);
-		slot->inode = 0;
-		slot->device = 0;
-		slot->owner = (uint32_t)owner->serial;
-		slot->kind = CLEW_KIND_UNKNOWN;
-		slot->access = 0;
+		atomic_store_explicit(&slot->inode, 0, memory_order_relaxed);
+		atomic_store_explicit(&slot->device, 0, memory_order_relaxed);
+		atomic_store_explicit(&slot->owner, (uint32_t)owner->serial, memory_order_relaxed);
+		atomic_store_explicit(&slot->kind, CLEW_KIND_UNKNOWN, memory_order_relaxed);
+		atomic_store_explicit(&slot->access, 0, memory_order_relaxed);
 		atomic_store_explicit(&slot->conn_id, id, memory_order_release);
 		return id;
 	}
