@@ -81,4 +81,5 @@ def _cut(text: str, room: int) -> str:
     """``text`` in ``room`` characters; of a path the end is kept, it says more."""
     if len(text) <= room:
         return text
-    return "…" + text[1 - room :] if text.startswith("/") else text[: room - 1] + "…"
+    is_path = text.startswith("/") and " " not in text
+    return "…" + text[1 - room :] if is_path else text[: room - 1] + "…"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clew.case import Case
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
@@ -43,5 +45,8 @@ SELECT t.capture_id, p.command, t.pid, t.tid, t.lost_events, NULL, NULL
 FROM thread t JOIN process p USING (process_id) WHERE t.lost_events > 0
 ORDER BY capture_id, tid IS NOT NULL, lost_events DESC, pid, tid"""
     answer = ask(case, sql, {}, "records that were lost")
-    lost = sum(row["lost_events"] for row in answer.table.to_pylist() if row["tid"] is None)
-    return answer if lost else Answer(answer.table, answer.sql, answer.title, "nothing was lost")
+    captures = [row for row in answer.table.to_pylist() if row["tid"] is None]
+    notes = [] if any(row["lost_events"] or row["skipped_bytes"] for row in captures) else ["nothing was lost"]
+    if any(not row["complete"] for row in captures):
+        notes.append("not complete: still running, or its recorder was killed; then `clew rebuild` gets what it left")
+    return replace(answer, note="; ".join(notes) or None)
