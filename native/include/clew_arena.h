@@ -31,6 +31,12 @@ enum { CLEW_COUNT = 1u, CLEW_TRACE = 2u }; /* bits of mode */
 enum { CLEW_ON_FULL_DROP = 0, CLEW_ON_FULL_WAIT = 1 };
 enum { CLEW_CLOCK_TSC = 0, CLEW_CLOCK_MONOTONIC = 1 };
 
+/*
+ * A thread takes the first FREE slot (compare and swap to TAKEN), clears all of it but `populated`, positions and
+ * counters included, fills in who it is, and only then stores LIVE. The recorder looks at LIVE and ENDED slots alone,
+ * and stores FREE when nothing is left in one and no instruction of its thread will run any more: the thread goes
+ * on writing after ENDED where destructors and handlers make calls.
+ */
 enum clew_slot_state {
 	CLEW_SLOT_FREE = 0,
 	CLEW_SLOT_TAKEN = 1, /* being set up by its thread */
@@ -54,8 +60,7 @@ struct clew_arena {
 	uint64_t ticks_per_s;
 	_Alignas(64) _Atomic uint32_t mode; /* what new slots start with; the recorder also writes each slot's */
 	_Alignas(64) _Atomic uint64_t next_serial;
-	_Atomic uint64_t next_conn; /* the next conn_id; from 1 */
-	_Atomic uint32_t slot_hint;
+	_Atomic uint64_t next_conn;                 /* the next conn_id; from 1 */
 	_Alignas(64) _Atomic uint64_t lost_no_slot; /* records of threads without a slot */
 	_Atomic uint64_t lost_threads;
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, by the recorder, many times a second */
@@ -104,9 +109,9 @@ struct clew_slot {
 	uint64_t outer_sp;          /* stack pointer of the outermost writer */
 	_Atomic uint64_t populated; /* ring bytes that may be touched; only grows */
 	uint32_t seq;
-	uint32_t vfork_child;               /* pid of the vfork child that runs on this thread now, else 0 */
-	_Alignas(64) _Atomic uint64_t read; /* by the recorder: store-release after copying */
-	_Alignas(64) uint64_t dropped_records;
+	uint32_t vfork_child;                  /* pid of the vfork child that runs on this thread now, else 0 */
+	_Alignas(64) _Atomic uint64_t read;    /* by the recorder: store-release after copying */
+	_Alignas(64) uint64_t dropped_records; /* at least: one too many where a handler jumped out of a whole record */
 	uint64_t dropped_bytes, waits, wait_ticks;
 	_Alignas(64) struct clew_counter counter[CLEW_OP_LIMIT];
 };

@@ -29,62 +29,85 @@
  * Classes: read, write (move bytes over fd), open (make a descriptor), close, net, wait, process,
  * thread, stdio, sync, alloc, note (made by clew itself; not a call of the program).
  */
-#define CLEW_OPS(X)                                                                                                    \
-	X(1, READ, "read", READ)                                                                                           \
-	X(2, READV, "readv", READ) X(3, PREAD, "pread", READ) X(4, PREADV, "preadv", READ) X(5, RECV, "recv", READ)        \
-		X(6, RECVFROM, "recvfrom", READ) X(7, RECVMSG, "recvmsg", READ) X(8, RECVMMSG, "recvmmsg", READ) X(            \
-			10, WRITE, "write", WRITE) X(11, WRITEV, "writev", WRITE) X(12, PWRITE, "pwrite", WRITE)                   \
-			X(13, PWRITEV, "pwritev", WRITE) X(14, SEND, "send", WRITE) X(15, SENDTO, "sendto", WRITE) X(              \
-				16, SENDMSG, "sendmsg", WRITE) X(17, SENDMMSG, "sendmmsg", WRITE) X(18, SENDFILE, "sendfile", WRITE)   \
-				X(19, SPLICE, "splice", WRITE) X(20, COPY_FILE_RANGE, "copy_file_range", WRITE)                        \
-					X(30, OPEN, "open", OPEN) X(31, OPENAT, "openat", OPEN) X(32, CREAT, "creat", OPEN) X(             \
-						33, CLOSE, "close", CLOSE) X(34, DUP, "dup", OPEN)                                             \
-						X(35, DUP2, "dup2", OPEN) X(36, DUP3, "dup3", OPEN) X(37, FCNTL_DUP, "fcntl", OPEN)            \
-							X(38, PIPE, "pipe", OPEN) X(39, EVENTFD, "eventfd", OPEN) X(                               \
-								40, CLOSE_RANGE, "close_range",                                                        \
-								CLOSE) X(41, EPOLL_CREATE, "epoll_create",                                             \
-										 OPEN) X(50, SOCKET, "socket",                                                 \
-												 NET) X(51, SOCKETPAIR, "socketpair", NET)                             \
-								X(52, BIND, "bind", NET) X(53, LISTEN, "listen", NET) X(54, ACCEPT, "accept", NET) X(  \
-									55, CONNECT,                                                                       \
-									"connect",                                                                         \
-									NET) X(56, SHUTDOWN, "shutdown",                                                   \
-										   NET) X(60, POLL, "poll", WAIT)                                              \
-									X(61, PPOLL,                                                                       \
-									  "ppoll", WAIT) X(62, SELECT, "select",                                           \
-													   WAIT) X(63, PSELECT, "pselect", WAIT)                           \
-										X(64, EPOLL_WAIT, "epoll_wait", WAIT) X(65, EPOLL_PWAIT, "epoll_pwait", WAIT)  \
-											X(70, FORK, "fork", PROCESS) X(71, VFORK, "vfork", PROCESS) X(             \
-												72,                                                                    \
-												CLONE, "clone",                                                        \
-												PROCESS) X(73, EXECVE, "execve",                                       \
-														   PROCESS) X(74, POSIX_SPAWN, "posix_spawn", PROCESS)         \
-												X(75, EXIT, "exit", PROCESS) X(76, UNDERSCORE_EXIT, "_exit", PROCESS)  \
-													X(77, ABORT, "abort", PROCESS) X(78, SYSTEM, "system", PROCESS) X( \
-														79, POPEN, "popen",                                            \
-														PROCESS) X(80, PTHREAD_CREATE, "pthread_create",               \
-																   THREAD) X(81, PTHREAD_JOIN, "pthread_join", THREAD) \
-														X(90, FOPEN, "fopen", STDIO) X(91, FCLOSE, "fclose", STDIO) X( \
-															92, FREAD, "fread",                                        \
-															STDIO) X(93, FWRITE, "fwrite", STDIO)                      \
-															X(94, FFLUSH, "fflush", STDIO) X(95, FSYNC, "fsync", SYNC) \
-																X(96, FDATASYNC, "fdatasync",                          \
-																  SYNC) X(100, MALLOC, "malloc", ALLOC)                \
-																	X(101, CALLOC, "calloc",                           \
-																	  ALLOC) X(102, REALLOC, "realloc", ALLOC)         \
-																		X(103, MEMALIGN, "memalign", ALLOC) X(         \
-																			104, FREE, "free",                         \
-																			ALLOC) X(120, PROCESS_START,               \
-																					 "process_start",                  \
-																					 NOTE) X(121, PROCESS_END,         \
-																							 "process_end", NOTE)      \
-																			X(122, THREAD_START, "thread_start", NOTE) \
-																				X(123, THREAD_END, "thread_end",       \
-																				  NOTE) X(124, CONN, "conn", NOTE)     \
-																					X(125, VFORK_CHILD, "vfork_child", \
-																					  NOTE)                            \
-																						X(126, UNSEEN, "unseen", NOTE) \
-																							X(127, PAD, "pad", NOTE)
+/* clang-format off */
+#define CLEW_OPS(X) \
+	X(1, READ, "read", READ) \
+	X(2, READV, "readv", READ) \
+	X(3, PREAD, "pread", READ) \
+	X(4, PREADV, "preadv", READ) \
+	X(5, RECV, "recv", READ) \
+	X(6, RECVFROM, "recvfrom", READ) \
+	X(7, RECVMSG, "recvmsg", READ) \
+	X(8, RECVMMSG, "recvmmsg", READ) \
+	X(10, WRITE, "write", WRITE) \
+	X(11, WRITEV, "writev", WRITE) \
+	X(12, PWRITE, "pwrite", WRITE) \
+	X(13, PWRITEV, "pwritev", WRITE) \
+	X(14, SEND, "send", WRITE) \
+	X(15, SENDTO, "sendto", WRITE) \
+	X(16, SENDMSG, "sendmsg", WRITE) \
+	X(17, SENDMMSG, "sendmmsg", WRITE) \
+	X(18, SENDFILE, "sendfile", WRITE) \
+	X(19, SPLICE, "splice", WRITE) \
+	X(20, COPY_FILE_RANGE, "copy_file_range", WRITE) \
+	X(30, OPEN, "open", OPEN) \
+	X(31, OPENAT, "openat", OPEN) \
+	X(32, CREAT, "creat", OPEN) \
+	X(33, CLOSE, "close", CLOSE) \
+	X(34, DUP, "dup", OPEN) \
+	X(35, DUP2, "dup2", OPEN) \
+	X(36, DUP3, "dup3", OPEN) \
+	X(37, FCNTL_DUP, "fcntl", OPEN) \
+	X(38, PIPE, "pipe", OPEN) \
+	X(39, EVENTFD, "eventfd", OPEN) \
+	X(40, CLOSE_RANGE, "close_range", CLOSE) \
+	X(41, EPOLL_CREATE, "epoll_create", OPEN) \
+	X(50, SOCKET, "socket", NET) \
+	X(51, SOCKETPAIR, "socketpair", NET) \
+	X(52, BIND, "bind", NET) \
+	X(53, LISTEN, "listen", NET) \
+	X(54, ACCEPT, "accept", NET) \
+	X(55, CONNECT, "connect", NET) \
+	X(56, SHUTDOWN, "shutdown", NET) \
+	X(60, POLL, "poll", WAIT) \
+	X(61, PPOLL, "ppoll", WAIT) \
+	X(62, SELECT, "select", WAIT) \
+	X(63, PSELECT, "pselect", WAIT) \
+	X(64, EPOLL_WAIT, "epoll_wait", WAIT) \
+	X(65, EPOLL_PWAIT, "epoll_pwait", WAIT) \
+	X(70, FORK, "fork", PROCESS) \
+	X(71, VFORK, "vfork", PROCESS) \
+	X(72, CLONE, "clone", PROCESS) \
+	X(73, EXECVE, "execve", PROCESS) \
+	X(74, POSIX_SPAWN, "posix_spawn", PROCESS) \
+	X(75, EXIT, "exit", PROCESS) \
+	X(76, UNDERSCORE_EXIT, "_exit", PROCESS) \
+	X(77, ABORT, "abort", PROCESS) \
+	X(78, SYSTEM, "system", PROCESS) \
+	X(79, POPEN, "popen", PROCESS) \
+	X(80, PTHREAD_CREATE, "pthread_create", THREAD) \
+	X(81, PTHREAD_JOIN, "pthread_join", THREAD) \
+	X(90, FOPEN, "fopen", STDIO) \
+	X(91, FCLOSE, "fclose", STDIO) \
+	X(92, FREAD, "fread", STDIO) \
+	X(93, FWRITE, "fwrite", STDIO) \
+	X(94, FFLUSH, "fflush", STDIO) \
+	X(95, FSYNC, "fsync", SYNC) \
+	X(96, FDATASYNC, "fdatasync", SYNC) \
+	X(100, MALLOC, "malloc", ALLOC) \
+	X(101, CALLOC, "calloc", ALLOC) \
+	X(102, REALLOC, "realloc", ALLOC) \
+	X(103, MEMALIGN, "memalign", ALLOC) \
+	X(104, FREE, "free", ALLOC) \
+	X(120, PROCESS_START, "process_start", NOTE) \
+	X(121, PROCESS_END, "process_end", NOTE) \
+	X(122, THREAD_START, "thread_start", NOTE) \
+	X(123, THREAD_END, "thread_end", NOTE) \
+	X(124, CONN, "conn", NOTE) \
+	X(125, VFORK_CHILD, "vfork_child", NOTE) \
+	X(126, UNSEEN, "unseen", NOTE) \
+	X(127, PAD, "pad", NOTE)
+/* clang-format on */
 
 #define CLEW_OP_LIMIT 128 /* every op number is below this */
 
@@ -121,10 +144,11 @@ struct clew_record {
 	uint64_t conn_id; /* open file, socket or pipe end the call was on; 0 = none or not known */
 	uint64_t offset;  /* bytes this direction had carried before; pread and pwrite: the file offset; ~0 not known */
 	int32_t fd;       /* -1 = none */
-	uint32_t seq;     /* of this thread, from 1, dropped records included: a gap is a loss */
-	uint16_t error;   /* errno if the call failed, else 0 */
-	uint16_t tail;    /* payload bytes from the end */
-	uint32_t head;    /* payload bytes from the start, or bytes of text or struct */
+	uint32_t
+		seq; /* of this thread, from 1, dropped records included: a gap is a loss. Signal handlers swap neighbours */
+	uint16_t error; /* errno if the call failed, else 0 */
+	uint16_t tail;  /* payload bytes from the end */
+	uint32_t head;  /* payload bytes from the start, or bytes of text or struct */
 };
 #define CLEW_NO_OFFSET UINT64_MAX
 
@@ -156,6 +180,12 @@ struct clew_conn_info {
 	uint8_t remote[112];
 };
 enum { CLEW_CONN_ACCEPTED = 1, CLEW_CONN_CONNECTED = 2, CLEW_CONN_READ_END = 4, CLEW_CONN_WRITE_END = 8 };
+
+/*
+ * EXECVE is written before it happens, with result 0; if it fails, again with the same `begin` and the error.
+ * What a child of vfork does stands in its parent's ring, between VFORK_CHILD (result: the child's pid; 0 = not known,
+ * in a sandbox) and VFORK, or CLONE, with that result.
+ */
 
 /* head of BIND and CONNECT: the struct sockaddr as given (the CONN record says what came of it) */
 
@@ -217,7 +247,7 @@ struct clew_thread_info {
 	char name[16];
 };
 
-/* result of UNSEEN: why the program started by exec (its path is the text) is not recorded */
+/* result of UNSEEN: why a program (its path is the text, its pid stands in `fd`) is not recorded, or not wholly */
 enum clew_unseen {
 	CLEW_UNSEEN_STATIC = 1,   /* no dynamic loader */
 	CLEW_UNSEEN_SETUID = 2,   /* setuid, setgid or file capabilities: the loader ignores LD_PRELOAD */

@@ -35,7 +35,7 @@ static inline void *real_function(struct real *real)
 #define REAL(symbol)                                                                                                   \
 	({                                                                                                                 \
 		static struct real real_##symbol __attribute__((section("clew_real"), used)) = {NULL, #symbol};                \
-		(__typeof__(&symbol)) real_function(&real_##symbol);                                                           \
+		(__typeof__(&symbol))real_function(&real_##symbol);                                                            \
 	})
 
 #endif

@@ -155,9 +155,6 @@ static bool retire(struct clew_drain *drain, uint32_t index)
 		return false; /* the ring is the only copy: recovery may still get it */
 	*seat = (struct seat){0};
 	atomic_store_explicit(&drain->mapped.states[index], CLEW_SLOT_FREE, memory_order_release);
-	/* The next thread takes a slot whose pages are there already. */
-	if (index < atomic_load_explicit(&drain->mapped.arena->slot_hint, memory_order_relaxed))
-		atomic_store_explicit(&drain->mapped.arena->slot_hint, index, memory_order_relaxed);
 	return true;
 }
 
