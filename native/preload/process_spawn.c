@@ -3,7 +3,8 @@
  * @file
  * @brief Programs started as children by one call: posix_spawn, system, popen.
  */
-#include <errno.h>
+#include "io.h"
+
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -80,43 +81,39 @@ CLEW_EXPORT int posix_spawnp(pid_t *pid, const char *path, const posix_spawn_fil
 	return spawn(&it, pid, environment);
 }
 
-static void record_shell(struct call *call, enum clew_op op, int fd, long result, int error, const char *command)
+static void record_shell(struct io_call *call, int fd, long result, int error, const char *command)
 {
-	if (!call->slot)
+	if (!io_counted(call))
 		return;
-	struct iovec data = {(void *)command, command ? text_length(command) : 0};
-	call_end(call, &(struct end){.op = op,
-								 .flags = CLEW_F_TEXT,
-								 .fd = fd,
-								 .result = result,
-								 .error = error,
-								 .offset = CLEW_NO_OFFSET,
-								 .data = &data,
-								 .data_count = 1,
-								 .data_size = data.iov_len});
+	const struct iovec data = {(void *)(uintptr_t)command, command ? text_length(command) : 0};
+	io_finish(call, &(struct end){.op = call->op,
+								  .flags = CLEW_F_TEXT,
+								  .fd = fd,
+								  .result = result,
+								  .error = error,
+								  .offset = CLEW_NO_OFFSET,
+								  .data = &data,
+								  .data_count = 1,
+								  .data_size = data.iov_len});
 }
 
 CLEW_EXPORT int system(const char *command)
 {
-	struct call call;
-	call_begin(&call);
-	int status = REAL(system)(command);
-	int error = errno;
-	record_shell(&call, CLEW_OP_SYSTEM, -1, status, status == -1 ? error : 0, command);
+	IO_CALL(call, SYSTEM, -1);
+	const int status = REAL(system)(command), error = errno;
+	record_shell(&call, -1, status, status == -1 ? error : 0, command);
 	errno = error;
 	return status;
 }
 
 CLEW_EXPORT FILE *popen(const char *command, const char *mode)
 {
-	struct call call;
-	call_begin(&call);
+	IO_CALL(call, POPEN, -1);
 	FILE *stream = REAL(popen)(command, mode);
-	int error = errno;
-	int fd = stream ? fileno(stream) : -1;
-	if (call.slot && fd >= 0)
-		conn_new(&call, fd, CLEW_KIND_PIPE);
-	record_shell(&call, CLEW_OP_POPEN, fd, fd, stream ? 0 : error, command);
+	const int error = errno, fd = stream ? fileno(stream) : -1;
+	if (io_counted(&call) && fd >= 0)
+		conn_new(&call.core, fd, CLEW_KIND_PIPE);
+	record_shell(&call, fd, fd, stream ? 0 : error, command);
 	errno = error;
 	return stream;
 }

@@ -3,7 +3,8 @@
  * @file
  * @brief A thread's way in and out: its slot, its records of start and end, pthread_create and join.
  */
-#include <errno.h>
+#include "io.h"
+
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -214,12 +215,11 @@ CLEW_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribut
 
 CLEW_EXPORT int pthread_join(pthread_t thread, void **result)
 {
-	struct call call;
-	call_begin(&call);
-	int error = REAL(pthread_join)(thread, result);
-	if (call.slot)
-		call_end(&call,
-				 &(struct end){
-					 .op = CLEW_OP_PTHREAD_JOIN, .fd = -1, .result = error, .error = error, .offset = CLEW_NO_OFFSET});
+	IO_CALL(call, PTHREAD_JOIN, -1);
+	const int error = REAL(pthread_join)(thread, result);
+	if (io_counted(&call))
+		io_finish(&call,
+				  &(struct end){
+					  .op = CLEW_OP_PTHREAD_JOIN, .fd = -1, .result = error, .error = error, .offset = CLEW_NO_OFFSET});
 	return error;
 }

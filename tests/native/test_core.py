@@ -129,6 +129,14 @@ def test_threads_are_recorded_to_their_last_destructor(build: Build, record: Rec
     assert len(recording.of("pthread_create")) == len(recording.of("pthread_join")) == 200
 
 
+def test_a_cancelled_join_is_recorded(build: Build, record: Record) -> None:
+    recording = record([build("core_threads"), "cancel"])
+    assert (recording.exit_code, recording.stderr, recording.lost) == (0, "", 0)
+    joins = recording.of("pthread_join")
+    assert sorted(bool(r.flags & Flag.CANCELLED) for r in joins) == [False, False, True]
+    assert len(recording.of("thread_end")) == 2
+
+
 def test_slots_are_used_again(build: Build, record: Record) -> None:
     recording = record([build("core_threads"), "600", "6"], slots=64)
     assert (recording.exit_code, recording.stderr) == (0, "")
