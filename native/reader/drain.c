@@ -101,9 +101,9 @@ uint64_t seat_take(struct clew_drain *drain, uint32_t index)
 	seat->taken = write;
 	if (drain->post_mortem) /* seq counts those as well that the segments have */
 		drain->stats.records += count_records(block.data[0], first) + count_records(block.data[1], size - first);
-	const int64_t records = (int64_t)slot->seq - (int64_t)slot->dropped_records;
+	const int64_t records = (int64_t)(slot->seq - slot->dropped_records); /* wraps where a slot was overwritten */
 	if (!drain->post_mortem && records > seat->counted) {
-		drain->stats.records += (uint64_t)(records - seat->counted);
+		drain->stats.records += (uint64_t)records - (uint64_t)seat->counted;
 		seat->counted = records;
 	}
 	const uint32_t fill = (uint32_t)(size * 1000 / ring);
