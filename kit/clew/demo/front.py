@@ -51,7 +51,7 @@ def nginx() -> str | None:
 
 def start_nginx(program: str, folder: Path, port: int, application: int) -> subprocess.Popen[bytes]:
     """Start nginx on 127.0.0.1:`port` before the application's port; all its files in `folder`."""
-    (folder / "static").mkdir()
+    (folder / "static").mkdir(exist_ok=True)
     (folder / "static" / "logo.svg").write_text(LOGO)
     user = "user root;" if os.geteuid() == 0 else ""  # its workers must reach `folder`, which is ours alone
     settings = folder / "nginx.conf"
