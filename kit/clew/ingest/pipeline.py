@@ -82,7 +82,7 @@ def _decoded(path: Path, offset: int, stop: int) -> Batch | None:
         if not path.is_file():
             raise
         return None
-    return batch if batch and batch.next_offset > begin else None
+    return batch if batch is not None and batch.next_offset > begin else None  # a batch without records is false
 
 
 def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
