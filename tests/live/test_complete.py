@@ -205,3 +205,50 @@ def test_threads(build: Callable[..., Path], compared: Callable[..., list[int]])
 
 def test_processes(build: Callable[..., Path], compared: Callable[..., list[int]]) -> None:
     assert len(compared(build("tree"))) >= 8
+
+
+def test_head_and_tail_of_each_payload(
+    build: Callable[..., Path], record: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """What is kept by default: the first 256 and the last 64 bytes, of the same calls as when all is kept."""
+    kept = {}
+    for name, options in (("default", ()), ("full", ("--payload", "full")), ("none", ("--payload", "none"))):
+        (tmp_path / name).mkdir()
+        command = record([build("calls")], *options, case=tmp_path / f"{name}.case")
+        subprocess.run(command, cwd=tmp_path / name, timeout=120, check=True, capture_output=True)
+        with closing(clew.open(tmp_path / f"{name}.case")) as case:
+            kept[name] = case.sql(PAYLOADS).to_pylist()
+    assert kept["none"] == []
+    assert len(kept["default"]) == len(kept["full"]) > 500
+    for default, full in zip(kept["default"], kept["full"], strict=True):
+        whole, size = full["head"] + (full["tail"] or b""), len(full["head"]) + len(full["tail"] or b"")
+        if default["op"].endswith("mmsg"):
+            assert default["head"] == whole[:256]
+        elif size <= 256 + 64:
+            assert default["head"] + (default["tail"] or b"") == whole
+            assert not default["cut"]
+        else:
+            assert (default["head"], default["tail"], default["cut"]) == (whole[:256], whole[-64:], True)
+
+
+PAYLOADS = "SELECT op, head, tail, cut FROM payload JOIN event USING (thread_id, seq) JOIN op USING (op_id) ORDER BY thread_id, seq"
+
+
+def test_nothing_lost_at_200000_calls_a_second(
+    build: Callable[..., Path],
+    record: Callable[..., list[str]],
+    case_path: Path,
+    record_property: Callable[[str, object], None],
+) -> None:
+    done = subprocess.run(record([build("paced"), "5"]), capture_output=True, text=True, timeout=120, check=True)
+    calls, per_second = map(int, done.stdout.split())
+    record_property("calls_per_second", per_second)
+    with closing(clew.open(case_path)) as case:
+        (row,) = case.sql(MOVED).to_pylist()
+        assert row == {"calls": calls, "bytes": calls * 22, "lost": 0, "last": (calls // 4 - 1) * 22}
+
+
+MOVED = """
+SELECT count(*) AS calls, sum(bytes) AS bytes, (SELECT sum(lost_events) FROM capture) AS lost, max(byte_offset) AS last
+FROM event JOIN op USING (op_id) WHERE op IN ('read', 'write') AND bytes = 22
+"""

@@ -185,10 +185,10 @@ class Recorder:
             drain = Drain(arena, self.place.directory)
             meta.write(self.place.directory)
             reason = why_unseen(Path(program))
-            if reason in REASONS:
-                drain.unseen(int(reason), 0, program)
             with self._signals.caught():
                 child = self._start(program, preload.environment(arena, os.environ, program))
+                if reason in REASONS:
+                    drain.unseen(int(reason), child.pid, program)
                 outcome = self._record(child, drain, meta)
         except (ClewError, OSError) as error:
             remove_arena(arena.path)
