@@ -56,6 +56,6 @@ def test_shop_has_three_hills(shop: clew.Case) -> None:
         lens = Lens(commands=("customers",), ops=("poll",), latency=(int(low_ms * 1e6), int(high_ms * 1e6)))
         return sum(questions.counts(shop, lens, by="op").table["calls"].to_pylist())
 
-    assert waits(0.2, 2) > waits(33, 100) > 5 * waits(17, 33)
+    assert waits(0.2, 2) > waits(33, 100) > 2 * waits(17, 33)
     assert waits(270, 540) > 10
     assert waits(270, 540) > 3 * waits(140, 270)
