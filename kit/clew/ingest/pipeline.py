@@ -22,6 +22,8 @@ from clew.ops import NOTES, OP_ID
 
 BATCH_RECORDS = 1_000_000
 SEGMENTS = "seg-*.clew"
+STALE = "INSERT OR REPLACE INTO setting VALUES ('stale', '1')"
+"""Says that the small tables are to be derived anew."""
 
 
 @dataclass
@@ -135,6 +137,7 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
     try:
         for statement in statements("insert.sql") if piece.tables else ():
             connection.execute(statement, {name: value for name, value in known.items() if "$" + name in statement})
+        connection.execute(STALE)
         connection.execute(
             """INSERT INTO landing.segment VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
                SET next_offset = excluded.next_offset, skipped_bytes = skipped_bytes + excluded.skipped_bytes,

@@ -14,7 +14,7 @@ import duckdb
 from clew.capture.meta import RAW, Meta, captures, recover
 from clew.errors import ClewError
 from clew.ingest import tables
-from clew.ingest.pipeline import SEGMENTS, ahead, insert, pieces, resource, statements
+from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resource, statements
 from clew.ops import OPS
 from clew.store import DATABASE, FileStore, schema_checksum, schema_text
 
@@ -44,7 +44,8 @@ def update(store: FileStore, case: Path) -> int:
                 tables.insert_large(connection, folder)
             else:
                 _ingest_capture(connection, folder)
-        _derive(connection, imported)
+        if _is_stale(connection):
+            _derive(connection, imported)
         return _count(connection) - before
 
 
@@ -81,7 +82,7 @@ def _anything_new(store: FileStore, case: Path) -> bool:
     with store.reading() as connection:
         rows = connection.execute("SELECT capture_id, name, next_offset FROM landing.segment").fetchall()
         metas = dict(connection.execute("SELECT capture_id, meta FROM landing.meta").fetchall())
-        stale = connection.execute("SELECT 1 FROM setting WHERE name = 'stale'").fetchall()
+        stale = _is_stale(connection)
     seen = {(capture_id, name): offset for capture_id, name, offset in rows}
     for folder in captures(case):
         capture_id = int(folder.name)
@@ -94,7 +95,7 @@ def _anything_new(store: FileStore, case: Path) -> bool:
         for segment in folder.glob(SEGMENTS):
             if segment.stat().st_size > seen.get((capture_id, segment.name), 0):
                 return True
-    return bool(stale)
+    return stale
 
 
 def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
@@ -118,13 +119,15 @@ def _ingest_capture(connection: duckdb.DuckDBPyConnection, folder: Path) -> None
     ended = _ended(meta)
     command = shlex.join(meta.command).encode("utf-8", "backslashreplace").decode()
     traced = bool(meta.options.get("trace", True))
-    connection.execute("BEGIN")
-    connection.execute(
-        "INSERT OR REPLACE INTO landing.meta VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        [capture_id, _meta_text(meta), meta.engine, meta.host, command, meta.exit_code, traced, ended],
-    )
-    connection.execute("INSERT OR REPLACE INTO setting VALUES ('stale', '1')")
-    connection.execute("COMMIT")
+    known = connection.execute("SELECT meta FROM landing.meta WHERE capture_id = ?", [capture_id]).fetchall()
+    if known != [(_meta_text(meta),)]:
+        connection.execute("BEGIN")
+        connection.execute(
+            "INSERT OR REPLACE INTO landing.meta VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [capture_id, _meta_text(meta), meta.engine, meta.host, command, meta.exit_code, traced, ended],
+        )
+        connection.execute(STALE)
+        connection.execute("COMMIT")
     for piece in ahead(pieces(connection.cursor(), folder, capture_id, ended)):
         insert(connection, piece, meta.host)
 
@@ -156,6 +159,11 @@ def _derive(connection: duckdb.DuckDBPyConnection, imported: list[Path]) -> None
         tables.insert_small(connection, folder)
     connection.execute("DELETE FROM setting WHERE name = 'stale'")
     connection.execute("COMMIT")
+
+
+def _is_stale(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether something was read that the small tables do not show yet; true also after an ingest that was killed."""
+    return bool(connection.execute("SELECT 1 FROM setting WHERE name = 'stale'").fetchall())
 
 
 def _count(connection: duckdb.DuckDBPyConnection) -> int:

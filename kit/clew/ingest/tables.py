@@ -10,6 +10,7 @@ import duckdb
 from clew import __version__
 from clew.capture.meta import Meta
 from clew.errors import ClewError
+from clew.ingest.pipeline import STALE
 from clew.ingest.segments import CAPTURE_STEP
 from clew.store import MANIFEST, ParquetStore
 
@@ -76,7 +77,7 @@ def insert_large(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         for name in _LARGE:
             _insert(connection, folder, name)
         connection.execute("INSERT INTO landing.segment VALUES (?, ?, 0, 0, TRUE)", key)
-        connection.execute("INSERT OR REPLACE INTO setting VALUES ('stale', '1')")
+        connection.execute(STALE)
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
