@@ -30,6 +30,10 @@ for need in "${needs[@]}"; do
 done
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ "$purpose" = test ]; then # CPython's own tests are run recorded and bare
+	"$python" -c 'import test.test_os' 2>/dev/null || /usr/bin/python3 -c 'import test.test_os' 2>/dev/null ||
+		missing+=(libpython3-testsuite)
+fi
 
 if [ ${#missing[@]} -gt 0 ]; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

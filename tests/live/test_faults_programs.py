@@ -14,6 +14,7 @@ import pytest
 
 import clew
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may chroot, and give files away")
 TOTALS = """
 SELECT (SELECT count(*) FROM event JOIN op USING (op_id) WHERE op = $op AND errno = 0) AS calls,
        (SELECT sum(lost_events) FROM capture) AS lost,
@@ -97,6 +98,7 @@ def test_seccomp_filter_that_kills(
     assert seen["calls"] > 1000
 
 
+@needs_root
 def test_workers_in_a_jail_are_recorded(
     build: Callable[..., Path], same: Callable[..., Any], totals: Callable[..., Any]
 ) -> None:
@@ -120,7 +122,7 @@ UNSEEN = {
 
 
 @pytest.mark.parametrize("started_by", ["clew", "shell", "env -i"])
-@pytest.mark.parametrize("reason", [*UNSEEN, "setuid", "loader"])
+@pytest.mark.parametrize("reason", [*UNSEEN, pytest.param("setuid", marks=needs_root), "loader"])
 def test_what_cannot_be_seen_says_so(
     reason: str,
     started_by: str,
@@ -183,3 +185,5 @@ def test_valgrind_runs_a_recorded_program(
         )
         assert (recorded.returncode, recorded.stdout) == (bare.returncode, bare.stdout), recorded.stderr
         assert bare.returncode != 99
+        with closing(clew.open(tmp_path / f"{name}.case")) as case:
+            assert case.sql("SELECT count(*) AS n FROM event JOIN op USING (op_id) WHERE op = 'pipe'").to_pylist()[0]["n"] > 0
