@@ -30,6 +30,14 @@ for need in "${needs[@]}"; do
 done
 python=${PYTHON:-python3}
 "$python" -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+
+debian_name() { # perf and the sanitizers' runtimes have the release in their names
+	case $1 in
+	libclang-rt-dev) apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' | sort -V | head -n 1 | cut -d' ' -f1 ;;
+	linux-perf) apt-cache show linux-perf >/dev/null 2>&1 && echo linux-perf || echo linux-tools-generic ;;
+	*) echo "$1" ;;
+	esac
+}
 if [ "$purpose" = test ]; then # CPython's own tests are run recorded and bare
 	"$python" -c 'import test.test_os' 2>/dev/null || /usr/bin/python3 -c 'import test.test_os' 2>/dev/null ||
 		missing+=(libpython3-testsuite)
@@ -40,16 +48,8 @@ if [ ${#missing[@]} -gt 0 ]; then
 		echo "setup: installing ${missing[*]}"
 		export DEBIAN_FRONTEND=noninteractive
 		apt-get update -qq
-		# Debian names perf and the sanitizer runtimes by version: take what this release has
-		names=()
-		for name in "${missing[@]}"; do
-			case $name in
-			libclang-rt-dev) name=$(apt-cache search --names-only '^libclang-rt-[0-9]+-dev$' | sort -V | head -n 1 | cut -d' ' -f1) ;;
-			linux-perf) apt-cache show linux-perf >/dev/null 2>&1 || name=linux-tools-generic ;;
-			esac
-			names+=("$name")
-		done
-		mkdir -p /usr/sbin && [ -e /usr/sbin/policy-rc.d ] || {
+		mapfile -t names < <(for name in "${missing[@]}"; do debian_name "$name"; done)
+		[ -e /usr/sbin/policy-rc.d ] || {
 			printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d # install servers, start none
 			chmod 755 /usr/sbin/policy-rc.d
 			trap 'rm -f /usr/sbin/policy-rc.d' EXIT
@@ -58,7 +58,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 	elif [ "$purpose" = demo ] && [ "${missing[*]}" = nginx ]; then
 		echo "setup: nginx is missing; the demo takes a small Python front end instead (sudo apt-get install nginx)"
 	else
-		echo "setup: missing; type: sudo apt-get install ${missing[*]}" >&2
+		echo "setup: missing; type: sudo apt-get install $(for name in "${missing[@]}"; do debian_name "$name"; done | xargs)" >&2
 		exit 2
 	fi
 fi
