@@ -288,3 +288,12 @@ def test_text_is_kept_whole_and_payload_is_cut(record: Record) -> None:
     assert moved
     assert all((len(r.head), len(r.tail), r.flags & Flag.CUT) == (10, 64, Flag.CUT) for r in moved)
     assert any(r.head == long_path.encode() for r in recording.of("open", "openat"))
+
+
+def test_brings_no_other_library_and_hides_what_is_its_own() -> None:
+    library = str(native.library_path())
+    dynamic = subprocess.run(["readelf", "-dW", library], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"NEEDED.*\[(.*)\]", dynamic) == ["libc.so.6"]
+    names = subprocess.run(["nm", "-D", "--defined-only", library], capture_output=True, text=True, check=True).stdout
+    exported = [line.split()[-1].split("@")[0] for line in names.splitlines()]
+    assert not [name for name in exported if "nwind" in name or "personality" in name]
