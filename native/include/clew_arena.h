@@ -25,6 +25,7 @@
 
 #define CLEW_ARENA_MAGIC UINT64_C(0x31304e4552415743) /* "CWAREN01" */
 #define CLEW_SLOT_HEADER 8192u
+#define CLEW_POPULATE_FIRST 16384u /* enough for most of the programs that a shell script starts */
 #define CLEW_POPULATE_STEP 65536u
 
 enum { CLEW_COUNT = 1u, CLEW_TRACE = 2u }; /* bits of mode */

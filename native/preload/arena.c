@@ -63,7 +63,7 @@ bool arena_attach(const char *path)
 		if (at >= 0 || at < -4095) {
 			base = (char *)at;
 			RAW_3(SYS_madvise, base, size, MADV_DONTDUMP);
-			RAW_3(SYS_madvise, base, size, MADV_NOHUGEPAGE); /* a thread needs 72 KiB, not 2 MiB */
+			RAW_3(SYS_madvise, base, size, MADV_NOHUGEPAGE); /* a thread needs 24 KiB, not 2 MiB */
 			if (RAW_3(SYS_mprotect, base, (header.slots_at + CLEW_PAGE - 1) & ~(uint64_t)(CLEW_PAGE - 1),
 					  PROT_READ | PROT_WRITE) < 0) {
 				RAW_2(SYS_munmap, base, size);
@@ -113,12 +113,12 @@ static bool ready(struct clew_slot *slot)
 		return false;
 	if (!arena_populate(slot, CLEW_SLOT_HEADER))
 		return false;
-	if (atomic_load(&slot->populated) >= CLEW_POPULATE_STEP)
+	if (atomic_load(&slot->populated) >= CLEW_POPULATE_FIRST)
 		return true;
-	if (!arena_populate((char *)slot + CLEW_SLOT_HEADER, CLEW_POPULATE_STEP))
+	if (!arena_populate((char *)slot + CLEW_SLOT_HEADER, CLEW_POPULATE_FIRST))
 		return false;
 	uint64_t seen = atomic_load(&slot->populated);
-	while (seen < CLEW_POPULATE_STEP && !atomic_compare_exchange_weak(&slot->populated, &seen, CLEW_POPULATE_STEP))
+	while (seen < CLEW_POPULATE_FIRST && !atomic_compare_exchange_weak(&slot->populated, &seen, CLEW_POPULATE_FIRST))
 		;
 	return true;
 }

@@ -43,7 +43,7 @@ static void populate_ahead(struct clew_drain *drain, struct clew_slot *slot, uin
 {
 	const uint32_t ring = drain->mapped.ring_size;
 	uint64_t populated = atomic_load_explicit(&slot->populated, memory_order_relaxed);
-	if (populated >= ring || write + CLEW_POPULATE_STEP / 2 < populated)
+	if (populated >= ring || 2 * write < populated)
 		return;
 	uint64_t upto = populated < CLEW_POPULATE_STEP ? CLEW_POPULATE_STEP : 2 * populated;
 	upto = upto < ring ? upto : ring;

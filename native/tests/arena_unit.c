@@ -55,9 +55,9 @@ static void use(void)
 	for (uint32_t i = 0; i < arena->slot_count; i++) {
 		struct clew_slot *slot = arena_take();
 		CHECK(slot && slot->serial == i + 1 && atomic_load(state(i)) == CLEW_SLOT_TAKEN);
-		CHECK(atomic_load(&slot->populated) == CLEW_POPULATE_STEP);
+		CHECK(atomic_load(&slot->populated) == CLEW_POPULATE_FIRST);
 		memset(slot, 0x55, offsetof(struct clew_slot, populated));
-		memset((char *)slot + CLEW_SLOT_HEADER, 0x55, CLEW_POPULATE_STEP);
+		memset((char *)slot + CLEW_SLOT_HEADER, 0x55, CLEW_POPULATE_FIRST);
 		arena_live(slot);
 		CHECK(atomic_load(state(i)) == CLEW_SLOT_LIVE && slot->mode == atomic_load(&arena->mode));
 		arena_ended(slot);
