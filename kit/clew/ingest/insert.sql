@@ -36,10 +36,9 @@ FROM vain GROUP BY conn_id, path;
 
 INSERT INTO landing.seen
 SELECT thread_id, $capture_id, any_value(pid), any_value(tid), min(ts_ns), max(ts_ns + dur_ns),
-       sum(bytes) FILTER (class = 'read' AND bytes >= 0), sum(bytes) FILTER (class = 'write' AND bytes >= 0),
-       count(*) FILTER (class = 'read'), count(*) FILTER (class = 'write')
-FROM record JOIN (SELECT op_id AS op, CASE op WHEN 'fread' THEN 'read' WHEN 'fwrite' THEN 'write' ELSE class END AS class FROM op)
-     USING (op)
+       sum(bytes) FILTER (direction = 1 AND bytes >= 0), sum(bytes) FILTER (direction = 2 AND bytes >= 0),
+       count(*) FILTER (direction = 1), count(*) FILTER (direction = 2)
+FROM record
 GROUP BY thread_id;
 
 INSERT INTO landing.touched
