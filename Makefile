@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
-C_FILES = $$(git ls-files 'native/*.c' 'native/*.h')
+C_FILES = $$(git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
 .PHONY: help setup native demo lab test lint format bench clean setup-demo
 

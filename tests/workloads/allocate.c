@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Allocates in every way, in threads, across threads and forks; the sizes and alignments must be what was asked for. */
+/** @file @brief Allocates in every way, in threads, across threads and forks; the sizes and alignments must be what was
+ * asked for. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <malloc.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Every way to pass bad memory or bad descriptors: the errno must be the kernel's, and nothing may crash. */
+/** @file @brief Every way to pass bad memory or bad descriptors: the errno must be the kernel's, and nothing may crash.
+ */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +38,8 @@ int main(void)
 	int file = open(last, O_RDWR), pipes[2], pair[2], zero = open("/dev/zero", O_RDONLY);
 	struct iovec bad_part[2] = {{last, 10}, {bad, 10}}, *bad_list = (struct iovec *)bad;
 	struct msghdr bad_message = {.msg_iov = bad_part, .msg_iovlen = 2}, bad_name = {.msg_name = bad, .msg_namelen = 16};
-	struct mmsghdr many[2] = {{.msg_hdr = {.msg_iov = bad_part, .msg_iovlen = 1}}, {.msg_hdr = {.msg_iov = bad_list, .msg_iovlen = 1}}};
+	struct mmsghdr many[2] = {{.msg_hdr = {.msg_iov = bad_part, .msg_iovlen = 1}},
+							  {.msg_hdr = {.msg_iov = bad_list, .msg_iovlen = 1}}};
 	struct timespec nothing = {0, 0};
 	pid_t child;
 	char *no_arguments[] = {NULL};

@@ -102,8 +102,10 @@ static void messages(int out, int in)
 		recvfrom(in, room, sizeof room, 0, NULL, NULL);
 		struct msghdr message = {.msg_iov = parts(text, sizes[i], vector, 3), .msg_iovlen = 3};
 		sendmsg(out, &message, 0);
-		struct msghdr reply = {
-			.msg_iov = parts(room, sizeof room, other, 3), .msg_iovlen = 3, .msg_control = control, .msg_controllen = 64};
+		struct msghdr reply = {.msg_iov = parts(room, sizeof room, other, 3),
+							   .msg_iovlen = 3,
+							   .msg_control = control,
+							   .msg_controllen = 64};
 		recvmsg(in, &reply, 0);
 	}
 	recv(in, room, 10, MSG_DONTWAIT);
@@ -121,7 +123,8 @@ static void messages(int out, int in)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} rights = {0};
 	struct iovec one = {text, 1};
-	struct msghdr carrier = {.msg_iov = &one, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights};
+	struct msghdr carrier = {
+		.msg_iov = &one, .msg_iovlen = 1, .msg_control = rights.bytes, .msg_controllen = sizeof rights};
 	struct cmsghdr *head = CMSG_FIRSTHDR(&carrier);
 	*head = (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
 	memcpy(CMSG_DATA(head), &in, sizeof in);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Children made in every way there is, each doing I/O, ending in its own way; the parent checks each status. */
+/** @file @brief Children made in every way there is, each doing I/O, ending in its own way; the parent checks each
+ * status. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -52,7 +53,10 @@ static void *forking_thread(void *unused)
 	return (void *)(long)pid;
 }
 
-static void at_fork(void) { say("<atfork>"); }
+static void at_fork(void)
+{
+	say("<atfork>");
+}
 
 static pid_t spawn(char *const *environment, const char *program)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Closes every descriptor in each of the known ways, and goes on with new ones; writes what it saw to the file . */
+/** @file @brief Closes every descriptor in each of the known ways, and goes on with new ones; writes what it saw to the
+ * file . */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief A server that gives up what it has: chroot to an empty directory, another user, then forks workers that talk. */
+/** @file @brief A server that gives up what it has: chroot to an empty directory, another user, then forks workers that
+ * talk. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Loads a plugin given by path, in the usual and in a new namespace, from threads, and unloads it again. */
+/** @file @brief Loads a plugin given by path, in the usual and in a new namespace, from threads, and unloads it again.
+ */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief A program with a real memory error, for AddressSanitizer to find: its report and exit code must not change. */
+/** @file @brief A program with a real memory error, for AddressSanitizer to find: its report and exit code must not
+ * change. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>

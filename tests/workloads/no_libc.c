@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief A program without libc, for builds that a preload library cannot enter: says hello and exits with 21. */
+/** @file @brief A program without libc, for builds that a preload library cannot enter: says hello and exits with 21.
+ */
 #define _GNU_SOURCE
 
 #if defined(__i386__)

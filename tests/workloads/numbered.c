@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Writes numbered lines to a pipe for ever; tells the kernel, in a file mapped MAP_SHARED, how many writes returned. */
+/** @file @brief Writes numbered lines to a pipe for ever; tells the kernel, in a file mapped MAP_SHARED, how many
+ * writes returned. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdio.h>

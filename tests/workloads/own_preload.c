@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief A library that a user preloads himself: counts what passes through its write and malloc, and says so at the end. */
+/** @file @brief A library that a user preloads himself: counts what passes through its write and malloc, and says so at
+ * the end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdio.h>

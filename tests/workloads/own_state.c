@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Says everything a program can list about itself: descriptors, threads, signal handling, limits, children. */
+/** @file @brief Says everything a program can list about itself: descriptors, threads, signal handling, limits,
+ * children. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -34,7 +35,8 @@ static void list(const char *path, int links)
 int main(void)
 {
 	char line[256];
-	static const char *const same[] = {"Threads:", "SigQ:", "SigBlk:", "SigIgn:", "SigCgt:", "Seccomp:", "NoNewPrivs:", "Umask:", "Uid:", "Groups:"};
+	static const char *const same[] = {
+		"Threads:", "SigQ:", "SigBlk:", "SigIgn:", "SigCgt:", "Seccomp:", "NoNewPrivs:", "Umask:", "Uid:", "Groups:"};
 	puts("descriptors");
 	list("/proc/self/fd", 1);
 	puts("threads");
@@ -58,8 +60,9 @@ int main(void)
 	}
 	char comm[16];
 	prctl(PR_GET_NAME, comm);
-	printf("name %.5s dumpable %d death signal %d next descriptor %d\n", comm, prctl(PR_GET_DUMPABLE), prctl(PR_GET_CHILD_SUBREAPER, 0),
-	       open("/dev/null", O_RDONLY));
-	printf("group leader %d, session of its parent %d, parent alive %d\n", getpgrp() == getpid(), getsid(0) == getsid(getppid()), getppid() > 1);
+	printf("name %.5s dumpable %d death signal %d next descriptor %d\n", comm, prctl(PR_GET_DUMPABLE),
+		   prctl(PR_GET_CHILD_SUBREAPER, 0), open("/dev/null", O_RDONLY));
+	printf("group leader %d, session of its parent %d, parent alive %d\n", getpgrp() == getpid(),
+		   getsid(0) == getsid(getppid()), getppid() > 1);
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Two threads, each 100,000 calls a second for SECONDS, in bursts of 100 every millisecond; says how many it made. */
+/** @file @brief Two threads, each 100,000 calls a second for SECONDS, in bursts of 100 every millisecond; says how many
+ * it made. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Seccomp filters that kill on all but a few calls, set up as libraries do it, in a process, a thread and a forked worker. */
+/** @file @brief Seccomp filters that kill on all but a few calls, set up as libraries do it, in a process, a thread and
+ * a forked worker. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
@@ -15,7 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const int allowed[] = {SYS_read, SYS_write, SYS_exit, SYS_exit_group, SYS_close, SYS_rt_sigreturn, SYS_futex, SYS_brk};
+static const int allowed[] = {SYS_read,  SYS_write,        SYS_exit,  SYS_exit_group,
+							  SYS_close, SYS_rt_sigreturn, SYS_futex, SYS_brk};
 #define ALLOWED (sizeof allowed / sizeof *allowed)
 
 static int sandbox(int way)
@@ -24,7 +26,8 @@ static int sandbox(int way)
 	size_t n = 0;
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
 	for (size_t i = 0; i < ALLOWED; i++)
-		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i], (unsigned char)(ALLOWED - i), 0);
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)allowed[i],
+												 (unsigned char)(ALLOWED - i), 0);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
 	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
 	struct sock_fprog program = {(unsigned short)n, code};
@@ -47,7 +50,6 @@ static int talk(int rounds)
 	return 0;
 }
 
-
 static pthread_barrier_t ready;
 
 static void *busy(void *unused)
@@ -63,7 +65,8 @@ static void *busy(void *unused)
 
 int main(int count, char **arguments)
 {
-	int way = count > 1 ? atoi(arguments[1]) : 0; /* 0 prctl, 1 seccomp(2) by syscall(), 2 with threads synchronised, 3 forked worker */
+	int way = count > 1 ? atoi(arguments[1])
+						: 0; /* 0 prctl, 1 seccomp(2) by syscall(), 2 with threads synchronised, 3 forked worker */
 	pthread_t thread;
 	setvbuf(stdout, NULL, _IONBF, 0);
 	if (talk(-1))

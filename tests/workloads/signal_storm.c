@@ -45,7 +45,7 @@ int main(void)
 		memset(out, i, size);
 		char *memory = malloc(size * 7);
 		if (!memory || write(pipes[1], out, size) != (ssize_t)size || read(pipes[0], in, sizeof in) != (ssize_t)size ||
-		    memcmp(in, out, size))
+			memcmp(in, out, size))
 			return 2;
 		free(memory);
 	}

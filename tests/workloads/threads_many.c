@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief COUNT threads alive at once, each writing ten numbered messages to one socket pair; then as many again. */
+/** @file @brief COUNT threads alive at once, each writing ten numbered messages to one socket pair; then as many again.
+ */
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief A tree of processes made by fork, vfork, exec and posix_spawn, each doing known calls between marks of its own. */
+/** @file @brief A tree of processes made by fork, vfork, exec and posix_spawn, each doing known calls between marks of
+ * its own. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <spawn.h>

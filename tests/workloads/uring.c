@@ -21,14 +21,17 @@ int main(void)
 	}
 	size_t size = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe);
 	size_t submit = params.sq_off.array + params.sq_entries * sizeof(unsigned);
-	char *rings = mmap(NULL, size > submit ? size : submit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring, IORING_OFF_SQ_RING);
-	struct io_uring_sqe *entries = mmap(NULL, params.sq_entries * sizeof *entries, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
+	char *rings = mmap(NULL, size > submit ? size : submit, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, ring,
+					   IORING_OFF_SQ_RING);
+	struct io_uring_sqe *entries =
+		mmap(NULL, params.sq_entries * sizeof *entries, PROT_READ | PROT_WRITE, MAP_SHARED, ring, IORING_OFF_SQES);
 	int file = open("by-ring", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	if (rings == MAP_FAILED || entries == MAP_FAILED || file < 0)
 		return 3;
 	_Atomic unsigned *tail = (void *)(rings + params.sq_off.tail);
 	unsigned *array = (void *)(rings + params.sq_off.array);
-	entries[0] = (struct io_uring_sqe){.opcode = IORING_OP_WRITE, .fd = file, .addr = (unsigned long)"through the ring\n", .len = 17};
+	entries[0] = (struct io_uring_sqe){
+		.opcode = IORING_OP_WRITE, .fd = file, .addr = (unsigned long)"through the ring\n", .len = 17};
 	array[0] = 0;
 	atomic_fetch_add(tail, 1);
 	long done = syscall(SYS_io_uring_enter, ring, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0);
