@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +42,7 @@ def files_below(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
         if path.is_symlink():
-            found[name] = f"-> {os.readlink(path)}"
+            found[name] = f"-> {path.readlink()}"
         elif path.is_file():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
@@ -110,7 +109,7 @@ def run(
 
 
 @pytest.fixture
-def both(tmp_path: Path, record: Callable[..., list[str]]) -> Iterator[Callable[..., tuple[Outcome, Outcome]]]:
+def both(tmp_path: Path, record: Callable[..., list[str]]) -> Callable[..., tuple[Outcome, Outcome]]:
     """both(command) -> how it went bare and how it went recorded, each in a fresh directory of the same name.
 
     `env` replaces the environment, `given` is its standard input, `limit` its time in seconds.
@@ -134,7 +133,7 @@ def both(tmp_path: Path, record: Callable[..., list[str]]) -> Iterator[Callable[
             outcomes.append(run(how, folder, env, given, limit))
         return outcomes[0], outcomes[1]
 
-    yield both
+    return both
 
 
 @pytest.fixture

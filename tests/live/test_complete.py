@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -15,30 +15,31 @@ import pytest
 import clew
 
 # A libc call by the name of the system call it makes; the rest have the same name.
-SYSTEM_CALL = {
-    "recv": "recvfrom", "send": "sendto", "pread": "pread64", "pwrite": "pwrite64", "open": "openat", "epoll_pwait": "epoll_wait",
-    "select": "pselect6", "pselect": "pselect6", "poll": "poll", "preadv2": "preadv", "pwritev2": "pwritev", "accept4": "accept",
-    "eventfd": "eventfd2", "pipe": "pipe2", "epoll_create": "epoll_create1", "_exit": "exit_group", "exit": "exit_group",
-    "vfork": "fork", "clone": "fork", "clone3": "fork", "posix_spawn": "fork", "execveat": "execve", "ppoll": "ppoll", "epoll_pwait2": "epoll_wait",
-}  # fmt: skip
-MOVES = {
-    "read", "readv", "pread64", "preadv", "recvfrom", "recvmsg", "recvmmsg",
-    "write", "writev", "pwrite64", "pwritev", "sendto", "sendmsg", "sendmmsg",
-}  # fmt: skip
-ON_DESCRIPTOR = MOVES | {
-    "close", "dup", "dup2", "dup3", "fcntl", "bind", "listen", "accept", "connect", "shutdown", "fsync", "fdatasync", "epoll_wait",
-}  # fmt: skip
-NEW_PROCESS = {"fork"}
-OTHERS = {
-    "openat", "creat", "pipe2", "eventfd2", "close_range", "epoll_create1", "socket", "socketpair", "poll", "ppoll", "pselect6",
-    "sendfile", "splice", "copy_file_range", "execve", "exit_group",
-}  # fmt: skip
-COMPARED = ON_DESCRIPTOR | OTHERS | NEW_PROCESS
+SYSTEM_CALL = dict(
+    pair.split(":")
+    for pair in (
+        "recv:recvfrom send:sendto pread:pread64 pwrite:pwrite64 preadv2:preadv pwritev2:pwritev open:openat "
+        "accept4:accept select:pselect6 pselect:pselect6 epoll_pwait:epoll_wait epoll_pwait2:epoll_wait "
+        "epoll_create:epoll_create1 eventfd:eventfd2 pipe:pipe2 _exit:exit_group exit:exit_group execveat:execve "
+        "vfork:fork clone:fork clone3:fork posix_spawn:fork"
+    ).split()
+)
+MOVES = set(
+    "read readv pread64 preadv recvfrom recvmsg recvmmsg write writev pwrite64 pwritev sendto sendmsg sendmmsg".split()
+)
+ON_DESCRIPTOR = MOVES | set(
+    "close dup dup2 dup3 fcntl bind listen accept connect shutdown fsync fdatasync epoll_wait".split()
+)
+OTHERS = set(
+    "openat creat pipe2 eventfd2 close_range epoll_create1 socket socketpair poll ppoll pselect6 "
+    "sendfile splice copy_file_range fork execve exit_group".split()
+)
+COMPARED = ON_DESCRIPTOR | OTHERS
 TRACED = (
-    "read,readv,pread64,preadv,preadv2,recvfrom,recvmsg,recvmmsg,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,sendmmsg,"
-    "sendfile,splice,copy_file_range,open,openat,creat,close,dup,dup2,dup3,fcntl,pipe,pipe2,eventfd2,close_range,epoll_create,"
-    "epoll_create1,socket,socketpair,bind,listen,accept,accept4,connect,shutdown,poll,ppoll,select,pselect6,epoll_wait,epoll_pwait,"
-    "epoll_pwait2,fork,vfork,clone,clone3,execve,execveat,exit_group,fsync,fdatasync,access"
+    "read,readv,pread64,preadv,preadv2,recvfrom,recvmsg,recvmmsg,write,writev,pwrite64,pwritev,pwritev2,sendto,sendmsg,"
+    "sendmmsg,sendfile,splice,copy_file_range,open,openat,creat,close,dup,dup2,dup3,fcntl,pipe,pipe2,eventfd2,close_range,"
+    "epoll_create,epoll_create1,socket,socketpair,bind,listen,accept,accept4,connect,shutdown,poll,ppoll,select,pselect6,"
+    "epoll_wait,epoll_pwait,epoll_pwait2,fork,vfork,clone,clone3,execve,execveat,exit_group,fsync,fdatasync,access"
 )
 LINE = re.compile(rb"^(\d+) +(\w+)\((.*)\) += (-?\d+|\?|0x[0-9a-f]+)(?: ([A-Z][A-Z0-9_]*))?(?: .*)?$")
 PROC_IO = b"".join(b"\\\\x%02x" % byte for byte in b"/proc/self/io")
@@ -58,7 +59,7 @@ class Call(NamedTuple):
 
 
 def joined(trace: Path) -> Iterator[bytes]:
-    """strace's lines, with calls that were interrupted by another thread's line put together again, in order of their begin."""
+    """strace's lines in order of their begin; calls that another thread's line cut in two put together again."""
     begun: dict[bytes, int] = {}
     lines: list[bytes] = []
     for line in trace.read_bytes().splitlines():
@@ -127,7 +128,8 @@ def seen_by_strace(trace: Path) -> dict[int, list[Call]]:
 EVENTS = """
 SELECT tid, op, fd, result, coalesce(errno.name, '') AS error, head, tail, cut, class
 FROM event JOIN op USING (op_id) LEFT JOIN errno USING (errno) LEFT JOIN payload USING (thread_id, seq)
-WHERE class NOT IN ('alloc', 'note', 'stdio', 'thread') ORDER BY tid, min(ts_ns) OVER (PARTITION BY thread_id), thread_id, seq
+WHERE class NOT IN ('alloc', 'note', 'stdio', 'thread')
+ORDER BY tid, min(ts_ns) OVER (PARTITION BY thread_id), thread_id, seq
 """
 
 
@@ -146,7 +148,7 @@ def seen_by_clew(case: clew.Case) -> dict[int, list[Call]]:
 
 @pytest.fixture
 def compared(tmp_path: Path, record: Callable[..., list[str]], case_path: Path) -> Callable[..., list[int]]:
-    """compared(program): run it under both at once; the calls of each thread must be the same. Returns how many of each."""
+    """compared(program): under both at once, the calls of each thread must be the same; how many of each."""
 
     def compared(*command: str | Path, full: bool = True) -> list[int]:
         folder, trace = tmp_path / "work", tmp_path / "strace"
@@ -231,7 +233,9 @@ def test_head_and_tail_of_each_payload(
             assert (default["head"], default["tail"], default["cut"]) == (whole[:256], whole[-64:], True)
 
 
-PAYLOADS = "SELECT op, head, tail, cut FROM payload JOIN event USING (thread_id, seq) JOIN op USING (op_id) ORDER BY thread_id, seq"
+PAYLOADS = """
+SELECT op, head, tail, cut FROM payload JOIN event USING (thread_id, seq) JOIN op USING (op_id) ORDER BY thread_id, seq
+"""
 
 
 def test_nothing_lost_at_200000_calls_a_second(

@@ -1,4 +1,4 @@
-"""A full disk, full shared memory, truncated and damaged segments: a clear word, a readable case, nothing lost uncounted."""
+"""A full disk, full shared memory, damaged segments: a clear word, a readable case, nothing lost uncounted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ import clew
 
 CLEW = (sys.executable, "-m", "clew")
 WRITES = """
-SELECT decode(head) AS said FROM event JOIN op USING (op_id) JOIN payload USING (thread_id, seq) WHERE op = 'write' ORDER BY seq
+SELECT decode(head) AS said FROM event JOIN op USING (op_id) JOIN payload USING (thread_id, seq)
+WHERE op = 'write' ORDER BY seq
 """
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
 TOTALS = """
@@ -128,7 +129,7 @@ def test_truncated_segment(kept: float, recorded: Path, case_path: Path) -> None
 def test_damaged_segment(recorded: Path, case_path: Path) -> None:
     """Ten bytes changed: at most ten blocks are lost, and the case says how many bytes."""
     data = bytearray(recorded.read_bytes())
-    places = random.Random(7)  # noqa: S311
+    places = random.Random(7)
     for _ in range(10):
         data[places.randrange(4096, len(data) - 4096)] ^= 0x55
     recorded.write_bytes(data)
@@ -146,7 +147,7 @@ def test_what_is_no_segment(kind: str, recorded: Path, case_path: Path) -> None:
     content = {
         "empty": b"",
         "zeros": bytes(100_000),
-        "noise": random.Random(3).randbytes(100_000),  # noqa: S311
+        "noise": random.Random(3).randbytes(100_000),
         "header only": recorded.read_bytes()[:64],
         "text": b"hello\n" * 1000,
     }[kind]

@@ -1,4 +1,4 @@
-"""kill -9 of the recorder, of the program, of both: every record that was written is found again, the rest is counted."""
+"""kill -9 of the recorder, of the program, of both: every record written is found again, the rest is counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Start = Callable[..., "Running"]
 
 
 class Running:
-    """`numbered`, being recorded: it writes "number 0", "number 1", ... and says how many of its writes have returned."""
+    """`numbered`, recorded: it writes "number 0", "number 1", ... and says how many of its writes have returned."""
 
     def __init__(self, command: list[str], told: Path) -> None:
         self.told = told

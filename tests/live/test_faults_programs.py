@@ -1,4 +1,4 @@
-"""Programs that fork much, thread much, close everything or lock themselves up: nothing harmed, nothing lost uncounted."""
+"""Programs that fork much, thread much, close all or lock themselves up: nothing harmed, nothing lost uncounted."""
 
 from __future__ import annotations
 
@@ -186,4 +186,7 @@ def test_valgrind_runs_a_recorded_program(
         assert (recorded.returncode, recorded.stdout) == (bare.returncode, bare.stdout), recorded.stderr
         assert bare.returncode != 99
         with closing(clew.open(tmp_path / f"{name}.case")) as case:
-            assert case.sql("SELECT count(*) AS n FROM event JOIN op USING (op_id) WHERE op = 'pipe'").to_pylist()[0]["n"] > 0
+            assert (
+                case.sql("SELECT count(*) AS n FROM event JOIN op USING (op_id) WHERE op = 'pipe'").to_pylist()[0]["n"]
+                > 0
+            )

@@ -30,7 +30,7 @@ ERRORS = ["overflow", "use-after-free", "write-too-much", "leak", "none"]
 
 
 def report_only(text: str) -> str:
-    """A sanitizer's report without addresses, process ids, shadow bytes; frames of clew's wrappers stand for what they wrap."""
+    """A sanitizer's report without addresses, process ids, shadow bytes and frames of clew's wrappers."""
     text = re.sub(r"0x[0-9a-f]+", "ADDRESS", text)
     text = re.sub(r"==\d+==|\(pid=\d+\)", "==PID==", text)
     text = re.sub(r"\(BuildId: \w+\)|\+ADDRESS", "", text)

@@ -1,4 +1,4 @@
-"""nginx, PostgreSQL and Redis under load answer the same, without an error, and stop in good order under `clew record`."""
+"""nginx, PostgreSQL and Redis under load answer the same and stop in good order under `clew record`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,9 @@ http {{
         listen 127.0.0.1:{port} reuseport backlog=511; root {folder}/site;
         location /proxied/ {{ proxy_pass http://127.0.0.1:{port}/; }}
         location /moved {{ return 302 /index.html; }}
-        location /upload {{ client_max_body_size 10m; client_body_buffer_size 1k; proxy_pass http://127.0.0.1:{port}/echo; }}
-        location /echo {{ client_body_buffer_size 1k; return 200 "$request_method $content_length\\n"; }}
+        client_max_body_size 10m; client_body_buffer_size 1k;
+        location /upload {{ proxy_pass http://127.0.0.1:{port}/echo; }}
+        location /echo {{ return 200 "$request_method $content_length\\n"; }}
     }}
 }}
 """
@@ -144,7 +145,10 @@ def nginx_run(folder: Path, wrap: Callable[[list[str]], list[str]]) -> object:
     return [*seen, sorted(set(levels))]
 
 
-PGBENCH_CHECK = "SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history), count(*) > 100 FROM pgbench_history"
+PGBENCH_CHECK = """
+SELECT (SELECT sum(abalance) FROM pgbench_accounts) = (SELECT sum(delta) FROM pgbench_history), count(*) > 100
+FROM pgbench_history
+"""
 
 
 def postgres_run(folder: Path, wrap: Callable[[list[str]], list[str]]) -> object:

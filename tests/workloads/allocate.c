@@ -12,6 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifdef MODEST
+#define ROUNDS 3000 /* sanitizers are slow */
+#else
+#define ROUNDS 20000
+#endif
+
 static void *passed[4][1000];
 static __attribute__((unused)) volatile size_t opaque_size = (size_t)-1 / 2;
 
@@ -24,7 +30,7 @@ static void *work(void *number)
 {
 	size_t wrong = 0;
 	void *memory = NULL;
-	for (size_t i = 0; i < 20000; i++) {
+	for (size_t i = 0; i < ROUNDS; i++) {
 		size_t size = 1 + i * 31 % 3000;
 		char *block = malloc(size);
 		wrong += bad(block, 8) || malloc_usable_size(block) < size;
