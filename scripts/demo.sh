@@ -16,7 +16,8 @@ clew counts "$case" --by command --limit 8
 echo "demo: making the report and the notebook"
 clew report "$case" -o demo.html
 sed 's#\.\./datasets/three-tier#demo-case#' notebooks/01_who_does_what.ipynb >demo.ipynb
-jupyter nbconvert --log-level ERROR --to notebook --execute --inplace demo.ipynb 2>"$shop/notebook.log" || {
+jupyter nbconvert --log-level ERROR --to notebook --execute --inplace --ExecutePreprocessor.store_widget_state=False \
+	demo.ipynb 2>"$shop/notebook.log" || {
 	cat "$shop/notebook.log" >&2
 	exit 1
 }
