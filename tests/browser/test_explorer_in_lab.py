@@ -49,6 +49,7 @@ def settle(explorer: Locator, calls: int) -> None:
     """Wait until every view shows the lens of `calls` calls."""
     for view in ("counts", "activity", "latency"):
         expect(explorer.locator(f"[data-clew={view}]")).to_have_attribute("data-total", str(calls))
+    expect(explorer.locator("[data-clew=lens] .clew-busy")).to_be_hidden()  # errors, the last view, has been asked too
 
 
 def test_clicking_a_process_narrows_every_view(explorer: Locator, page: Page, artefacts: Path) -> None:
