@@ -17,7 +17,7 @@
 
 struct clew_arena *arena;
 
-static uint32_t mapped_slots; /* the first so many can be used here: all, unless RLIMIT_AS is tight */
+static _Atomic uint32_t mapped_slots; /* the first so many can be used here: all, unless RLIMIT_AS is tight */
 
 static bool sound(const struct clew_arena *header, uint64_t file_size)
 {
@@ -147,6 +147,10 @@ struct clew_slot *arena_take(void)
 		if (atomic_load_explicit(&states()[index], memory_order_relaxed) != CLEW_SLOT_FREE ||
 			!atomic_compare_exchange_strong(&states()[index], &expected, CLEW_SLOT_TAKEN))
 			continue;
+		if (index >= atomic_load(&mapped_slots)) { /* arena_shrink() came in between */
+			atomic_store(&states()[index], CLEW_SLOT_FREE);
+			return NULL;
+		}
 		struct clew_slot *slot =
 			(struct clew_slot *)((char *)arena + arena->slots_at + (uint64_t)index * arena->slot_size);
 		if (!ready(slot)) {
@@ -160,6 +164,23 @@ struct clew_slot *arena_take(void)
 		return slot;
 	}
 	return NULL;
+}
+
+void arena_shrink(uint64_t address_space)
+{
+	uint32_t before = atomic_load(&mapped_slots);
+	uint64_t fit = address_space / 16 / arena->slot_size;
+	uint32_t after = fit < before ? (uint32_t)fit : before;
+	atomic_store(&mapped_slots, after);
+	for (uint32_t index = before; index > after; index--) /* what a thread has stays, whoever's it is */
+		if (atomic_load(&states()[index - 1]) != CLEW_SLOT_FREE)
+			after = index;
+	atomic_store(&mapped_slots, after);
+	uintptr_t end = (uintptr_t)arena + arena->slots_at + (uint64_t)before * arena->slot_size;
+	uintptr_t keep = (uintptr_t)arena + arena->slots_at + (uint64_t)after * arena->slot_size;
+	keep = (keep + CLEW_PAGE - 1) & ~(uintptr_t)(CLEW_PAGE - 1);
+	if (keep < end)
+		RAW_2(SYS_munmap, keep, end - keep);
 }
 
 void arena_live(struct clew_slot *slot)

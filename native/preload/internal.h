@@ -35,6 +35,8 @@ bool in_borrowed_memory(const struct clew_slot *slot); /* in a child that shares
 /* arena.c */
 bool arena_attach(const char *path);
 struct clew_slot *arena_take(void); /* TAKEN and cleared; NULL = none */
+/* Keep to a small part of the address space the program allows itself, but for the slots in use. */
+void arena_shrink(uint64_t address_space);
 bool arena_populate(void *memory, size_t size);
 void arena_live(struct clew_slot *slot);
 void arena_ended(struct clew_slot *slot);

@@ -85,6 +85,9 @@ static void record_shell(struct io_call *call, int fd, long result, int error, c
 {
 	if (!io_counted(call))
 		return;
+	/* libc starts the shell with `environ`: where we are hidden from that, nothing brings us into the shell. */
+	if (command && !error && !env_find("CLEW_ARENA="))
+		note_unseen(call->core.slot, CLEW_UNSEEN_NO_ARENA, 0, "/bin/sh");
 	const struct iovec data = {(void *)(uintptr_t)command, command ? text_length(command) : 0};
 	io_finish(call, &(struct end){.op = call->op,
 								  .flags = CLEW_F_TEXT,

@@ -22,6 +22,7 @@ AWKWARD = [
     "own_state",
     "allocate",
     "jailed_workers",
+    "limits",
     "uring",
 ]
 
