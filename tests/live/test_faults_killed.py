@@ -170,3 +170,17 @@ def test_interrupted_twice(start: Start, case_path: Path) -> None:
         found = numbers(case)
         assert found[:10_000] == list(range(10_000))
         assert len(found) < 150_000
+
+
+def test_child_that_outlives_the_recording_is_not_held_up(
+    build: Callable[..., Path], record: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    """Nobody empties its ring any more: with --on-full wait, too, it goes on."""
+    told = tmp_path / "told"
+    shell = f"{build('numbered')} {told} 100000 >/dev/null 2>&1 & exit 3"
+    done = subprocess.run(record(["/bin/sh", "-c", shell], "--on-full", "wait"), timeout=60, check=False)
+    assert done.returncode == 3
+    end = time.monotonic() + 60
+    while int.from_bytes(told.read_bytes()[:8], sys.byteorder) < 100_000:
+        assert time.monotonic() < end, "the child does not get on"
+        time.sleep(0.01)
