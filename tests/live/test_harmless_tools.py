@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,3 +101,34 @@ PIPELINES = {
 @pytest.mark.parametrize("name", PIPELINES)
 def test_pipelines(name: str, same: Callable[..., object]) -> None:
     same(["/bin/sh", "-c", PIPELINES[name]])
+
+
+SITUATIONS = {
+    "another user": "setpriv --reuid 65534 --clear-groups /bin/sh -c 'id -u; echo x | cat'",
+    "a user namespace": "unshare -Ur sh -c 'id -u; echo x | cat'",
+    "a jail without our library": """
+        mkdir -p j/bin j/lib64 j/lib/x86_64-linux-gnu && cp /bin/cat /bin/sh j/bin
+        cp -L /lib64/ld-linux-x86-64.so.2 j/lib64
+        cp -L /lib/x86_64-linux-gnu/libc.so.6 j/lib/x86_64-linux-gnu && echo hi >j/f
+        chroot j /bin/sh -c 'cat /f; exec cat /f' && chroot j /bin/cat /f""",
+    "under strace": "strace -f -o /dev/null sh -c 'echo a | cat; exit 3'; echo $?",
+    "on a terminal": "script -qec 'tty; stty size; echo hi' /dev/null",
+    "a static shell in between": "busybox sh -c 'ls / | wc -l; perl -e \"print 1\"'",
+    "the loader as a program": "/lib64/ld-linux-x86-64.so.2 /bin/echo loaded",
+    "a script without #!": "printf 'echo $0\\n' >s; chmod +x s; ./s; env ./s",
+    "few descriptors": "ulimit -n 8; python3 -c 'print(2)'",
+    "a small stack": "ulimit -s 256; python3 -c 'import subprocess; print(subprocess.run([\"true\"]))'",
+    "little address space": "ulimit -v 1000000; python3 -c 'print(len(bytearray(300 << 20)))'",
+    "no standard streams": "exec 2>&-; exec <&-; cat /proc/self/comm; echo $?",
+    "one processor, lowest priority": "nice -n 19 taskset 1 sh -c 'echo a | cat'; setsid -w echo b",
+    "clew in clew": f"{sys.executable} -m clew record -q -o inner -- /bin/echo inner; rm -r inner",
+    "arguments up to the limit": f"{sys.executable} {WORKLOADS}/longest_arguments.py",
+    "a pool of processes": (
+        f"{sys.executable} -c 'import multiprocessing as m; print(sum(m.Pool(3).map(abs, range(9999))))'"
+    ),
+}
+
+
+@pytest.mark.parametrize("situation", SITUATIONS)
+def test_situation(situation: str, same: Callable[..., object]) -> None:
+    same(["/bin/sh", "-c", SITUATIONS[situation]])

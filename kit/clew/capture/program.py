@@ -95,4 +95,5 @@ def _elf(path: Path, head: bytes) -> Unseen | None:
                 file.seek(struct.unpack_from("<Q", headers, at + 8)[0])
                 loader = file.read(min(struct.unpack_from("<Q", headers, at + 32)[0], 4096)).rstrip(b"\0")
                 return None if os.path.basename(loader).startswith(b"ld-linux") else Unseen.LOADER  # noqa: PTH119
-    return Unseen.STATIC
+    # the loader itself may be run as a program
+    return None if path.resolve().name.startswith("ld-linux") else Unseen.STATIC
