@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/** @file @brief Locks all its memory, then limits its address space to 400 MB and uses 350 of them, threads and forks included. */
+/** @file @brief Locks all its memory, then limits its address space to 400 MB and uses 350 of them, threads and forks
+ * included. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
