@@ -1,6 +1,7 @@
 """Write a case as one HTML file that needs no network: to read, sort, hover and zoom, and to hand on.
 
-Payloads, command lines and paths under home directories are left out unless --no-redact is given.
+Payloads never enter it. Values that look like secrets, user names in paths and public addresses are masked, unless
+--no-redact is given.
 
 examples:
   clew report CASE -o out.html
