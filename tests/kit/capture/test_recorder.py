@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import select
 import shlex
 import signal
 import subprocess
@@ -186,7 +187,7 @@ def test_follow_waits_for_the_last_child(begin: Begin, tmp_path: Path) -> None:
 
 
 def test_sigterm_goes_to_the_program(begin: Begin, tmp_path: Path) -> None:
-    shell = "trap 'echo term; exit 9' TERM; echo ready; while :; do read x; done"
+    shell = "trap 'echo term; exit 9' TERM; echo ready; while :; do sleep 0.05; done"
     recorder = begin("record", "-q", "-o", "case", "--", "sh", "-c", shell)
     assert recorder.stdout
     assert recorder.stdout.readline() == "ready\n"
@@ -206,10 +207,15 @@ class Terminal:
             os.execvp(command[0], command)
         self.seen = b""
 
-    def until(self, text: bytes) -> None:
-        """Reads until `text` was printed."""
-        while text not in self.seen:
-            self.seen += os.read(self.terminal, 4096)
+    def until(self, text: bytes, press: bytes = b"") -> None:
+        """Reads until `text` was printed; types `press`, and again where nothing comes of it."""
+        for _ in range(60):
+            os.write(self.terminal, press)
+            while text not in self.seen and select.select([self.terminal], [], [], 1)[0]:
+                self.seen += os.read(self.terminal, 4096)
+            if text in self.seen:
+                return
+        raise AssertionError(f"{text!r} is not in {self.seen!r}")
 
     def type(self, keys: bytes) -> None:
         self.seen = b""
@@ -257,8 +263,7 @@ def test_a_second_ctrl_c_ends_the_recording_and_not_the_program(tmp_path: Path) 
     terminal.until(b"ready")
     terminal.type(b"\x03")
     terminal.until(b"caught")
-    terminal.type(b"\x03")
-    terminal.until(b"recording ended")
+    terminal.until(b"recording ended", press=b"\x03")  # two signals that come at once are one
     (segment,) = (tmp_path / "case" / "raw" / "001").glob("seg-*")
     batch = native.decode(segment)
     assert batch.complete
