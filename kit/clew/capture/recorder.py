@@ -96,17 +96,26 @@ class _Signals:
 
     def __init__(self) -> None:
         self.interrupts = 0
+        self.early: list[int] = []  # came while the program was being started
         self.child: subprocess.Popen[bytes] | None = None
 
     def interrupt(self, *_: object) -> None:
         self.interrupts += 1
 
     def forward(self, number: int, _: object) -> None:
-        if self.child is not None:
-            with suppress(ProcessLookupError):
-                self.child.send_signal(number)
-        else:
-            self.interrupts += 2
+        if self.child is None:
+            self.early.append(number)
+            return
+        with suppress(ProcessLookupError):
+            self.child.send_signal(number)
+        if self.child.returncode is not None and number == signal.SIGTERM:
+            self.interrupts += 2  # nobody is left to hand it to: it is about the recording
+
+    def started(self, child: subprocess.Popen[bytes]) -> None:
+        """The program runs, and may have run for a while: hand it what came for it."""
+        self.child = child
+        while self.early:
+            self.forward(self.early.pop(0), None)
 
     @contextmanager
     def caught(self) -> Iterator[None]:
@@ -217,7 +226,7 @@ class Recorder:
             raise ClewError(f"{self.command[0]}: its interpreter was not found", exit_code=127) from None
         except OSError as error:
             raise ClewError(f"{self.command[0]}: {error.strerror}", exit_code=126) from None
-        self._signals.child = child
+        self._signals.started(child)
         return child
 
     def _record(self, child: subprocess.Popen[bytes], drain: Drain, meta: Meta) -> Outcome:
