@@ -32,5 +32,13 @@ OPS: Final[tuple[tuple[int, str, str], ...]] = tuple(
 OP_ID: Final[dict[str, int]] = {name: number for number, name, _ in OPS}
 """Number of an operation by its name."""
 
+ACCOUNT: Final[dict[int, int]] = {
+    **dict.fromkeys((OP_ID[name] for name in ("read", "readv", "pread", "preadv", "fread")), 1),
+    **dict.fromkeys((OP_ID[name] for name in ("write", "writev", "pwrite", "pwritev", "fwrite")), 2),
+    **dict.fromkeys((OP_ID[name] for name in ("sendfile", "copy_file_range")), 3),
+}
+"""Number of an operation -> where /proc/PID/io counts its bytes: 1 rchar, 2 wchar, 3 both (Linux, fs/read_write.c). It
+counts no recv, send or splice; streams of the C library stand for the reads and writes below them."""
+
 NOTES: Final[int] = min(number for number, _, kind in OPS if kind == "note")
 """Numbers from here on are made by clew itself; they are no calls of the program."""

@@ -34,7 +34,7 @@ CREATE TABLE process (               -- one row for each program image: an exec 
     comm        VARCHAR,            -- kernel's short name, 15 bytes
     exe         VARCHAR,            -- path of the program
     cmdline     VARCHAR,            -- arguments, joined by blanks, as last seen
-    counted_read_bytes UBIGINT,     -- bytes of read-like calls that clew recorded
+    counted_read_bytes UBIGINT,     -- bytes of recorded calls that the kernel counts as reads, too (not recv)
     counted_write_bytes UBIGINT,
     counted_read_calls UBIGINT,
     counted_write_calls UBIGINT,

@@ -130,10 +130,9 @@ WITH latest AS (
 each AS (
     SELECT thread_id, read_bytes, write_bytes, read_calls, write_calls FROM landing.seen
     UNION ALL
-    SELECT thread_id, CASE WHEN class = 'read' THEN bytes END, CASE WHEN class = 'write' THEN bytes END,
-           CASE WHEN class = 'read' THEN calls END, CASE WHEN class = 'write' THEN calls END
-    FROM latest JOIN (SELECT op_id, CASE op WHEN 'fread' THEN 'read' WHEN 'fwrite' THEN 'write' ELSE class END AS class FROM op)
-         USING (op_id))
+    SELECT thread_id, CASE WHEN account & 1 > 0 THEN bytes END, CASE WHEN account & 2 > 0 THEN bytes END,
+           CASE WHEN account & 1 > 0 THEN calls END, CASE WHEN account & 2 > 0 THEN calls END
+    FROM latest JOIN account USING (op_id))
 SELECT process_id, coalesce(sum(read_bytes), 0) AS read_bytes, coalesce(sum(write_bytes), 0) AS write_bytes,
        coalesce(sum(read_calls), 0) AS read_calls, coalesce(sum(write_calls), 0) AS write_calls
 FROM each JOIN thread USING (thread_id) GROUP BY process_id;

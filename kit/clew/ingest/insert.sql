@@ -36,8 +36,8 @@ FROM vain GROUP BY conn_id, path;
 
 INSERT INTO landing.seen
 SELECT thread_id, $capture_id, any_value(pid), any_value(tid), min(ts_ns), max(ts_ns + dur_ns),
-       sum(bytes) FILTER (direction = 1 AND bytes >= 0), sum(bytes) FILTER (direction = 2 AND bytes >= 0),
-       count(*) FILTER (direction = 1), count(*) FILTER (direction = 2)
+       sum(bytes) FILTER (account & 1 > 0 AND bytes >= 0), sum(bytes) FILTER (account & 2 > 0 AND bytes >= 0),
+       count(*) FILTER (account & 1 > 0), count(*) FILTER (account & 2 > 0)
 FROM record
 GROUP BY thread_id;
 

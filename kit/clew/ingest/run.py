@@ -15,7 +15,7 @@ from clew.capture.meta import RAW, Meta, captures, recover
 from clew.errors import ClewError
 from clew.ingest import tables
 from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resource, statements
-from clew.ops import OPS
+from clew.ops import ACCOUNT, OPS
 from clew.store import DATABASE, FileStore, schema_checksum, schema_text
 
 
@@ -153,6 +153,10 @@ def _ended(meta: Meta) -> bool:
 def _derive(connection: duckdb.DuckDBPyConnection, imported: list[Path]) -> None:
     """Make the small tables from the landing tables, and from captures that were imported as tables."""
     connection.execute("BEGIN")
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE account AS SELECT unnest($ops) AS op_id, unnest($accounts) AS account",
+        {"ops": list(ACCOUNT), "accounts": list(ACCOUNT.values())},
+    )
     for statement in statements("derive.sql"):
         connection.execute(statement)
     for folder in imported:

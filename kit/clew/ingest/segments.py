@@ -12,7 +12,7 @@ import pyarrow as pa
 from clew import native
 from clew.ingest.clock import Clock
 from clew.native import Batch
-from clew.ops import OP_ID, OPS
+from clew.ops import ACCOUNT, OP_ID, OPS
 
 Array = npt.NDArray[Any]
 
@@ -25,9 +25,8 @@ _MOVES = np.zeros(256, bool)  # by op: a result of n says that n bytes were move
 _MOVES[[number for number, _, kind in OPS if kind in ("read", "write")]] = True
 _COUNTS_IN_HEAD = np.zeros(256, bool)  # the result counts messages or items, the head's first 8 bytes the bytes
 _COUNTS_IN_HEAD[[OP_ID[name] for name in ("recvmmsg", "sendmmsg", "fread", "fwrite")]] = True
-_DIRECTION = np.zeros(256, np.uint8)  # by op: 1 reads, 2 writes; for coverage also through the C library's streams
-_DIRECTION[[number for number, name, kind in OPS if kind == "read" or name == "fread"]] = 1
-_DIRECTION[[number for number, name, kind in OPS if kind == "write" or name == "fwrite"]] = 2
+_ACCOUNT = np.zeros(256, np.uint8)
+_ACCOUNT[list(ACCOUNT)] = list(ACCOUNT.values())
 _PEEK, _STRUCT = 4, 2
 
 
@@ -79,7 +78,7 @@ def tables_of(batch: Batch, clock: Clock, capture_id: int, vforks: Vforks) -> di
         result=batch.result,
         error=batch.error,
         bytes=_bytes(batch),
-        direction=_DIRECTION[batch.op],
+        account=_ACCOUNT[batch.op],
         conn_id=batch.conn_id,
         byte_offset=batch.offset,
     )

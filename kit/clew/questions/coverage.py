@@ -12,9 +12,9 @@ from clew.questions.ask import ask
 def coverage(case: Case) -> Answer:
     """What was recorded of each program beside what the kernel counted for it.
 
-    Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (read- and write-like calls, both
-    directions), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io without what children did; NULL: not readable;
-    program images of one pid share one account, which is shown with each), ``share`` (counted / kernel bytes; NULL: not
+    Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (calls that the kernel counts, too, both
+    directions: not recv and send), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io without what children did; NULL:
+    not readable; program images of one pid share one account, which is shown with each), ``share`` (counted / kernel bytes; NULL: not
     known), ``unseen`` (why something was not recorded; NULL: nothing known to be missing). The kernel also counts what
     the loader reads of libraries (some kB), what the C library's streams read and write by themselves, and what clew
     reads of /proc (some 100 bytes for each process, and its parent when it waits).
