@@ -13,11 +13,11 @@ def coverage(case: Case) -> Answer:
     """What was recorded of each program beside what the kernel counted for it.
 
     Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (calls that the kernel counts, too, both
-    directions: not recv and send), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io without what children did; NULL:
-    not readable; program images of one pid share one account, which is shown with each), ``share`` (counted / kernel bytes; NULL: not
-    known), ``unseen`` (why something was not recorded; NULL: nothing known to be missing). The kernel also counts what
-    the loader reads of libraries (some kB), what the C library's streams read and write by themselves, and what clew
-    reads of /proc (some 100 bytes for each process, and its parent when it waits).
+    directions: not recv and send), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io without what children did;
+    NULL: not readable; program images of one pid share one account, which is shown with each), ``share`` (counted /
+    kernel bytes; NULL: not known), ``unseen`` (why something was not recorded; NULL: nothing known to be missing).
+    The kernel also counts what the loader reads of libraries (some kB), what the C library's streams read and write
+    by themselves, and what clew reads of /proc (some 100 bytes for each process, and its parent when it waits).
     """
     sql = """SELECT command, pid, counted_bytes, counted_calls, kernel_bytes, kernel_calls,
        CASE WHEN kernel_bytes > 0 THEN account_bytes / kernel_bytes END AS share, unseen
