@@ -168,6 +168,7 @@ def test_valgrind_runs_a_recorded_program(
     for name in ("ordinary", "threads_io", "children"):
         command = [
             "valgrind",
+            "--fair-sched=yes",
             "-q",
             "--error-exitcode=99",
             "--leak-check=full",

@@ -16,7 +16,7 @@ NATIVE = Path(__file__).parents[2] / "native"
         ("-O2", []),
         ("-O1 -fsanitize=address,undefined -fno-sanitize-recover=all", []),
         ("-O1 -fsanitize=thread", []),
-        ("-O1", ["valgrind", "-q", "--error-exitcode=9"]),
+        ("-O1", ["valgrind", "-q", "--fair-sched=yes", "--error-exitcode=9"]),
     ],
 )
 def test_descriptor_table(tmp_path: Path, flags: str, runner: list[str]) -> None:

@@ -17,7 +17,7 @@ NATIVE = Path(__file__).parents[2] / "native"
         ("-O0", [], 2000),
         ("-O1 -fsanitize=address,undefined -fno-sanitize-recover=all", [], 2000),
         ("-O1 -fsanitize=thread", [], 500),
-        ("-O1", ["valgrind", "-q", "--error-exitcode=9"], 50),
+        ("-O1", ["valgrind", "-q", "--fair-sched=yes", "--error-exitcode=9"], 50),
     ],
 )
 def test_ring_unit(tmp_path: Path, flags: str, runner: list[str], signals: int) -> None:
