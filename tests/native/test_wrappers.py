@@ -193,7 +193,8 @@ def test_valgrind_says_nothing_that_it_does_not_say_of_the_bare_program(
     for with_clew in (False, True):
         directory = tmp_path / ("with" if with_clew else "bare")
         directory.mkdir()
-        command = ["valgrind", "-q", "--fair-sched=yes", f"--log-file={directory}/valgrind.%p", calls, directory, *GROUPS]
+        valgrind = ["valgrind", "-q", "--fair-sched=yes", f"--log-file={directory}/valgrind.%p"]
+        command = [*valgrind, calls, directory, *GROUPS]
         run = record(command) if with_clew else subprocess.run(command, capture_output=True, check=True)
         assert run.stdout
         said.append(_complaints(directory))
