@@ -103,9 +103,13 @@ class FileStore:
             connection = self._connect(read_only=False)
             self.path.chmod(0o600)
             try:
-                yield connection
-            finally:
-                connection.close()
+                with connection:
+                    yield connection
+            except duckdb.Error as error:
+                if "No space left" not in str(error):
+                    raise
+                remedy = "make room, or copy the case to another disk"
+                raise ClewError(f"{self.path}: No space left on device; {remedy}", exit_code=1) from None
 
     def close(self) -> None:
         """Let go of the file; it is opened again when needed."""
