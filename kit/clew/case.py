@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from clew import __version__
 from clew.errors import ClewError
-from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names
+from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names, view_names
 from clew.units import duration, number
 
 RAW = "raw"
@@ -81,8 +81,13 @@ class Case:
         """(first, last) ns of the case's clock that anything was recorded at; raises ClewError if nothing was."""
         row = self.sql(
             """
-            SELECT least((SELECT min(ts_ns) FROM event), (SELECT min(ts_ns) FROM counter)) AS first_ns,
-                   greatest((SELECT max(ts_ns + dur_ns) FROM event), (SELECT max(ts_ns) FROM counter)) AS last_ns
+            SELECT min(first_ns) AS first_ns, max(last_ns) AS last_ns
+            FROM (SELECT min(ts_ns) AS first_ns, max(ts_ns + dur_ns) AS last_ns FROM event
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM counter
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) + 1 FROM sample
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM series
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM map_value
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM printed)
             """
         ).to_pylist()[0]
         if row["first_ns"] is None:
@@ -106,7 +111,7 @@ class Case:
         rows = {}
         with self._store.reading() as connection:
             for name in table_names():
-                if name == "calls":
+                if name in view_names():
                     continue
                 file = str(target / f"{name}.parquet").replace("'", "''")
                 order = "thread_id, seq" if name in ("event", "payload") else "ALL"
@@ -129,12 +134,15 @@ class Case:
             """
             SELECT (SELECT count(*) FROM capture) AS captures, (SELECT count(*) FROM process) AS processes,
                    (SELECT count(*) FROM thread) AS threads, (SELECT count(*) FROM event) AS events,
+                   (SELECT count(*) FROM sample) AS samples,
                    (SELECT sum(lost_events) FROM capture)::BIGINT AS lost,
                    (SELECT max(ts_ns) - min(ts_ns) FROM event) AS length_ns,
                    (SELECT string_agg(command, '; ' ORDER BY capture_id) FROM capture) AS command
             """
         ).to_pylist()[0]
-        shown = [(name, number(row[name] or 0)) for name in ("captures", "processes", "threads", "events", "lost")]
+        shown = [
+            (name, number(row[name] or 0)) for name in ("captures", "processes", "threads", "events", "samples", "lost")
+        ]
         if row["length_ns"] is not None:
             shown.append(("length", duration(row["length_ns"])))
         return [*shown, ("command", (row["command"] or "")[:200])]
@@ -145,7 +153,7 @@ class Case:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """One line of text and a small table: what a notebook shows for a case; survives nbconvert and distrust."""
         parts = self._summary()
-        text = f"{self!r}: " + ", ".join(f"{value} {name}" for name, value in parts[:5])
+        text = f"{self!r}: " + ", ".join(f"{value} {name}" for name, value in parts[:6])
         cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in parts)
         return {
             "text/plain": text,

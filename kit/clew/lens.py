@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from clew.errors import ClewError
 from clew.units import duration
 
-_LISTS = ("hosts", "commands", "pids", "tids", "ops", "files", "peers", "errnos")
+_LISTS = ("hosts", "commands", "pids", "tids", "ops", "files", "peers", "errnos", "events", "functions", "modules")
 _NUMBERS = ("pids", "tids", "errnos")
 _SINGULAR = {
     "hosts": "host",
@@ -21,6 +21,9 @@ _SINGULAR = {
     "files": "file",
     "peers": "peer",
     "errnos": "errno",
+    "events": "event",
+    "functions": "function",
+    "modules": "module",
 }
 
 
@@ -40,7 +43,9 @@ class Lens:
     it, latency = (low_ns, high_ns) holds calls that took low_ns <= duration < high_ns (either may be None).
     Tuples are alternatives; different fields must all hold. ``commands`` are kernel names of programs
     (process.command), ``files`` paths, ``peers`` the other ends of sockets (connection.peer), ``ops`` names of calls,
-    ``errnos`` numbers (0: calls that succeeded).
+    ``errnos`` numbers (0: calls that succeeded). Samples: ``events`` are names of what was sampled (they narrow
+    samples only), ``functions`` and ``modules`` stand anywhere in the stack, ``stack`` is how it begins: names of
+    functions from the outermost. Calls have a stack where one was recorded with them.
     """
 
     start_ns: int | None = None
@@ -54,6 +59,10 @@ class Lens:
     peers: tuple[str, ...] = ()
     errnos: tuple[int, ...] = ()
     latency: tuple[int | None, int | None] | None = None
+    events: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    stack: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Bring every field to its one form (tuples without repeats, plain int and str).
@@ -71,6 +80,8 @@ class Lens:
         for name in ("start_ns", "end_ns"):
             value = getattr(self, name)
             object.__setattr__(self, name, None if value is None else _plain(int, name, value))
+        steps = (self.stack,) if isinstance(self.stack, str) else self.stack or ()
+        object.__setattr__(self, "stack", tuple(_plain(str, "stack", step) for step in steps))
         if self.latency is not None:
             low, high = self.latency
             bounds = tuple(None if bound is None else _plain(int, "latency", bound) for bound in (low, high))
@@ -95,6 +106,8 @@ class Lens:
                 merged[name] = _highest(old, new)
             elif name == "end_ns":
                 merged[name] = _lowest(old, new)
+            elif name == "stack":
+                merged[name] = new or old
             elif old and new:
                 merged[name] = (_highest(old[0], new[0]), _lowest(old[1], new[1]))
             else:
@@ -112,7 +125,7 @@ class Lens:
         if field in _LISTS:
             left = () if value is None else tuple(item for item in getattr(self, field) if item != value)
             return self._with({field: left})
-        return self._with({field: None})
+        return self._with({field: () if field == "stack" else None})
 
     def chips(self, origin_ns: int = 0) -> list[Chip]:
         """The parts of this Lens for display, each removable by itself; times are shown since ``origin_ns``."""
@@ -125,48 +138,60 @@ class Lens:
             chips += [Chip(name, value, f"{_SINGULAR[name]} {value}") for value in getattr(self, name)]
         if self.latency is not None:
             chips.append(Chip("latency", self.latency, "latency " + _range(*self.latency)))
+        if self.stack:
+            chips.append(Chip("stack", self.stack, "stack " + ";".join(self.stack)))
         return chips
 
     # -- the one place that makes SQL --
 
     def compile(self, table: str = "event") -> tuple[str, dict[str, Any]]:
-        """The predicate over ``table`` ("event" or "counter") and the values bound to its ``$lens_...`` parameters.
+        """The predicate over ``table`` ("event", "counter" or "sample") and the values of its ``$lens_...`` parameters.
 
-        Only constant text of this module enters the SQL; every value is bound. Raises ClewError where ``table`` does
-        not hold what the Lens asks about (running totals know no file, peer, errno or latency).
+        Only constant text enters the SQL; every value is bound. Raises ClewError where ``table`` does
+        not hold what the Lens asks about (running totals know no file, peer, errno, latency or stack).
         """
-        terms: list[str] = []
         params: dict[str, Any] = {}
 
-        def bind(term: str, name: str, value: Any) -> None:
-            if value is not None and value != ():
-                terms.append(term)
-                params["lens_" + name] = list(value) if isinstance(value, tuple) else value
+        def bind(*conditions: tuple[str, str, Any]) -> list[str]:
+            """The ``(term, name, value)`` that ask for something; their values become parameters."""
+            asked = [(term, name, value) for term, name, value in conditions if value is not None and value != ()]
+            params.update(
+                {f"lens_{name}": list(value) if isinstance(value, tuple) else value for _, name, value in asked}
+            )
+            return [term for term, _, _ in asked]
 
-        bind("ts_ns >= $lens_start_ns", "start_ns", self.start_ns)
-        bind("ts_ns < $lens_end_ns", "end_ns", self.end_ns)
-        bind(_threads("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts)
-        bind(_threads("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands)
-        bind(_threads("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids)
-        bind(_threads("t.tid IN (SELECT unnest($lens_tids))"), "tids", self.tids)
-        bind("op_id IN (SELECT op_id FROM op WHERE op IN (SELECT unnest($lens_ops)))", "ops", self.ops)
-        detail = len(terms)
-        bind(
-            "conn_id IN (SELECT conn_id FROM connection WHERE path IN (SELECT unnest($lens_files)))",
-            "files",
-            self.files,
-        )
-        bind(
-            "conn_id IN (SELECT conn_id FROM connection WHERE peer IN (SELECT unnest($lens_peers)))",
-            "peers",
-            self.peers,
-        )
-        bind("errno IN (SELECT unnest($lens_errnos))", "errnos", self.errnos)
         low, high = self.latency or (None, None)
-        bind("dur_ns >= $lens_low_ns", "low_ns", low)
-        bind("dur_ns < $lens_high_ns", "high_ns", high)
-        if table == "counter" and len(terms) > detail:
-            raise ClewError("running totals know no file, peer, errno or latency: record without --count-only for that")
+        terms = bind(
+            ("ts_ns >= $lens_start_ns", "start_ns", self.start_ns),
+            ("ts_ns < $lens_end_ns", "end_ns", self.end_ns),
+            (_threads("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts),
+            (_threads("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands),
+            (_threads("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids),
+            (_threads("t.tid IN (SELECT unnest($lens_tids))"), "tids", self.tids),
+        )
+        ops = "op_id IN (SELECT op_id FROM op WHERE op IN (SELECT unnest($lens_ops)))"
+        by_op = bind((ops, "ops", self.ops))
+        of_call = bind(
+            (_connections("path IN (SELECT unnest($lens_files))"), "files", self.files),
+            (_connections("peer IN (SELECT unnest($lens_peers))"), "peers", self.peers),
+            ("errno IN (SELECT unnest($lens_errnos))", "errnos", self.errnos),
+            ("dur_ns >= $lens_low_ns", "low_ns", low),
+            ("dur_ns < $lens_high_ns", "high_ns", high),
+        )
+        of_stack = bind(
+            (ANYWHERE.format("function IN (SELECT unnest($lens_functions))"), "functions", self.functions),
+            (ANYWHERE.format("module IN (SELECT unnest($lens_modules))"), "modules", self.modules),
+            (BEGINS, "stack", self.stack),
+        )
+        if table == "sample":
+            terms += [f"event_id IN (SELECT event_id FROM sample_event WHERE {term})" for term in by_op]
+            terms += [_linked("event", " AND ".join(of_call))] if of_call else []
+            terms += bind((_EVENTS, "events", self.events)) + of_stack
+        elif table == "counter" and (of_call or of_stack):
+            what = "file, peer, errno, latency or stack"
+            raise ClewError(f"running totals know no {what}: record without --count-only for that")
+        else:
+            terms += by_op + of_call + ([_linked("sample", " AND ".join(of_stack))] if of_stack else [])
         return " AND ".join(terms) or "TRUE", params
 
     # -- as text --
@@ -194,6 +219,37 @@ class Lens:
 def _threads(condition: str) -> str:
     """Who made a call is known by its thread: few rows, so the big table is filtered by one integer column."""
     return f"thread_id IN (SELECT t.thread_id FROM thread t JOIN process p USING (process_id) WHERE {condition})"
+
+
+def _connections(condition: str) -> str:
+    return f"conn_id IN (SELECT conn_id FROM connection WHERE {condition})"
+
+
+def _linked(table: str, condition: str) -> str:
+    """Calls and the samples that are their stacks have the same thread and number."""
+    return f"(thread_id, seq) IN (SELECT thread_id, seq FROM {table} WHERE seq IS NOT NULL AND {condition})"
+
+
+_EVENTS = "event_id IN (SELECT event_id FROM sample_event WHERE name IN (SELECT unnest($lens_events)))"
+
+ANYWHERE = """stack_id IN (
+    WITH RECURSIVE inside AS (
+        SELECT stack_id FROM stack JOIN frame USING (frame_id) WHERE {}
+        UNION
+        SELECT k.stack_id FROM stack k JOIN inside ON k.parent_id = inside.stack_id)
+    SELECT stack_id FROM inside)"""
+"""Stacks that hold a frame of that kind anywhere, as a term with a condition on ``frame`` to be filled in."""
+
+BEGINS = """stack_id IN (
+    WITH RECURSIVE inside AS (
+        SELECT stack_id, 1 AS step FROM stack JOIN frame USING (frame_id)
+        WHERE parent_id IS NULL AND function = $lens_stack[1]
+        UNION
+        SELECT k.stack_id, least(inside.step + 1, len($lens_stack)) FROM stack k
+        JOIN inside ON k.parent_id = inside.stack_id JOIN frame f ON f.frame_id = k.frame_id
+        WHERE inside.step = len($lens_stack) OR f.function = $lens_stack[inside.step + 1])
+    SELECT stack_id FROM inside WHERE step = len($lens_stack))"""
+"""Stacks that begin with the functions of $lens_stack."""
 
 
 def _plain(kind: type, name: str, value: Any) -> Any:

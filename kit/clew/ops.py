@@ -42,3 +42,6 @@ counts no recv, send or splice; streams of the C library stand for the reads and
 
 NOTES: Final[int] = min(number for number, _, kind in OPS if kind == "note")
 """Numbers from here on are made by clew itself; they are no calls of the program."""
+
+ENGINES_OF_SEGMENTS: Final = ("preload", "import")
+"""Engines whose captures are segment files of libclew.so."""

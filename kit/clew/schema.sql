@@ -7,7 +7,7 @@
 
 CREATE TABLE capture (
     capture_id  UINTEGER PRIMARY KEY,
-    engine      VARCHAR NOT NULL,   -- preload, perf, bpftrace, gdb, import
+    engine      VARCHAR NOT NULL,   -- preload, perf, bpftrace, gdb, sampler, import
     host        VARCHAR NOT NULL,   -- host name where it ran
     command     VARCHAR,            -- command line that was recorded
     started_ns  BIGINT NOT NULL,    -- ns, CLOCK_MONOTONIC
@@ -129,6 +129,95 @@ CREATE TABLE counter (               -- running totals as read at ts_ns, for cou
     busy_ns     UBIGINT             -- ns inside the calls; NULL: not measured (allocations)
 );
 
+CREATE TABLE sample_event (          -- what samples are samples of
+    event_id    UBIGINT PRIMARY KEY, -- unique in the case
+    capture_id  UINTEGER NOT NULL,
+    name        VARCHAR NOT NULL,   -- as the engine calls it: cpu-clock, sched:sched_switch, off-cpu, close
+    kind        VARCHAR NOT NULL,   -- on-cpu, off-cpu, wakeup, fault, syscall, call, tracepoint, alloc, wall, other
+    unit        VARCHAR NOT NULL,   -- of weight: ns, samples, calls, bytes, events, cycles, ...
+    op_id       UTINYINT            -- the operation that each sample is a call of; NULL: none
+);
+
+CREATE TABLE frame (                 -- one place in a program: a function, and where in it
+    frame_id    UBIGINT NOT NULL,   -- unique in the case
+    capture_id  UINTEGER NOT NULL,
+    function    VARCHAR NOT NULL,   -- demangled; [unknown] where no symbol was found
+    module      VARCHAR,            -- path of the binary, [kernel.kallsyms], [vdso], ...; NULL: not known
+    kind        VARCHAR NOT NULL,   -- user, kernel, jit, inlined, unknown
+    address     UBIGINT,            -- in the module, as its symbol table counts; kernel, JIT: absolute; NULL: not known
+    byte_offset UBIGINT,            -- bytes from the start of the function; NULL: not known
+    file        VARCHAR,            -- source file; NULL: not known
+    line        UINTEGER,           -- in it, from 1; NULL: not known
+    build_id    VARCHAR             -- of the module, hexadecimal; NULL: not known
+);
+
+CREATE TABLE stack (                 -- a tree: a stack is the way from a root (the outermost function) to its row
+    stack_id    UBIGINT NOT NULL,   -- unique in the case; parents have smaller numbers than their children
+    capture_id  UINTEGER NOT NULL,
+    parent_id   UBIGINT,            -- NULL: outermost
+    frame_id    UBIGINT NOT NULL,
+    depth       USMALLINT NOT NULL  -- frames from the root, from 1
+);
+
+CREATE TABLE sample (                -- one row each time a thread was looked at
+    capture_id  UINTEGER NOT NULL,
+    thread_id   UBIGINT,            -- NULL: not known (folded stacks)
+    host        VARCHAR NOT NULL,
+    pid         INTEGER,
+    tid         INTEGER,
+    cpu         INTEGER,            -- processor; NULL: not known
+    ts_ns       BIGINT,             -- ns; NULL: the format keeps no time
+    event_id    UBIGINT NOT NULL,
+    weight      DOUBLE NOT NULL,    -- in the event's unit: time, calls, bytes it stands for; whole numbers are exact to 2^53
+    stack_id    UBIGINT,            -- NULL: no stack was taken
+    address     UBIGINT,            -- of the data (page faults); NULL: none
+    other_tid   INTEGER,            -- wake-ups: who was woken; off-CPU: who woke this thread; NULL: none or not known
+    detail      VARCHAR,            -- fields of a tracepoint as text; NULL: none
+    seq         UINTEGER            -- of the event row (same thread_id) that this is the stack of; NULL: none
+);
+
+CREATE TABLE series (                -- figures over time: perf stat, prof.log, /proc
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    pid         INTEGER,            -- NULL: of the whole host
+    tid         INTEGER,
+    cpu         INTEGER,
+    ts_ns       BIGINT NOT NULL,    -- ns, end of the interval that value is of
+    name        VARCHAR NOT NULL,
+    unit        VARCHAR,            -- NULL: a plain number
+    value       DOUBLE              -- NULL: not counted
+);
+
+CREATE TABLE map_value (             -- bpftrace maps as printed
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
+    name        VARCHAR NOT NULL,   -- @calls
+    keys        VARCHAR[] NOT NULL, -- [] where the map has none
+    kind        VARCHAR NOT NULL,   -- value, count, sum, avg, min, max, total
+    value       DOUBLE NOT NULL,
+    stack_id    UBIGINT             -- where one key is a stack
+);
+
+CREATE TABLE histogram (             -- one bucket of a bpftrace hist() or lhist() as printed
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
+    name        VARCHAR NOT NULL,
+    keys        VARCHAR[] NOT NULL,
+    low         BIGINT,             -- low <= value; NULL: no lower end
+    high        BIGINT,             -- value <= high; NULL: no upper end
+    calls       UBIGINT NOT NULL
+);
+
+CREATE TABLE printed (               -- what a script printed: bpftrace's printf, time, join, cat
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
+    kind        VARCHAR NOT NULL,
+    text        VARCHAR NOT NULL
+);
+
 CREATE TABLE note (
     ts          TIMESTAMP NOT NULL, -- wall clock, when it was written
     hypothesis  VARCHAR NOT NULL,
@@ -151,3 +240,14 @@ LEFT JOIN thread t USING (thread_id)
 LEFT JOIN process p USING (process_id)
 LEFT JOIN connection c USING (conn_id)
 LEFT JOIN errno n ON n.errno = e.errno AND e.errno <> 0;
+
+CREATE VIEW samples AS               -- samples as people read them: names in place of numbers
+SELECT s.ts_ns, v.name AS event, v.kind, s.weight, v.unit, p.command, coalesce(t.name, p.command) AS thread, s.pid, s.tid, s.cpu,
+       f.function, f.module, f.file, f.line, s.address, s.other_tid, s.detail, s.stack_id, s.thread_id, s.seq, s.host,
+       s.capture_id
+FROM sample s
+JOIN sample_event v USING (event_id)
+LEFT JOIN thread t USING (thread_id)
+LEFT JOIN process p USING (process_id)
+LEFT JOIN stack k ON k.stack_id = s.stack_id
+LEFT JOIN frame f ON f.frame_id = k.frame_id;

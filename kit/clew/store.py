@@ -43,6 +43,12 @@ def table_names() -> list[str]:
     return [line[2].strip("(") for line in words]
 
 
+def view_names() -> list[str]:
+    """The views among table_names(): they hold nothing of their own."""
+    words = [line.split() for line in schema_text().splitlines() if line.startswith("CREATE VIEW ")]
+    return [line[2] for line in words]
+
+
 def _settings() -> dict[str, str | bool | int | float | list[str]]:
     """A quarter of the machine's memory, 256 MB at least and 1 GB at most: notebooks in small containers included."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

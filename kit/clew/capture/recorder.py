@@ -22,6 +22,7 @@ from pathlib import Path
 from clew import __version__
 from clew.capture import preload
 from clew.capture.meta import Meta, remove_arena
+from clew.capture.pace import FULL_ENOUGH, LONGEST_S, SHORTEST_S, Pace
 from clew.capture.place import Place, default_case, make_place
 from clew.capture.program import REASONS, Unseen, find_program, why_unseen
 from clew.errors import ClewError
@@ -30,10 +31,6 @@ from clew.native import Drain, DrainStats
 GRACE_S = 1.0
 """How long children may outlive the command before recording ends, unless all are waited for."""
 
-_SHORTEST_S, _LONGEST_S = 0.0003, 0.004
-_FADE = 0.97
-_FILL = 250  # per mille of the fullest ring that a pass should find
-_NICE = -20
 _TURNS = 8  # passes between two looks at every thread
 _BIRTH_S = 0.05  # in which a child that was just forked makes itself known
 _LONG_WAIT_S = 0.2
@@ -58,25 +55,6 @@ def _has_ended(pid: int, *, job: bool) -> bool:
     except ChildProcessError:
         return True  # whoever started us ignores SIGCHLD: the kernel has reaped it
     return False
-
-
-class _Pace:
-    """How long the next pass may wait: rings fill as fast as they did lately, and should be found a quarter full.
-
-    Bursts are remembered for some dozens of passes, since what did one does the next.
-    """
-
-    def __init__(self) -> None:
-        self._last = time.monotonic()
-        self._fastest = 0.0  # per mille of a ring per second
-
-    def delay(self, fill: int) -> float:
-        """Seconds, after a pass that found the fullest ring at ``fill`` per mille."""
-        now = time.monotonic()
-        rate = fill / max(now - self._last, _SHORTEST_S)
-        self._last = now
-        self._fastest = max(rate, self._fastest * _FADE)
-        return min(max(_FILL / max(self._fastest, 1.0), _SHORTEST_S), _LONGEST_S)
 
 
 @dataclass
@@ -231,8 +209,6 @@ class Recorder:
 
     def _record(self, child: subprocess.Popen[bytes], drain: Drain, meta: Meta) -> Outcome:
         """Drain until it is over, close the capture, reap the command. Never raises where the disk is full."""
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, 0, _NICE)  # so that busy programs do not keep us from their rings
         outcome = Outcome(None, drain.stats)
         try:
             self._until_ended(child.pid, drain)
@@ -276,7 +252,7 @@ class Recorder:
 
     def _until_ended(self, pid: int, drain: Drain) -> None:
         """Passes until the command has ended or the second Ctrl-C; as seldom as the rings can bear."""
-        pace = _Pace()
+        pace = Pace()
         while True:
             stats = drain.drain()
             self._show(stats)
@@ -296,7 +272,7 @@ class Recorder:
                 break
             if stats.live_processes == 0 and since > _BIRTH_S:
                 break
-            time.sleep(_SHORTEST_S if stats.fill > _FILL else _LONGEST_S)
+            time.sleep(SHORTEST_S if stats.fill > FULL_ENOUGH else LONGEST_S)
         return drain.pids()
 
     def _show(self, stats: DrainStats) -> None:

@@ -2,12 +2,13 @@
 
 DELETE FROM capture;
 INSERT INTO capture
-SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, 0), CASE WHEN m.ended OR s.complete THEN c.last_ns END,
-       make_timestamp_ns(c.first_utc)::TIMESTAMP, m.exit_code, coalesce(s.complete, FALSE), coalesce(l.lost, 0),
+SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, p.first_ns, 0), CASE WHEN m.ended OR s.complete THEN coalesce(c.last_ns, p.last_ns) END,
+       make_timestamp_ns(c.first_utc)::TIMESTAMP, m.exit_code, coalesce(s.complete, FALSE), coalesce(l.lost, p.lost, 0),
        coalesce(s.skipped, 0), m.traced, m.meta
 FROM landing.meta m
 LEFT JOIN (SELECT capture_id, min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns,
                   arg_min(realtime_ns, monotonic_ns) AS first_utc FROM landing.clock GROUP BY ALL) c USING (capture_id)
+LEFT JOIN landing.profile p USING (capture_id)
 LEFT JOIN (SELECT capture_id, bool_or(complete) AS complete, sum(skipped_bytes) AS skipped FROM landing.segment GROUP BY ALL) s
      USING (capture_id)
 LEFT JOIN (SELECT capture_id, sum(lost) AS lost FROM (
@@ -159,6 +160,17 @@ SELECT (u.capture_id - 1)::UBIGINT * 1000000000000000 + 900000000000000
        u.capture_id, m.host, u.pid, coalesce(nullif(left(regexp_extract(u.path, '[^/]*$'), 15), ''), 'pid ' || u.pid), NULL,
        u.ts_ns, NULL, 'exec', left(regexp_extract(u.path, '[^/]*$'), 15), u.path, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, u.reason
 FROM (SELECT DISTINCT * FROM landing.unseen WHERE reason <> 'io_uring' AND path IS NOT NULL) u JOIN landing.meta m USING (capture_id);
+
+-- Threads and programs of profiles say all there is to say of themselves.
+INSERT INTO thread
+SELECT thread_id, process_id, capture_id, m.host, pid, tid, NULL, name, coalesce(start_ns, p.first_ns, 0), end_ns, 0
+FROM landing.profile_thread JOIN landing.meta m USING (capture_id) JOIN landing.profile p USING (capture_id);
+INSERT INTO process
+SELECT process_id, capture_id, any_value(m.host), any_value(pid), any_value(t.command), any_value(ppid),
+       min(coalesce(start_ns, p.first_ns, 0)), CASE WHEN count(*) = count(end_ns) THEN max(end_ns) END, NULL, any_value(t.command),
+       any_value(exe), NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM landing.profile_thread t JOIN landing.meta m USING (capture_id) JOIN landing.profile p USING (capture_id)
+GROUP BY process_id, capture_id;
 
 -- Connections are many and most never change again: only those that a batch spoke of are made anew.
 CREATE OR REPLACE TEMP TABLE described AS

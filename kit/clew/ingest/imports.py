@@ -11,6 +11,7 @@ from clew.capture.meta import META, Meta, captures
 from clew.capture.place import make_place
 from clew.errors import ClewError
 from clew.ingest import tables
+from clew.ingest.profiles import reader_of
 from clew.ingest.run import update
 from clew.ingest.sniff import Format, is_segment, sniff
 from clew.store import DATABASE, FileStore
@@ -27,6 +28,8 @@ def import_files(case: Path, sources: Sequence[Path]) -> int:
     for source, kind in zip(sources, kinds, strict=True):
         if kind is Format.TABLES:
             adders += [_tables_adder(source, number) for number in tables.captures_in(source)]
+        elif kind is Format.PROFILE:
+            adders.append(_profile_adder(source))
         elif kind is not Format.SEGMENT:
             folders = captures(source) if kind is Format.CASE else [source]
             adders += [_capture_adder(folder) for folder in folders]
@@ -54,6 +57,23 @@ def _capture_adder(source: Path) -> Callable[[Path], None]:
     if tables.is_tables(source):
         return _tables_adder(source, int(source.name))
     return lambda folder: _copy_segments(sorted(file for file in source.iterdir() if is_segment(file)), folder)
+
+
+def _profile_adder(source: Path) -> Callable[[Path], None]:
+    """Reads ``source`` before it is copied: what is broken or empty is said at once, and nothing is made of it."""
+
+    def add(folder: Path) -> None:
+        reader = reader_of(source)
+        if reader is None:
+            raise ClewError(f"{source} has changed while it was read")
+        reader.read(source)
+        copy = folder / source.name.lstrip(".")
+        shutil.copyfile(source, copy)
+        copy.chmod(0o600)
+        now = time.monotonic_ns()
+        Meta("profile", [], "unknown", "imported", now, "", {"format": reader.FORMAT}, now).write(folder)
+
+    return add
 
 
 def _copy_segments(segments: Sequence[Path], folder: Path) -> None:

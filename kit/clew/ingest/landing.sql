@@ -28,3 +28,8 @@ CREATE TABLE landing.conn (conn_id UBIGINT, capture_id UINTEGER, thread_id UBIGI
     peer_conn_id UBIGINT, inherited BOOLEAN); -- CONN records: a descriptor is described again when it changes
 CREATE TABLE landing.touched (conn_id UBIGINT); -- connections to be derived anew
 CREATE TABLE landing.closed (conn_id UBIGINT, capture_id UINTEGER, ts_ns BIGINT); -- last successful close in a batch
+
+-- what profiles (perf.data, folded stacks, ...) say, as read
+CREATE TABLE landing.profile (capture_id UINTEGER PRIMARY KEY, first_ns BIGINT, last_ns BIGINT, lost UBIGINT, notes VARCHAR);
+CREATE TABLE landing.profile_thread (thread_id UBIGINT, capture_id UINTEGER, process_id UBIGINT, pid INTEGER, tid INTEGER,
+    name VARCHAR, command VARCHAR, ppid INTEGER, exe VARCHAR, start_ns BIGINT, end_ns BIGINT);

@@ -14,6 +14,7 @@ import duckdb
 from clew.capture.meta import RAW, Meta, captures, recover
 from clew.errors import ClewError
 from clew.ingest import tables
+from clew.ingest.capture_profile import has_grown, ingest_profile, is_profile
 from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resource, statements
 from clew.ops import ACCOUNT, OPS
 from clew.store import DATABASE, FileStore, schema_checksum, schema_text
@@ -40,8 +41,12 @@ def update(store: FileStore, case: Path) -> int:
         before = _count(connection)
         imported = [folder for folder in captures(case) if tables.is_tables(folder)]
         for folder in captures(case):
+            if folder not in imported:
+                _note_meta(connection, folder)
             if folder in imported:
                 tables.insert_large(connection, folder)
+            elif is_profile(folder):
+                ingest_profile(connection, folder)
             else:
                 _ingest_capture(connection, folder)
         if _is_stale(connection):
@@ -92,6 +97,10 @@ def _anything_new(store: FileStore, case: Path) -> bool:
             continue
         if metas.get(capture_id) != _meta_text(Meta.read(folder)):
             return True
+        if is_profile(folder):
+            if has_grown(folder, {name: offset for (number, name), offset in seen.items() if number == capture_id}):
+                return True
+            continue
         for segment in folder.glob(SEGMENTS):
             if segment.stat().st_size > seen.get((capture_id, segment.name), 0):
                 return True
@@ -117,6 +126,14 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
 def _ingest_capture(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     capture_id, meta = int(folder.name), Meta.read(folder)
     ended = _ended(meta)
+    for piece in ahead(pieces(connection.cursor(), folder, capture_id, ended)):
+        insert(connection, piece, meta.host)
+
+
+def _note_meta(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Take over what meta.json of a capture says now."""
+    capture_id, meta = int(folder.name), Meta.read(folder)
+    ended = _ended(meta)
     command = shlex.join(meta.command).encode("utf-8", "backslashreplace").decode()
     traced = bool(meta.options.get("trace", True))
     known = connection.execute("SELECT meta FROM landing.meta WHERE capture_id = ?", [capture_id]).fetchall()
@@ -128,8 +145,6 @@ def _ingest_capture(connection: duckdb.DuckDBPyConnection, folder: Path) -> None
         )
         connection.execute(STALE)
         connection.execute("COMMIT")
-    for piece in ahead(pieces(connection.cursor(), folder, capture_id, ended)):
-        insert(connection, piece, meta.host)
 
 
 def _meta_text(meta: Meta) -> str:

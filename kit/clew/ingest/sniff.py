@@ -8,6 +8,7 @@ from pathlib import Path
 
 from clew.capture.meta import RAW
 from clew.errors import ClewError
+from clew.ingest.profiles import reader_of, readers
 from clew.store import MANIFEST
 
 _SEGMENT_MAGIC = struct.pack("<Q", 0x3130474553574C43)
@@ -20,6 +21,7 @@ class Format(enum.Enum):
     CAPTURE = "the raw files of one capture"
     CASE = "a case"
     TABLES = "Parquet tables of a case"
+    PROFILE = "a profile"
 
 
 def sniff(path: Path) -> Format:
@@ -34,9 +36,11 @@ def sniff(path: Path) -> Format:
                 return Format.CAPTURE
         elif is_segment(path):
             return Format.SEGMENT
+        elif reader_of(path):
+            return Format.PROFILE
     except OSError as error:
         raise ClewError(f"cannot read {path}: {error.strerror}") from None
-    kinds = ", ".join(kind.value for kind in Format)
+    kinds = ", ".join([*(kind.value for kind in Format), *(reader.FORMAT for reader in readers())])
     raise ClewError(f"{path} is none of what clew reads: {kinds}")
 
 

@@ -14,10 +14,16 @@ from clew.ingest.pipeline import STALE
 from clew.ingest.segments import CAPTURE_STEP
 from clew.store import MANIFEST, ParquetStore
 
-_LARGE = ("event", "payload", "counter")
+_LARGE = (
+    *("event", "payload", "counter"),
+    *("sample_event", "frame", "stack", "sample", "series", "map_value", "histogram", "printed"),
+)
 _SMALL = ("capture", "process", "thread", "connection")
 _FIXED = ("op", "errno")
-_SHIFTED = ("thread_id", "process_id", "conn_id", "peer_conn_id")
+_SHIFTED = (
+    *("thread_id", "process_id", "conn_id", "peer_conn_id"),
+    *("event_id", "frame_id", "stack_id", "parent_id"),
+)
 READ = "event.parquet"
 """What landing.segment calls the large tables of such a capture."""
 
@@ -92,6 +98,8 @@ def insert_small(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 def _insert(connection: duckdb.DuckDBPyConnection, folder: Path, name: str) -> None:
     file = str(folder / f"{name}.parquet")
+    if not Path(file).is_file():
+        return  # written by a clew that had no such table
     try:
         connection.execute(f'INSERT INTO "{name}" BY NAME SELECT * FROM read_parquet($file)', {"file": file})
     except duckdb.Error as error:

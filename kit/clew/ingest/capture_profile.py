@@ -1,0 +1,69 @@
+"""Captures of other engines: profiles (perf.data, ...) become samples of a case, again when a file has grown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import duckdb
+
+from clew.capture.meta import META, Meta
+from clew.errors import ClewError
+from clew.ingest.pipeline import STALE
+from clew.ingest.profile import forget_profile, insert_profile, note_profile
+from clew.ingest.profiles import reader_of
+from clew.ops import ENGINES_OF_SEGMENTS
+
+_STEP = 10**13
+"""Between the numbers of one profile and the next in one capture."""
+
+
+def is_profile(folder: Path) -> bool:
+    """Whether a capture is one of profiles, not of the preload library's segments."""
+    return Meta.read(folder).engine not in ENGINES_OF_SEGMENTS and bool(profiles(folder))
+
+
+def profiles(folder: Path) -> list[Path]:
+    """The files of a capture that readers are asked about; what has a folder of its own (symbols/) only helps them."""
+    return sorted(
+        path for path in folder.iterdir() if path.is_file() and path.name != META and not path.name.startswith(".")
+    )
+
+
+def has_grown(folder: Path, seen: Mapping[str, int]) -> bool:
+    """Whether a file of the capture is longer or shorter than ``seen`` says."""
+    return any(path.stat().st_size != seen.get(path.name, -1) for path in profiles(folder))
+
+
+def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
+    """Read every profile of a capture, if one of them has changed; all or nothing. Raises ClewError."""
+    capture_id, host = int(folder.name), Meta.read(folder).host
+    seen = dict(
+        connection.execute(
+            "SELECT name, next_offset FROM landing.segment WHERE capture_id = ?", [capture_id]
+        ).fetchall()
+    )
+    if not has_grown(folder, seen):
+        return
+    connection.execute("BEGIN")
+    try:
+        forget_profile(connection, capture_id)
+        lost, notes = 0, list[str]()
+        for number, path in enumerate(profiles(folder)):
+            reader = reader_of(path)
+            if reader is None:
+                raise ClewError(f"{path} is none of the profiles that clew reads")
+            profile = reader.read(path)
+            insert_profile(connection, capture_id, host, profile, first=number * _STEP)
+            lost += profile.lost
+            notes += profile.notes
+            connection.execute(
+                """INSERT OR REPLACE INTO landing.segment VALUES (?, ?, ?, 0, TRUE)""",
+                [capture_id, path.name, path.stat().st_size],
+            )
+        note_profile(connection, capture_id, lost, notes)
+        connection.execute(STALE)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise

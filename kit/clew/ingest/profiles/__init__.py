@@ -1,0 +1,53 @@
+"""Readers of profiles: one format, one module, told apart by content.
+
+A module of this package is a reader if it has ``FORMAT`` (what people call it), ``RANK`` (who looks first: a format
+with a magic number 0, one of structured text 50, one that fits almost any text 90), ``matches(head, path) -> bool``
+(``head``: the first 64 KiB) and ``read(path) -> Profile``. It is found by being there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from pathlib import Path
+from typing import Protocol, cast
+
+from clew.errors import ClewError
+from clew.ingest.profile import Profile
+
+HEAD = 64 << 10
+"""Bytes from the start of a file that readers are shown."""
+
+
+class Reader(Protocol):
+    """What a module of this package has."""
+
+    FORMAT: str
+    RANK: int
+
+    def matches(self, head: bytes, path: Path) -> bool:
+        """Whether a file that begins with ``head`` is of this format."""
+        ...
+
+    def read(self, path: Path) -> Profile:
+        """The whole file; raises ClewError where it is broken or holds no sample."""
+        ...
+
+
+@cache
+def readers() -> tuple[Reader, ...]:
+    """Every reader, in the order in which they look at a file."""
+    names = sorted(found.name for found in pkgutil.iter_modules(__path__) if not found.name.startswith("_"))
+    modules = [cast(Reader, importlib.import_module(f"{__name__}.{name}")) for name in names]
+    return tuple(sorted(modules, key=lambda module: module.RANK))
+
+
+def reader_of(path: Path) -> Reader | None:
+    """The reader of the file at ``path``; None if nobody knows it. Raises ClewError if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise ClewError(f"cannot read {path}: {error.strerror}") from None
+    return next((reader for reader in readers() if reader.matches(head, path)), None)
