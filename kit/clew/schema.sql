@@ -18,7 +18,8 @@ CREATE TABLE capture (
     lost_events UBIGINT NOT NULL,   -- records dropped (ring full) and of threads without a ring
     skipped_bytes UBIGINT NOT NULL, -- bytes of damaged blocks in the raw segments, not read
     traced      BOOLEAN NOT NULL,   -- single calls were recorded, not only running totals (--count-only)
-    params      VARCHAR             -- JSON: meta.json as the recorder wrote it: options, version
+    params      VARCHAR,            -- JSON: meta.json as the recorder wrote it: options, version
+    notes       VARCHAR             -- what must be known to read it right: files that could not be read, ...; NULL: nothing
 );
 
 CREATE TABLE process (               -- one row for each program image: an exec starts a new row of the same pid
@@ -191,9 +192,10 @@ CREATE TABLE series (                -- figures over time: perf stat, prof.log, 
 CREATE TABLE map_value (             -- bpftrace maps as printed
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
-    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
+    ts_ns       BIGINT,             -- ns, when it was read; NULL: the file keeps no time
+    reading     UINTEGER NOT NULL,  -- how often the map had been printed, this time included
     name        VARCHAR NOT NULL,   -- @calls
-    keys        VARCHAR[] NOT NULL, -- [] where the map has none
+    keys        VARCHAR[] NOT NULL, -- without a stack among them; [] where the map has none
     kind        VARCHAR NOT NULL,   -- value, count, sum, avg, min, max, total
     value       DOUBLE NOT NULL,
     stack_id    UBIGINT             -- where one key is a stack
@@ -202,7 +204,8 @@ CREATE TABLE map_value (             -- bpftrace maps as printed
 CREATE TABLE histogram (             -- one bucket of a bpftrace hist() or lhist() as printed
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
-    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
+    ts_ns       BIGINT,             -- ns, when it was read; NULL: the file keeps no time
+    reading     UINTEGER NOT NULL,  -- how often the map had been printed, this time included
     name        VARCHAR NOT NULL,
     keys        VARCHAR[] NOT NULL,
     low         BIGINT,             -- low <= value; NULL: no lower end
@@ -213,8 +216,9 @@ CREATE TABLE histogram (             -- one bucket of a bpftrace hist() or lhist
 CREATE TABLE printed (               -- what a script printed: bpftrace's printf, time, join, cat
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
-    ts_ns       BIGINT NOT NULL,    -- ns, when it was read
-    kind        VARCHAR NOT NULL,
+    ts_ns       BIGINT,             -- ns, when it was read; NULL: the file keeps no time
+    nth         UINTEGER NOT NULL,  -- its place in what was printed, from 1
+    kind        VARCHAR NOT NULL,   -- printf, time, join, cat, syscall; value: print() of what is no number
     text        VARCHAR NOT NULL
 );
 

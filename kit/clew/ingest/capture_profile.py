@@ -1,4 +1,4 @@
-"""Captures of other engines: profiles (perf.data, ...) become samples of a case, again when a file has grown."""
+"""Captures of other engines: what readers know (perf.data, perf stat, ...) becomes tables; again when a file grows."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ _STEP = 10**13
 
 def is_profile(folder: Path) -> bool:
     """Whether a capture is one of profiles, not of the preload library's segments."""
-    return Meta.read(folder).engine not in ENGINES_OF_SEGMENTS and bool(profiles(folder))
+    return Meta.read(folder).engine not in ENGINES_OF_SEGMENTS
 
 
 def profiles(folder: Path) -> list[Path]:
-    """The files of a capture that readers are asked about; what has a folder of its own (symbols/) only helps them."""
+    """The files of a capture that readers are asked about.
+
+    What has a folder of its own (symbols/) only helps them; a file with a dot before its name is not finished yet.
+    """
     return sorted(
         path for path in folder.iterdir() if path.is_file() and path.name != META and not path.name.startswith(".")
     )
@@ -36,7 +39,10 @@ def has_grown(folder: Path, seen: Mapping[str, int]) -> bool:
 
 
 def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Read every profile of a capture, if one of them has changed; all or nothing. Raises ClewError."""
+    """Read every file of a capture, if one of them has changed; all or nothing.
+
+    One that is broken, empty or unknown is named in the capture's notes: it must not keep the rest from being seen.
+    """
     capture_id, host = int(folder.name), Meta.read(folder).host
     seen = dict(
         connection.execute(
@@ -51,12 +57,16 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         lost, notes = 0, list[str]()
         for number, path in enumerate(profiles(folder)):
             reader = reader_of(path)
-            if reader is None:
-                raise ClewError(f"{path} is none of the profiles that clew reads")
-            profile = reader.read(path)
-            insert_profile(connection, capture_id, host, profile, first=number * _STEP)
-            lost += profile.lost
-            notes += profile.notes
+            try:
+                if reader is None:
+                    raise ClewError("it is nothing that clew reads")
+                profile = reader.read(path)
+            except ClewError as error:  # what else the case holds can still be looked at
+                notes.append(f"{path.name} was not read: {error}")
+            else:
+                insert_profile(connection, capture_id, host, profile, first=number * _STEP)
+                lost += profile.lost
+                notes += profile.notes
             connection.execute(
                 """INSERT OR REPLACE INTO landing.segment VALUES (?, ?, ?, 0, TRUE)""",
                 [capture_id, path.name, path.stat().st_size],

@@ -2,13 +2,16 @@
 
 DELETE FROM capture;
 INSERT INTO capture
-SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, p.first_ns, 0), CASE WHEN m.ended OR s.complete THEN coalesce(c.last_ns, p.last_ns) END,
+SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, w.started_ns, p.first_ns, 0),
+       CASE WHEN m.ended OR s.complete THEN coalesce(c.last_ns, w.ended_ns, p.last_ns) END,
        make_timestamp_ns(c.first_utc)::TIMESTAMP, m.exit_code, coalesce(s.complete, FALSE), coalesce(l.lost, p.lost, 0),
-       coalesce(s.skipped, 0), m.traced, m.meta
+       coalesce(s.skipped, 0), m.traced, m.meta, p.notes
 FROM landing.meta m
 LEFT JOIN (SELECT capture_id, min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns,
                   arg_min(realtime_ns, monotonic_ns) AS first_utc FROM landing.clock GROUP BY ALL) c USING (capture_id)
 LEFT JOIN landing.profile p USING (capture_id)
+LEFT JOIN (SELECT capture_id, (meta->>'started_ns')::BIGINT AS started_ns, (meta->>'ended_ns')::BIGINT AS ended_ns FROM landing.meta
+           WHERE engine NOT IN ('preload', 'import', 'profile')) w USING (capture_id) -- imports do not know when
 LEFT JOIN (SELECT capture_id, bool_or(complete) AS complete, sum(skipped_bytes) AS skipped FROM landing.segment GROUP BY ALL) s
      USING (capture_id)
 LEFT JOIN (SELECT capture_id, sum(lost) AS lost FROM (

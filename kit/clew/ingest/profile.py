@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clew.native import tree
 from clew.ops import OP_ID
 
 CAPTURE_STEP = 10**15
@@ -56,6 +57,14 @@ SAMPLES = pa.schema(
 )
 
 
+OTHER_TABLES = ("series", "map_value", "histogram", "printed")
+"""Tables of a case that a profile may fill besides those of samples."""
+
+
+FIGURES = ("series", "map_value", "histogram", "printed")
+"""Tables for what is no sample; see schema.sql."""
+
+
 @dataclass(frozen=True)
 class Event:
     """What samples are samples of: see table ``sample_event``. ``op`` is a name of clew.ops, or None."""
@@ -75,6 +84,10 @@ class Profile:
     ``threads``, ``samples.event`` an index into ``events``. A thread that changes its name or its program has a row for
     each. Stacks of calls that the preload library recorded have ``thread_id`` and ``seq`` of the call, not ``thread``.
     Times are ns of the case's clock (CLOCK_MONOTONIC) where the recording has it; else of the recording's own.
+
+    ``tables`` are rows of other tables of a case, by name: ``series``, ``map_value``, ``histogram``, ``printed``;
+    columns as in schema.sql without ``capture_id`` and ``host`` (those left out are NULL), and ``stack`` (a row of
+    ``stacks``, or NULL) in place of ``stack_id``. What has nothing else (perf stat) is made by ``figures()``.
     """
 
     events: Sequence[Event]
@@ -84,6 +97,14 @@ class Profile:
     threads: pa.Table = field(default_factory=THREADS.empty_table)
     lost: int = 0  # samples that the recorder could not write
     notes: Sequence[str] = ()  # what people must know to read it right: truncated, no symbols for N frames, ...
+    figures: Mapping[str, pa.Table] = field(default_factory=dict)  # rows for the tables of FIGURES, by name
+    tables: Mapping[str, pa.Table] = field(default_factory=dict)
+
+
+def figures(tables: Mapping[str, pa.Table], notes: Sequence[str] = ()) -> Profile:
+    """A profile without samples: rows of other tables only, see ``Profile.tables``."""
+    frames, stacks, samples = (schema.empty_table() for schema in (FRAMES, STACKS, SAMPLES))
+    return Profile([], frames, stacks, samples, tables=tables, notes=notes)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -161,22 +182,48 @@ def insert_profile(
     try:
         for statement in _INSERTS:
             connection.execute(statement, {name: value for name, value in known.items() if "$" + name in statement})
+        for name, table in profile.tables.items():
+            _insert_table(connection, name, table, known)
     finally:
         for name in tables:
             connection.unregister(name)
 
 
+def _insert_table(
+    connection: duckdb.DuckDBPyConnection, name: str, table: pa.Table, known: Mapping[str, object]
+) -> None:
+    """Rows of one of ``Profile.tables``."""
+    if name not in OTHER_TABLES:
+        raise ValueError(f"{name} is no table that a profile may fill")
+    columns, needed = "$capture_id AS capture_id, $host AS host, *", ["capture_id", "host"]
+    if "stack" in table.column_names:
+        columns, needed = f"{columns} EXCLUDE (stack), $base + stack AS stack_id", [*needed, "base"]
+    connection.register("p_table", table)
+    try:
+        connection.execute(
+            f"INSERT INTO {name} BY NAME SELECT {columns} FROM p_table", {key: known[key] for key in needed}
+        )
+    finally:
+        connection.unregister("p_table")
+
+
 def forget_profile(connection: duckdb.DuckDBPyConnection, capture_id: int) -> None:
     """Remove what insert_profile() added for a capture, inside the caller's transaction."""
-    for table in ("sample", "stack", "frame", "sample_event", "landing.profile_thread", "landing.profile"):
+    own = ("sample", "stack", "frame", "sample_event", "landing.profile_thread", "landing.profile")
+    for table in (*own, *OTHER_TABLES):
         connection.execute(f"DELETE FROM {table} WHERE capture_id = ?", [capture_id])
 
 
 def note_profile(connection: duckdb.DuckDBPyConnection, capture_id: int, lost: int, notes: Sequence[str]) -> None:
-    """Say how long the capture's samples last and what was lost; once, after all its profiles were added."""
+    """Say how long the capture's samples and figures last and what was lost; once, after all profiles."""
     connection.execute(
         """INSERT OR REPLACE INTO landing.profile
-           SELECT $capture_id, min(ts_ns), max(ts_ns), $lost, $notes FROM sample WHERE capture_id = $capture_id""",
+           SELECT $capture_id, min(ts_ns), max(ts_ns), $lost, $notes
+           FROM (SELECT ts_ns FROM sample WHERE capture_id = $capture_id
+                 UNION ALL SELECT ts_ns FROM series WHERE capture_id = $capture_id
+                 UNION ALL SELECT ts_ns FROM map_value WHERE capture_id = $capture_id
+                 UNION ALL SELECT ts_ns FROM histogram WHERE capture_id = $capture_id
+                 UNION ALL SELECT ts_ns FROM printed WHERE capture_id = $capture_id)""",
         {"capture_id": capture_id, "lost": lost, "notes": "; ".join(notes) or None},
     )
 
@@ -184,14 +231,7 @@ def note_profile(connection: duckdb.DuckDBPyConnection, capture_id: int, lost: i
 def depths(stacks: pa.Table) -> pa.Array:
     """Frames from the root, from 1, for each row of ``stacks``."""
     parents = pc.fill_null(stacks["parent"].cast(pa.int32()), -1).to_numpy()
-    deep = np.ones(len(parents), np.uint16)
-    rows, above = np.arange(len(parents)), parents
-    while len(rows):
-        inside = above >= 0
-        rows, above = rows[inside], above[inside]
-        deep[rows] += 1
-        above = parents[above]
-    return pa.array(deep)
+    return pa.array(tree.depths(parents), pa.int32()).cast(pa.uint16())
 
 
 _INSERTS = (
