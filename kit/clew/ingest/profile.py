@@ -61,10 +61,6 @@ OTHER_TABLES = ("series", "map_value", "histogram", "printed")
 """Tables of a case that a profile may fill besides those of samples."""
 
 
-FIGURES = ("series", "map_value", "histogram", "printed")
-"""Tables for what is no sample; see schema.sql."""
-
-
 @dataclass(frozen=True)
 class Event:
     """What samples are samples of: see table ``sample_event``. ``op`` is a name of clew.ops, or None."""
@@ -97,7 +93,6 @@ class Profile:
     threads: pa.Table = field(default_factory=THREADS.empty_table)
     lost: int = 0  # samples that the recorder could not write
     notes: Sequence[str] = ()  # what people must know to read it right: truncated, no symbols for N frames, ...
-    figures: Mapping[str, pa.Table] = field(default_factory=dict)  # rows for the tables of FIGURES, by name
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
 
 
