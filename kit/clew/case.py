@@ -90,6 +90,8 @@ class Case:
                   UNION ALL SELECT min(ts_ns), max(ts_ns) FROM printed)
             """
         ).to_pylist()[0]
+        if row["first_ns"] is None and self.sql("SELECT 1 FROM sample LIMIT 1").num_rows:
+            raise ClewError(f"what is in {self.path} has no times (folded stacks have none)")
         if row["first_ns"] is None:
             raise ClewError(f"nothing was recorded in {self.path}; `clew info {self.path}` says why")
         return row["first_ns"], row["last_ns"]

@@ -40,7 +40,7 @@ def form(name: str) -> tuple[Callable[[Any], str], str]:
         return duration, name.removesuffix("_ns")
     if name == "bytes" or name.endswith("_bytes") or name == "bytes_asked":
         return size, name
-    if name == "share":
+    if name == "share" or name.endswith("_share"):
         return (lambda value: f"{value:.1%}"), name
     if name in ("pid", "tid", "ppid", "errno", "fd") or name.endswith("_id"):
         return str, name

@@ -21,7 +21,7 @@ def size(count: int | float) -> str:
 
 def number(count: int | float) -> str:
     """``count`` with thousands apart: 1,234,567; fractions with four figures."""
-    return f"{count:,}" if isinstance(count, int) else f"{count:,.4g}"
+    return f"{int(count):,}" if count == count // 1 else f"{count:,.4g}"
 
 
 def printable(text: str) -> str:

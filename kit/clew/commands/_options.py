@@ -55,6 +55,10 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--errno", action="append", default=[], metavar="NAME", help="ENOENT or 2; 0: calls that succeeded"
     )
+    group.add_argument("--event", action="append", default=[], metavar="NAME", help="samples of: cpu-clock, ...")
+    group.add_argument("--function", action="append", default=[], metavar="NAME", help="anywhere in the stack")
+    group.add_argument("--module", action="append", default=[], metavar="PATH", help="anywhere in the stack")
+    group.add_argument("--stack", default="", metavar="A;B;C", help="stacks that begin so, from the outermost function")
     group.add_argument("--from", dest="start", metavar="TIME", help="since the begin of the case: 2.5s, 300ms")
     group.add_argument("--to", dest="end", metavar="TIME", help="until then, since the begin of the case")
     group.add_argument("--slower", metavar="TIME", help="calls that took at least this long")
@@ -87,6 +91,10 @@ def lens_of(args: argparse.Namespace, case: Case) -> Lens:
         peers=tuple(args.peer),
         errnos=tuple(_errno(text) for text in args.errno),
         latency=None if slower is None and faster is None else (slower, faster),
+        events=tuple(args.event),
+        functions=tuple(args.function),
+        modules=tuple(args.module),
+        stack=tuple(args.stack.split(";")) if args.stack else (),
     )
 
 

@@ -3,10 +3,37 @@
 from clew.questions.activity import activity
 from clew.questions.allocations import allocations
 from clew.questions.answer import Answer
+from clew.questions.call_graph import call_graph
 from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import errors
+from clew.questions.flame import flame
+from clew.questions.flame_chart import flame_chart
+from clew.questions.flame_diff import flame_diff
+from clew.questions.functions import functions
+from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
+from clew.questions.samples import sample_events, samples_by
 from clew.questions.top import top
+from clew.questions.wakeups import wakeups
 
-__all__ = ["Answer", "activity", "allocations", "counts", "coverage", "errors", "latency", "losses", "top"]
+__all__ = [
+    "Answer",
+    "activity",
+    "allocations",
+    "call_graph",
+    "counts",
+    "coverage",
+    "errors",
+    "flame",
+    "flame_chart",
+    "flame_diff",
+    "functions",
+    "heatmap",
+    "latency",
+    "losses",
+    "sample_events",
+    "samples_by",
+    "top",
+    "wakeups",
+]

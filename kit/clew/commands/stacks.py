@@ -1,0 +1,119 @@
+"""Show where samples were taken: functions, or the tree of stacks.
+
+Without more, functions by self weight: of the samples that were taken in them. Total counts what they called, too. With
+--tree the calls from the outermost function down (or --direction up: from the innermost to its callers), leaving out
+what is below --least percent; --root FUNCTION shows only what that function calls, or who calls it.
+
+examples:
+  clew stacks CASE
+  clew stacks CASE --events                         what was sampled
+  clew stacks CASE --event off-cpu --command nginx --tree
+  clew stacks CASE --op close --tree                who makes those calls (clew record --stacks close)
+  clew stacks CASE --root malloc --direction up --tree
+  clew stacks CASE --hide '^std::' --from 2s --to 3s --csv
+  clew stacks CASE --count command                  samples by command, process, thread, cpu, module, ...
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from clew.commands import _options
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from clew.questions.answer import Answer
+
+_ENDINGS = {"ns": "_ns", "bytes": "_bytes"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``clew stacks``."""
+    _options.add_case(parser)
+    shape = parser.add_mutually_exclusive_group()
+    shape.add_argument("--events", action="store_true", help="what the samples are of")
+    shape.add_argument("--tree", action="store_true", help="the tree of stacks instead of functions")
+    shape.add_argument("--count", metavar="KEY", help="samples by command, process, thread, cpu, module, ...")
+    shape.add_argument("--wakeups", action="store_true", help="who woke whom, and how long they had waited")
+    parser.add_argument(
+        "--direction", choices=("down", "up"), default="down", help="from the outermost function (default)"
+    )
+    parser.add_argument("--root", metavar="FUNCTION", help="with --tree: around this function only")
+    parser.add_argument(
+        "--by", choices=("function", "module", "line"), default="function", help="what frames are merged by"
+    )
+    parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="of --tree (default: 0.5)")
+    parser.add_argument("--limit", type=_options.positive, default=40, metavar="N", help="rows (default: 40)")
+    for what, text in (
+        ("hide", "leave these frames out; their weight is their caller's"),
+        ("focus", "only stacks with such a frame"),
+        ("drop", "only stacks without"),
+        ("merge", "what these call counts as their own"),
+    ):
+        parser.add_argument(f"--{what}", action="append", default=[], metavar="REGEX", help=text)
+    _options.add_lens(parser)
+    _options.add_output(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the stacks."""
+    import clew
+    from clew import questions
+    from clew.commands._output import show
+
+    case = clew.open(args.case)
+    lens = _options.lens_of(args, case)
+    edits = [(what, pattern) for what in ("hide", "focus", "drop", "merge") for pattern in getattr(args, what)]
+    if args.events:
+        return show(questions.sample_events(case, lens), args)
+    if args.wakeups:
+        return show(questions.wakeups(case, lens, args.limit), args)
+    if args.count:
+        return show(questions.samples_by(case, lens, args.count), args)
+    if args.tree:
+        answer = questions.flame(case, lens, direction=args.direction, root=args.root, by=args.by, edits=edits)
+        if args.json or args.csv:
+            return show(answer, args)
+        return _show_tree(answer, args.least / 100)
+    answer = questions.functions(case, lens, by=args.by, edits=edits, limit=args.limit)
+    return show(_for_people(answer) if not (args.json or args.csv) else answer, args)
+
+
+def _for_people(answer: Answer) -> Answer:
+    """Weights named by their unit, and as shares of the whole."""
+    from dataclasses import replace
+
+    import pyarrow.compute as pc
+
+    whole = answer.summary["total"] or 1.0
+    ending = _ENDINGS.get(answer.summary["unit"], "")
+    table: pa.Table = answer.table
+    for name in ("total", "self"):
+        table = table.append_column(f"{name}_share", pc.divide(table[name], whole))
+    order = ["self_share", "self", "total_share", "total", "samples", "function", "module"]
+    titles = ["self_share", f"self{ending}", "total_share", f"total{ending}", "samples", "function", "module"]
+    return replace(answer, table=table.select(order).rename_columns(titles))
+
+
+def _show_tree(answer: Answer, least: float) -> int:
+    """One line for each node of at least that share, children below and to the right of their callers."""
+    from clew.commands._output import note_line
+    from clew.units import duration, number, printable, size
+
+    figures = answer.summary
+    shown = {"ns": duration, "bytes": size}.get(figures["unit"], lambda value: number(round(value, 2)))
+    whole = figures["total"] or 1.0
+    columns = (answer.table[name].to_pylist() for name in ("depth", "name", "total", "self"))
+    left_out = 0
+    for depth, name, total, own in zip(*columns, strict=True):
+        if total < least * whole:
+            left_out += 1
+            continue
+        mine = f", self {shown(own)}" if own else ""
+        sys.stdout.write(f"{total / whole:7.1%}  {'  ' * depth}{printable(name)}  ({shown(total)}{mine})\n")
+    print(f"({figures['event']}, {number(figures['samples'])} samples; {number(left_out)} smaller nodes are left out)")
+    note_line(answer)
+    return 0

@@ -1,0 +1,128 @@
+"""Trees of stacks: merged by function, summed up and laid out by libclew.so (native/include/clew_tree.h)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.native.library import check, load
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float64]
+_COUNT, _INT, _ANY = ctypes.c_int64, ctypes.c_int32, ctypes.c_void_p
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = load()
+    for name, result, arguments in (
+        ("clew_tree_down", _COUNT, [_COUNT, _ANY, _ANY, _INT, ctypes.c_int, _ANY, _ANY, _ANY, _COUNT]),
+        ("clew_tree_up", _COUNT, [_COUNT, _ANY, _ANY, _COUNT, _ANY, _ANY, _ANY, _ANY, _COUNT]),
+        ("clew_tree_totals", None, [_COUNT, _ANY, _ANY]),
+        ("clew_tree_flags", None, [_COUNT, _ANY, _ANY, _ANY]),
+        ("clew_tree_once", None, [_COUNT, _ANY, _ANY, _ANY]),
+        ("clew_tree_layout", _COUNT, [_COUNT, _ANY, _ANY, _ANY, _ANY, _ANY]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A merged tree: ``parent`` and ``key`` of each node (node 0: the root of all); ``node`` of each row or leaf."""
+
+    parent: Ints
+    key: Ints
+    node: Ints  # -1: not in the tree
+
+
+def merge_down(parent: Ints, key: Ints, *, root: int = -1, recursion: bool = False) -> Merged:
+    """Merge rows by ``key`` from the outermost frame down.
+
+    A row with a negative key is left out; ``root``: only what is below the outermost rows of that key; ``recursion``: a
+    row with its parent's key counts as its parent.
+    """
+    node, out_parent, out_key = (
+        np.empty(len(key), np.int32),
+        np.empty(len(key) + 1, np.int32),
+        np.empty(len(key) + 1, np.int32),
+    )
+    parent, key = _ints(parent), _ints(key)
+    arguments = [_at(parent), _at(key), root, int(recursion), _at(node), _at(out_parent), _at(out_key), len(out_key)]
+    count = check(_library().clew_tree_down(len(key), *arguments), "cannot merge stacks")
+    return Merged(out_parent[:count].copy(), out_key[:count].copy(), node)
+
+
+def merge_up(parent: Ints, key: Ints, leaves: Ints) -> Merged:
+    """Merge the ways from each of ``leaves`` (rows) to its root; ``node`` is where each way ends."""
+    parent, key, leaves = _ints(parent), _ints(key), _ints(leaves)
+    node, room = np.empty(len(leaves), np.int32), 4 * len(leaves) + 1024
+    while True:
+        out_parent, out_key = np.empty(room, np.int32), np.empty(room, np.int32)
+        outputs = [len(leaves), _at(leaves), _at(node), _at(out_parent), _at(out_key), room]
+        count = _library().clew_tree_up(len(key), _at(parent), _at(key), *outputs)
+        if count != -errno.ENOSPC:
+            check(count, "cannot merge stacks")
+            return Merged(out_parent[:count].copy(), out_key[:count].copy(), node)
+        room *= 4
+
+
+def totals(parent: Ints, own: Floats) -> Floats:
+    """What each node and all below it weigh, from what each weighs itself."""
+    value = np.array(own, np.float64)
+    _library().clew_tree_totals(len(value), _at(_ints(parent)), _at(value))
+    return value
+
+
+def at_or_below(parent: Ints, hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each row, or one above it, is a hit."""
+    inside = np.empty(len(hit), np.uint8)
+    _library().clew_tree_flags(len(hit), _at(_ints(parent)), _at(np.ascontiguousarray(hit, np.uint8)), _at(inside))
+    return inside.astype(bool)
+
+
+def count_once(parent: Ints, key: Ints, value: Floats) -> Floats:
+    """``value`` of each row, 0 where a row above it has the same key or the row is left out (negative key)."""
+    once = np.array(value, np.float64)
+    _library().clew_tree_once(len(once), _at(_ints(parent)), _at(_ints(key)), _at(once))
+    return once
+
+
+def layout(parent: Ints, total: Floats, rank: Ints) -> tuple[Floats, Ints]:
+    """(left edge of each node, nodes depth first): siblings from the largest, equal ones by ``rank``."""
+    start, order = np.zeros(len(parent)), np.empty(len(parent), np.int32)
+    total, rank, parent = np.ascontiguousarray(total, np.float64), _ints(rank), _ints(parent)
+    done = _library().clew_tree_layout(len(parent), _at(parent), _at(total), _at(rank), _at(start), _at(order))
+    check(done, "cannot lay out stacks")
+    return start, order
+
+
+def gather(node: NDArray[np.integer], value: Floats, nodes: int) -> Floats:
+    """The sum of ``value`` for each of ``nodes`` nodes."""
+    return np.bincount(node, value, nodes).astype(np.float64)
+
+
+def depths(parent: NDArray[np.integer]) -> Ints:
+    """Nodes from the root to each node, from 1."""
+    deep = np.ones(len(parent), np.int32)
+    rows, above = np.arange(len(parent)), np.asarray(parent)
+    while len(rows):
+        inside = above >= 0
+        rows, above = rows[inside], above[inside]
+        deep[rows] += 1
+        above = parent[above]
+    return deep
+
+
+def _ints(values: Ints) -> Ints:
+    return np.ascontiguousarray(values, np.int32)
+
+
+def _at(array: NDArray[np.generic]) -> int:
+    return array.ctypes.data

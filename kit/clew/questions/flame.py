@@ -1,0 +1,133 @@
+"""Flame graphs: stacks merged by function, from the outermost frame down, from the innermost up, or around one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clew.case import Case
+from clew.errors import ClewError
+from clew.lens import Lens
+from clew.native import tree
+from clew.questions.answer import Answer
+from clew.questions.forest import Edit, Weighed, note, summary, weigh
+
+ALL = "all"
+DIRECTIONS = ("down", "up")
+
+
+def flame(
+    case: Case,
+    lens: Lens,
+    event: str | None = None,
+    *,
+    direction: str = "down",
+    root: str | None = None,
+    by: str = "function",
+    edits: Sequence[Edit] = (),
+) -> Answer:
+    """The samples of ``event`` under ``lens`` as a tree that a flame graph draws.
+
+    Columns, depth first, row 0 the root of all: ``node`` (its row), ``parent`` (-1: none), ``depth`` (0 the root),
+    ``name``, ``module``, ``kind``, ``file``, ``line`` (of one of the frames merged), ``self`` and ``total`` (in the
+    event's unit), ``start`` (left edge in that unit; siblings from the largest). ``direction`` "down": callees below
+    callers; "up": from the innermost function to its callers. ``root``: a function; with "down" what it calls, from its
+    outermost occurrence in each stack, with "up" who calls it. ``by`` and ``edits``: see ``forest.weigh``. Summary:
+    event, kind, unit, total, samples, without_stack. ``sql`` gives the weight of each stack, of which the tree is made.
+    Raises ClewError where there are no samples, or ``root`` is in none.
+    """
+    weighed = weigh(case, lens, event, by=by, edits=edits)
+    merged, own, first = merge(weighed, direction, root)
+    return answer_of(weighed, merged, own, first, {})
+
+
+def merge(weighed: Weighed, direction: str, root: str | None) -> tuple[tree.Merged, tree.Floats, tree.Ints]:
+    """(merged tree, own weight of each node, a row of the forest for each node; -1 for the root of all)."""
+    forest, weight = weighed.forest, weighed.weight
+    if direction not in DIRECTIONS:
+        raise ClewError(f"cannot draw stacks {direction!r:.60}: choose one of {', '.join(DIRECTIONS)}")
+    at = -1 if root is None else _key(weighed, root)
+    if direction == "down":
+        merged = tree.merge_down(forest.parent, weighed.key, root=at, recursion=weighed.recursion)
+        inside = merged.node >= 0
+        own = tree.gather(merged.node[inside], weight[inside], len(merged.key))
+        return merged, own, _firsts(merged, np.flatnonzero(inside & (weighed.key >= 0)).astype(np.int32), merged.node)
+    if at >= 0:
+        leaves, value = _outermost(weighed, at)
+    else:
+        leaves = np.flatnonzero(weight).astype(np.int32)
+        value = weight[leaves]
+    merged = tree.merge_up(forest.parent, weighed.key, leaves)
+    own = tree.gather(merged.node, value, len(merged.key))
+    rows = np.zeros(len(weighed.names), np.int32)
+    rows[weighed.key] = np.arange(len(weighed.key))
+    first = np.where(merged.key >= 0, rows[merged.key], -1).astype(np.int32)
+    return merged, own, first
+
+
+def _key(weighed: Weighed, name: str) -> int:
+    found = pc.index(weighed.names, name).as_py()
+    if found < 0:
+        raise ClewError(f"{name!r:.80} is in none of the stacks")
+    return int(found)
+
+
+def _outermost(weighed: Weighed, key: int) -> tuple[tree.Ints, tree.Floats]:
+    """Rows of that key with none of it above, and what they and all below them weigh."""
+    hit = weighed.key == key
+    parent = weighed.forest.parent
+    inside = tree.at_or_below(parent, hit)
+    rows = np.flatnonzero(hit & ~((parent >= 0) & inside[parent]))
+    value = tree.totals(parent, weighed.weight)[rows]
+    return rows[value > 0].astype(np.int32), value[value > 0]
+
+
+def _firsts(merged: tree.Merged, rows: tree.Ints, node: tree.Ints) -> tree.Ints:
+    """A row of the forest that each node was made of."""
+    first = np.full(len(merged.key), -1, np.int32)
+    first[node[rows[::-1]]] = rows[::-1]
+    first[0] = -1
+    return first
+
+
+def answer_of(
+    weighed: Weighed, merged: tree.Merged, own: tree.Floats, first: tree.Ints, more: dict[str, tree.Floats]
+) -> Answer:
+    """The Answer for a merged tree; nodes that weigh nothing are left out.
+
+    ``more``: columns by name, one value for each node.
+    """
+    total = tree.totals(merged.parent, own)
+    largest = np.maximum.reduce([total, *more.values()]) if more else total
+    ranks = np.zeros(len(weighed.names), np.int32)
+    ranks[pc.sort_indices(weighed.names).to_numpy()] = np.arange(len(weighed.names))
+    rank = np.where(merged.key >= 0, ranks[merged.key], -1).astype(np.int32)
+    start, order = tree.layout(merged.parent, largest, rank)
+    order = order[(largest[order] > 0) | (order == 0)]
+    row = np.full(len(merged.key), -1, np.int32)
+    row[order] = np.arange(len(order))
+    parent = np.where(order == 0, -1, row[merged.parent[order]])
+    frames = weighed.forest.frames
+    frame = pa.array(weighed.forest.frame[first[order]], mask=first[order] < 0)
+    names = pa.DictionaryArray.from_arrays(pa.array(merged.key[order], mask=order == 0), weighed.names)
+    texts = {name: frames[name].combine_chunks().dictionary_encode().take(frame) for name in ("module", "kind", "file")}
+    texts["line"] = frames["line"].take(frame)
+    table = pa.table(
+        {
+            "node": pa.array(np.arange(len(order), dtype=np.int32)),
+            "parent": pa.array(parent, pa.int32()),
+            "depth": pa.array(tree.depths(parent) - 1),
+            "name": names.cast(pa.string()).fill_null(ALL).dictionary_encode(),
+            **texts,
+            "self": own[order],
+            "total": total[order],
+            "start": start[order],
+            **{name: values[order] for name, values in more.items()},
+        }
+    )
+    figures = summary(weighed) | {"total": float(total[0])}
+    title = f"stacks of {figures['event']} ({figures['unit']})"
+    return Answer(table, weighed.sql, title, note(weighed, figures), figures)

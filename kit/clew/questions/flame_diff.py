@@ -1,0 +1,95 @@
+"""Differential flame graphs: what grew and what shrank between two Lenses, or two cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clew.case import Case
+from clew.errors import ClewError
+from clew.lens import Lens
+from clew.native import tree
+from clew.questions.answer import Answer
+from clew.questions.flame import answer_of, merge
+from clew.questions.forest import Edit, Forest, Weighed, choose, weigh
+
+
+def flame_diff(
+    case: Case,
+    lens: Lens,
+    baseline_case: Case,
+    baseline_lens: Lens,
+    event: str | None = None,
+    *,
+    normalise: bool = True,
+    direction: str = "down",
+    by: str = "function",
+    edits: Sequence[Edit] = (),
+) -> Answer:
+    """The stacks of ``case`` under ``lens`` beside those of ``baseline_case`` under ``baseline_lens``.
+
+    Columns as ``flame`` (self, total: of the first), and ``before``, ``after`` (totals) and ``delta`` = after - before.
+    ``normalise``: before is scaled so that both sides have the same whole, which tells shares apart from load; summary
+    has ``scale``, and both wholes as they were (``before_total``, ``after_total``). A node is as wide as the larger of
+    the two, so that what vanished is seen, too. Raises ClewError where one side has no samples, or their units differ.
+    """
+    chosen = choose(case, lens, event)
+    after = weigh(case, lens, chosen.name, by=by, edits=edits, chosen=chosen)
+    before = weigh(baseline_case, baseline_lens, chosen.name, by=by, edits=edits)
+    if before.chosen.unit != after.chosen.unit:
+        raise ClewError(f"cannot compare {before.chosen.unit} with {after.chosen.unit}")
+    wholes = [float(side.weight.sum()) for side in (before, after)]
+    if not all(wholes):
+        raise ClewError(f"no sample of {chosen.name} matches the {'baseline' if not wholes[0] else 'lens'}")
+    scale = wholes[1] / wholes[0] if normalise else 1.0
+    rows = len(before.forest.ids)
+    both = _beside(before, after)
+    merged, _, first = merge(both, direction, None)
+    of_row = merged.node if direction == "down" else np.full(len(both.weight), -1, np.int32)
+    if direction == "up":
+        of_row[np.flatnonzero(both.weight)] = merged.node
+    sides = []
+    for part, weight in ((slice(rows), before.weight * scale), (slice(rows, None), after.weight)):
+        inside = of_row[part] >= 0
+        sides.append(tree.gather(of_row[part][inside], weight[inside], len(merged.key)))
+    own = sides[1]
+    totals = [tree.totals(merged.parent, side) for side in sides]
+    more = {"before": totals[0], "after": totals[1], "delta": totals[1] - totals[0]}
+    answer = answer_of(both, merged, own, first, more)
+    figures = answer.summary | {
+        "scale": scale,
+        "before_total": wholes[0],
+        "after_total": wholes[1],
+        "normalised": normalise,
+        "samples": int(after.samples.sum()),
+    }
+    said = f"both sides scaled to the same whole (before times {scale:.3g})" if normalise else None
+    return replace(answer, sql=after.sql, summary=figures, title=f"difference in {chosen.name}", note=said)
+
+
+def _beside(before: Weighed, after: Weighed) -> Weighed:
+    """One forest of both: the rows of ``before``, then those of ``after``, with keys of the same names."""
+    names = pa.concat_arrays([before.names, after.names]).dictionary_encode()
+    code = names.indices.to_numpy().astype(np.int32)
+    keys = [
+        np.where(side.key >= 0, code[side.key + shift], -1) for side, shift in ((before, 0), (after, len(before.names)))
+    ]
+    rows, frames, above = len(before.forest.ids), before.forest.frames.num_rows, after.forest.parent
+    forest = Forest(
+        np.arange(rows + len(after.forest.ids), dtype=np.uint64),
+        np.append(before.forest.parent, np.where(above >= 0, above + rows, -1)).astype(np.int32),
+        np.append(before.forest.frame, after.forest.frame + frames).astype(np.int32),
+        pa.concat_tables([before.forest.frames, after.forest.frames]),
+    )
+    return replace(
+        after,
+        forest=forest,
+        weight=np.append(before.weight, after.weight),
+        samples=np.append(before.samples, after.samples),
+        key=np.append(*keys).astype(np.int32),
+        names=pc.cast(names.dictionary, pa.string()),
+    )

@@ -1,0 +1,62 @@
+"""What was sampled, of whom, and when: samples without their stacks."""
+
+from __future__ import annotations
+
+from clew.case import Case
+from clew.errors import ClewError
+from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew.questions.ask import ask
+from clew.questions.forest import choose
+
+_PROCESS = "LEFT JOIN thread t USING (thread_id) LEFT JOIN process p USING (process_id)"
+_FRAME = "LEFT JOIN stack k USING (stack_id) LEFT JOIN frame f USING (frame_id)"
+BY = {
+    "host": ("s.host AS name", "", "name"),
+    "command": ("p.command AS name", _PROCESS, "name"),
+    "process": ("p.command AS name, s.pid", _PROCESS, "name, pid"),
+    "thread": ("coalesce(t.name, p.command) AS name, s.pid, s.tid", _PROCESS, "name, pid, tid"),
+    "cpu": ("'CPU ' || s.cpu AS name", "", "name"),
+    "event": ("v.name", "", "name"),
+    "module": ("f.module AS name", _FRAME, "name"),
+    "function": ("f.function AS name", _FRAME, "name"),
+}
+"""What samples can be counted by: module and function are those of the innermost frame."""
+
+
+def sample_events(case: Case, lens: Lens) -> Answer:
+    """What the samples under ``lens`` are of, most samples first.
+
+    Columns: ``event_name``, ``kind``, ``unit``, ``samples``, ``weight`` (sum, in the unit).
+    """
+    predicate, params = lens.compile("sample")
+    sql = f"""SELECT v.name AS event_name, any_value(v.kind) AS kind, any_value(v.unit) AS unit,
+       sum(n)::BIGINT AS samples, sum(weight) AS weight
+FROM (SELECT event_id, count(*) AS n, sum(weight) AS weight FROM sample WHERE {predicate} GROUP BY ALL) s
+JOIN sample_event v USING (event_id)
+GROUP BY v.name ORDER BY samples DESC, event_name"""
+    return ask(case, sql, params, "samples by event")
+
+
+def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = None) -> Answer:
+    """Samples of ``event`` (by="event": of all) under ``lens`` by one of ``BY``, heaviest first.
+
+    Columns: ``name`` (NULL: not known), ``pid`` and ``tid`` where they apply, ``samples``, ``weight`` (in the event's
+    unit). Raises ClewError where there are no samples, or no such ``by``.
+    """
+    if by not in BY:
+        raise ClewError(f"cannot count samples by {by!r:.60}: choose one of {', '.join(BY)}")
+    columns, join, names = BY[by]
+    predicate, params = lens.compile("sample")
+    unit, only = "", ""
+    if by != "event":
+        chosen = choose(case, lens, event)
+        unit, only, params = (
+            f" of {chosen.name} ({chosen.unit})",
+            "WHERE v.name = $event",
+            params | {"event": chosen.name},
+        )
+    sql = f"""SELECT {columns}, count(*) AS samples, sum(weight) AS weight
+FROM (SELECT * FROM sample WHERE {predicate}) s JOIN sample_event v USING (event_id) {join}
+{only} GROUP BY ALL ORDER BY weight DESC, {names}"""
+    return ask(case, sql, params, f"samples{unit} by {by}")

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Trees of stacks, as Python asks for them: merged by function, summed up, laid out for a flame graph.
+ *
+ * Rows (or nodes) are (parent, key): a parent stands before its children, -1 is none. Merged trees have a node 0, the
+ * root of all, with key and parent -1. Functions return a count, or -errno.
+ */
+#ifndef CLEW_TREE_H
+#define CLEW_TREE_H
+
+#include <stdint.h>
+
+#define CLEW_TREE_API __attribute__((visibility("default")))
+
+/**
+ * Merge from the outermost frame down. A row with a negative key is left out: it is its parent's node. `root` >= 0:
+ * only what stands at or below the outermost row of that key; other rows have node -1. `recursion`: a row of its
+ * parent's key is its parent's node. `node` has one entry for each row, the outputs room for rows + 1.
+ */
+CLEW_TREE_API int64_t clew_tree_down(int64_t rows, const int32_t *parent, const int32_t *key, int32_t root,
+									 int recursion, int32_t *node, int32_t *out_parent, int32_t *out_key,
+									 int64_t capacity);
+/** Merge the ways from each row of `leaf` up to its root; `node` is where each ends. -ENOSPC: more room is needed. */
+CLEW_TREE_API int64_t clew_tree_up(int64_t rows, const int32_t *parent, const int32_t *key, int64_t leaves,
+								   const int32_t *leaf, int32_t *node, int32_t *out_parent, int32_t *out_key,
+								   int64_t capacity);
+/** Add the value of each node to all above it. */
+CLEW_TREE_API void clew_tree_totals(int64_t nodes, const int32_t *parent, double *value);
+/** Whether a row, or one above it, is a hit. */
+CLEW_TREE_API void clew_tree_flags(int64_t rows, const int32_t *parent, const uint8_t *hit, uint8_t *inside);
+/** Set the value of rows below another row of the same key to 0, so that recursion counts once. */
+CLEW_TREE_API void clew_tree_once(int64_t rows, const int32_t *parent, const int32_t *key, double *value);
+/** Where each node starts (its parent's start and the siblings before it), and the nodes depth first. */
+CLEW_TREE_API int64_t clew_tree_layout(int64_t nodes, const int32_t *parent, const double *total, const int32_t *rank,
+									   double *start, int32_t *order);
+#endif

@@ -1,0 +1,178 @@
+"""Questions about stacks, on stacks that are small enough to be counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import clew
+from clew import questions
+from clew.case import Case
+from clew.errors import ClewError
+from clew.ingest.imports import import_files
+from clew.lens import Lens
+
+#   main 40 (self 3) ── parse 25 ── copy 10, read 15
+#                    ├─ parse ── parse 4 ── copy 4 (recursion)
+#                    └─ copy 8
+FOLDED = """\
+main 3
+main;parse;copy 10
+main;parse;read_[k] 15
+main;parse;parse;copy 4
+main;copy 8
+"""
+
+
+def case_of(folder: Path, text: str, name: str = "case") -> Case:
+    source = folder / f"{name}.folded"
+    source.write_text(text)
+    import_files(folder / name, [source])
+    return clew.open(folder / name)
+
+
+@pytest.fixture
+def case(tmp_path: Path) -> Case:
+    return case_of(tmp_path, FOLDED)
+
+
+def rows(answer: questions.Answer, *names: str) -> list[tuple[Any, ...]]:
+    return list(zip(*(answer.table[name].to_pylist() for name in names), strict=True))
+
+
+def test_flame_adds_up_from_the_outermost_frame(case: Case) -> None:
+    answer = questions.flame(case, Lens())
+    assert rows(answer, "depth", "name", "self", "total", "start") == [
+        (0, "all", 0, 40, 0),
+        (1, "main", 3, 40, 0),
+        (2, "parse", 0, 29, 0),
+        (3, "read", 15, 15, 0),
+        (3, "copy", 10, 10, 15),
+        (3, "parse", 0, 4, 25),
+        (4, "copy", 4, 4, 25),
+        (2, "copy", 8, 8, 29),
+    ]
+    assert answer.summary["total"] == 40
+    assert answer.summary["unit"] == "samples"
+
+
+def test_flame_from_the_innermost_frame_up(case: Case) -> None:
+    answer = questions.flame(case, Lens(), direction="up")
+    assert [row for row in rows(answer, "depth", "name", "total") if row[0] == 1] == [
+        (1, "copy", 22),
+        (1, "read", 15),
+        (1, "main", 3),
+    ]
+
+
+def test_sandwich_counts_recursion_once(case: Case) -> None:
+    below = questions.flame(case, Lens(), root="parse")
+    assert below.summary["total"] == 29
+    assert rows(below, "depth", "name", "total")[:3] == [(0, "all", 29), (1, "parse", 29), (2, "read", 15)]
+    above = questions.flame(case, Lens(), root="copy", direction="up")
+    assert rows(above, "depth", "name", "total") == [
+        (0, "all", 22),
+        (1, "copy", 22),
+        (2, "parse", 14),
+        (3, "main", 10),
+        (3, "parse", 4),
+        (4, "main", 4),
+        (2, "main", 8),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("edit", "total", "names"),
+    [
+        (("hide", "^parse$"), 40, {"all", "main", "copy", "read"}),
+        (("focus", "^read$"), 15, {"all", "main", "parse", "read"}),
+        (("drop", "^parse$"), 11, {"all", "main", "copy"}),
+        (("merge", "^parse$"), 40, {"all", "main", "parse", "copy"}),
+    ],
+)
+def test_edits(case: Case, edit: tuple[str, str], total: float, names: set[str]) -> None:
+    answer = questions.flame(case, Lens(), edits=[edit])
+    assert answer.summary["total"] == total
+    assert set(answer.table["name"].to_pylist()) == names
+
+
+def test_direct_recursion_can_be_joined(case: Case) -> None:
+    answer = questions.flame(case, Lens(), edits=[("recursion", "")])
+    assert rows(answer, "depth", "name", "total").count((2, "parse", 29)) == 1
+    assert (3, "copy", 14) in rows(answer, "depth", "name", "total")
+
+
+def test_functions_self_and_total(case: Case) -> None:
+    answer = questions.functions(case, Lens())
+    assert rows(answer, "function", "kind", "self", "total", "samples") == [
+        ("copy", "user", 22, 22, 3),
+        ("read", "kernel", 15, 15, 1),
+        ("main", "user", 3, 40, 5),
+        ("parse", "user", 0, 29, 3),
+    ]
+
+
+def test_lens_of_a_function_and_of_a_beginning(case: Case) -> None:
+    assert questions.flame(case, Lens(functions=("parse",))).summary["total"] == 29
+    assert questions.flame(case, Lens(stack=("main", "copy"))).summary["total"] == 8
+    assert questions.flame(case, Lens(stack=("main", "parse"), functions=("copy",))).summary["total"] == 14
+    with pytest.raises(ClewError, match="no sample matches"):
+        questions.flame(case, Lens(functions=("absent",)))
+
+
+def test_call_graph_keeps_edges_past_what_it_leaves_out(case: Case) -> None:
+    whole = questions.call_graph(case, Lens())
+    assert rows(whole, "caller", "callee", "weight", "direct") == [
+        ("main", "parse", 29, True),
+        ("parse", "read", 15, True),
+        ("parse", "copy", 14, True),
+        ("main", "copy", 8, True),
+        ("parse", "parse", 4, True),
+    ]
+    three = questions.call_graph(case, Lens(), most=3)  # read is the lightest
+    assert {name for row in rows(three, "caller", "callee") for name in row} == {"main", "parse", "copy"}
+    assert three.summary["left_out"] == 1
+    two = questions.call_graph(case, Lens(), edits=[("drop", "read")], most=1)
+    assert two.table.num_rows == 0
+
+
+def test_difference_of_two_cases(case: Case, tmp_path: Path) -> None:
+    other = case_of(tmp_path, "main;parse;copy 20\nmain;gone 60\n", "other")
+    plain = questions.flame_diff(case, Lens(), other, Lens(), normalise=False)
+    found = {(row[0], row[1]): row[2:] for row in rows(plain, "depth", "name", "before", "after", "delta")}
+    assert found[1, "main"] == (80, 40, -40)
+    assert found[2, "gone"] == (60, 0, -60)
+    assert found[3, "copy"] == (20, 10, -10)
+    scaled = questions.flame_diff(case, Lens(), other, Lens())
+    assert scaled.summary["scale"] == 0.5
+    assert {row for row in rows(scaled, "name", "before", "after") if row[0] == "gone"} == {("gone", 30, 0)}
+    upward = questions.flame_diff(case, Lens(), other, Lens(), normalise=False, direction="up")
+    assert (1, "copy", 20, 22, 2) in rows(upward, "depth", "name", "before", "after", "delta")
+
+
+def test_what_there_is_not_is_said_with_the_remedy(case: Case, tmp_path: Path) -> None:
+    with pytest.raises(ClewError, match="clew record --stacks close"):
+        questions.flame(case, Lens(ops=("close",)))
+    with pytest.raises(ClewError, match="choose one of samples"):
+        questions.flame(case, Lens(), "cpu-clock")
+    with pytest.raises(ClewError, match="no regular expression"):
+        questions.flame(case, Lens(), edits=[("hide", "(")])
+    with pytest.raises(ClewError, match="in none of the stacks"):
+        questions.flame(case, Lens(), root="absent")
+    with pytest.raises(ClewError, match="no times"):
+        questions.heatmap(case, Lens())
+    with pytest.raises(ClewError, match="--off-cpu"):
+        questions.wakeups(case, Lens())
+    with pytest.raises(ClewError, match="samples with a time"):
+        questions.flame_chart(case, Lens(), 1)
+
+
+def test_samples_by(case: Case) -> None:
+    assert rows(questions.sample_events(case, Lens()), "event_name", "samples", "weight") == [("samples", 5, 40)]
+    assert rows(questions.samples_by(case, Lens(), "function"), "name", "weight") == [
+        ("copy", 22),
+        ("read", 15),
+        ("main", 3),
+    ]
