@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import shutil
+import socket
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from clew import __version__
 from clew.errors import ClewError
 
 META = "meta.json"
 RAW = "raw"
+UNFINISHED = ".part-"
+"""Before the name of a file that can be read only when it is complete."""
 
 
 @dataclass
@@ -60,15 +67,34 @@ class Meta:
             raise ClewError(f"{path} is damaged: {error}") from None
 
 
+def new_meta(engine: str, command: Sequence[str], options: Mapping[str, Any]) -> Meta:
+    """The meta.json of a capture that begins now, on this host, by this process."""
+    return Meta(
+        engine=engine,
+        command=list(command),
+        host=socket.gethostname(),
+        version=__version__,
+        started_ns=time.monotonic_ns(),
+        started_utc=datetime.datetime.now(datetime.UTC).isoformat(),
+        options=dict(options),
+        recorder_pid=os.getpid(),
+    )
+
+
 def recover(directory: Path) -> int:
     """Take what a recorder that died left in its arena into the segments of ``directory``; returns the records.
 
-    Nothing happens (0) where the capture ended in good order or its recorder is alive. Raises ClewError.
+    Files of other engines that were not complete (.perf.data) get the names by which they are read. Nothing happens (0)
+    where the capture ended in good order or its recorder is alive. Raises ClewError.
     """
     from clew import native
 
     meta = Meta.read(directory)
-    if meta.engine != "preload" or not meta.arena or not Path(meta.arena).is_file():
+    if not meta.arena and meta.ended_ns is None and not is_alive(meta.recorder_pid):
+        for path in directory.glob(f"{UNFINISHED}*"):
+            path.rename(directory / path.name.removeprefix(UNFINISHED))
+        return 0
+    if not meta.arena or not Path(meta.arena).is_file():
         return 0
     stats = native.recover(meta.arena, directory)
     if stats is None:
@@ -77,6 +103,19 @@ def recover(directory: Path) -> int:
     meta.arena = None
     meta.write(directory)
     return stats.records
+
+
+def is_alive(pid: int | None) -> bool:
+    """Whether process ``pid`` runs; False for None."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def remove_arena(arena: Path) -> None:

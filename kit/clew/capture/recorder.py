@@ -6,22 +6,20 @@ would without us; the recorder goes on until the program has ended, and a second
 
 from __future__ import annotations
 
-import datetime
 import itertools
 import os
 import signal
-import socket
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Protocol
 
-from clew import __version__
 from clew.capture import preload
-from clew.capture.meta import Meta, remove_arena
+from clew.capture.launch import Signals, exit_code, has_ended, start
+from clew.capture.meta import Meta, new_meta, remove_arena
 from clew.capture.pace import FULL_ENOUGH, LONGEST_S, SHORTEST_S, Pace
 from clew.capture.place import Place, default_case, make_place
 from clew.capture.program import REASONS, Unseen, find_program, why_unseen
@@ -36,27 +34,6 @@ _BIRTH_S = 0.05  # in which a child that was just forked makes itself known
 _LONG_WAIT_S = 0.2
 
 
-def _exit_code(status: int) -> int:
-    return 128 - status if status < 0 else status
-
-
-def _has_ended(pid: int, *, job: bool) -> bool:
-    """Whether a child of ours has; it stays a zombie, whose /proc can still be read.
-
-    ``job``: where it was stopped (Ctrl-Z), we stop as well, since we are what the shell has in its list of jobs.
-    """
-    try:
-        seen = os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-        if seen is None or seen.si_code != os.CLD_STOPPED:
-            return seen is not None
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)
-        if job:
-            os.kill(os.getpid(), signal.SIGSTOP)
-    except ChildProcessError:
-        return True  # whoever started us ignores SIGCHLD: the kernel has reaped it
-    return False
-
-
 @dataclass
 class Outcome:
     """How a recording ended."""
@@ -69,52 +46,20 @@ class Outcome:
     interrupted: bool = False  # by a second Ctrl-C
 
 
-class _Signals:
-    """Notes Ctrl-C and hands SIGTERM on; the program gets what the terminal sends by itself."""
+class Beside(Protocol):
+    """What else records the same command: see clew.capture.engines."""
 
-    def __init__(self) -> None:
-        self.interrupts = 0
-        self.early: list[int] = []  # came while the program was being started
-        self.child: subprocess.Popen[bytes] | None = None
+    def begin(self, pid: int) -> None:
+        """Process ``pid`` is there and waits; the program in it begins when this returns."""
+        ...
 
-    def interrupt(self, *_: object) -> None:
-        self.interrupts += 1
+    def look(self) -> None:
+        """Called often while it is recorded."""
+        ...
 
-    def forward(self, number: int, _: object) -> None:
-        if self.child is None:
-            self.early.append(number)
-            return
-        with suppress(ProcessLookupError):
-            self.child.send_signal(number)
-        if self.child.returncode is not None and number == signal.SIGTERM:
-            self.interrupts += 2  # nobody is left to hand it to: it is about the recording
-
-    def started(self, child: subprocess.Popen[bytes]) -> None:
-        """The program runs, and may have run for a while: hand it what came for it."""
-        self.child = child
-        while self.early:
-            self.forward(self.early.pop(0), None)
-
-    @contextmanager
-    def caught(self) -> Iterator[None]:
-        """Signals are ours inside; one that was ignored stays ignored, here and in the program."""
-        handlers: Mapping[int, Callable[..., None]] = {
-            signal.SIGINT: self.interrupt,
-            **dict.fromkeys((signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP), lambda *_: None),
-            **dict.fromkeys((signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2), self.forward),
-        }
-        if threading.current_thread() is not threading.main_thread():
-            yield  # signals are the main thread's matter (a notebook's cell that records in the background)
-            return
-        before = {number: signal.getsignal(number) for number in handlers}
-        try:
-            for number, handler in handlers.items():
-                if before[number] is not signal.SIG_IGN:
-                    signal.signal(number, handler)
-            yield
-        finally:
-            for number, handler_before in before.items():
-                signal.signal(number, handler_before)
+    def end(self) -> None:
+        """Recording is over."""
+        ...
 
 
 class Recorder:
@@ -123,6 +68,8 @@ class Recorder:
     ``progress`` is called about ten times a second with the totals so far, ``message`` with what the user should know
     at once. ``follow``: go on until every
     recorded process has ended, not only the command. ``job``: stop with the command, for a shell's job control.
+    ``beside``: who records it as well. ``seconds``: end after so long, and let the command go on. ``engine``: in whose
+    name, where another engine works inside the preload library.
     """
 
     def __init__(
@@ -135,6 +82,9 @@ class Recorder:
         progress: Callable[[DrainStats], None] | None = None,
         message: Callable[[str], None] | None = None,
         job: bool = False,
+        beside: Beside | None = None,
+        seconds: float | None = None,
+        engine: str = "preload",
     ) -> None:
         self.command = list(command)
         self.place = place
@@ -143,7 +93,10 @@ class Recorder:
         self.progress = progress
         self.message = message
         self.job = job
-        self._signals = _Signals()
+        self.beside = beside
+        self.seconds = seconds
+        self.engine = engine
+        self._signals = Signals()
         self._shown = 0.0
 
     def run(self) -> Outcome:
@@ -157,17 +110,8 @@ class Recorder:
         except ClewError:
             self.place.remove()
             raise
-        meta = Meta(
-            engine="preload",
-            command=self.command,
-            host=socket.gethostname(),
-            version=__version__,
-            started_ns=time.monotonic_ns(),
-            started_utc=datetime.datetime.now(datetime.UTC).isoformat(),
-            options={**asdict(self.options), "follow": self.follow},
-            arena=str(arena.path),
-            recorder_pid=os.getpid(),
-        )
+        meta = new_meta(self.engine, self.command, {**asdict(self.options), "follow": self.follow})
+        meta.arena = str(arena.path)
         try:
             drain = Drain(arena, self.place.directory)
             meta.write(self.place.directory)
@@ -189,21 +133,7 @@ class Recorder:
         return outcome
 
     def _start(self, program: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """The command with our terminal, descriptors and process group; a text file without #! as execvp(3) does it."""
-        # posix_spawn of glibc leaves signals 32 and 33 ignored in the program, where exec leaves them alone
-        setattr(subprocess, "_USE_POSIX_SPAWN", False)  # noqa: B010 -- typeshed has it Final, the manual says to set it
-        try:
-            try:
-                child = subprocess.Popen(self.command, executable=program, env=environment, close_fds=False)
-            except OSError as error:
-                if error.errno != 8:  # ENOEXEC
-                    raise
-                shell = ["/bin/sh", program, *self.command[1:]]
-                child = subprocess.Popen(shell, env=environment, close_fds=False)
-        except FileNotFoundError:
-            raise ClewError(f"{self.command[0]}: its interpreter was not found", exit_code=127) from None
-        except OSError as error:
-            raise ClewError(f"{self.command[0]}: {error.strerror}", exit_code=126) from None
+        child = start(self.command, program, environment, self.beside.begin if self.beside else None)
         self._signals.started(child)
         return child
 
@@ -211,11 +141,11 @@ class Recorder:
         """Drain until it is over, close the capture, reap the command. Never raises where the disk is full."""
         outcome = Outcome(None, drain.stats)
         try:
-            self._until_ended(child.pid, drain)
+            over = not self._until_ended(child.pid, drain)
             outcome.interrupted = self._signals.interrupts > 1
-            if not outcome.interrupted:
+            if not over:
                 drain.settle()  # while the command is a zombie, /proc still tells its I/O
-                outcome.exit_code = _exit_code(child.wait())
+                outcome.exit_code = exit_code(child.wait())
                 outcome.alive = self._children(drain)
             drain.close()
             meta.arena = None
@@ -224,6 +154,8 @@ class Recorder:
             with suppress(ClewError):
                 drain.close(end=False)
         meta.ended_ns = time.monotonic_ns()
+        if self.beside is not None:
+            self.beside.end()
         if outcome.exit_code is None:
             self._save(meta, outcome)
             self._say(outcome)
@@ -234,7 +166,7 @@ class Recorder:
     def _say(self, outcome: Outcome) -> None:
         """What happens to a command that is not recorded any more."""
         if self.message is not None:
-            why = outcome.error or "stopped by Ctrl-C"
+            why = outcome.error or ("stopped by Ctrl-C" if outcome.interrupted else f"after {self.seconds:g} s")
             self.message(f"recording ended ({why}); the program goes on without it")
 
     def _save(self, meta: Meta, outcome: Outcome) -> None:
@@ -247,17 +179,22 @@ class Recorder:
         before = self._signals.interrupts
         while self._signals.interrupts == before or before < 2:
             with suppress(subprocess.TimeoutExpired):
-                return _exit_code(child.wait(timeout=_LONG_WAIT_S))
+                return exit_code(child.wait(timeout=_LONG_WAIT_S))
         return 128 + signal.SIGINT
 
-    def _until_ended(self, pid: int, drain: Drain) -> None:
-        """Passes until the command has ended or the second Ctrl-C; as seldom as the rings can bear."""
+    def _until_ended(self, pid: int, drain: Drain) -> bool:
+        """Passes until the command has ended (true), the second Ctrl-C or its time; as seldom as the rings can bear."""
         pace = Pace()
+        until = time.monotonic() + self.seconds if self.seconds is not None else None
         while True:
             stats = drain.drain()
             self._show(stats)
-            if self._signals.interrupts > 1 or _has_ended(pid, job=self.job):
-                return
+            if self._signals.interrupts > 1 or (until is not None and time.monotonic() > until):
+                return False
+            if has_ended(pid, job=self.job):
+                return True
+            if self.beside is not None:
+                self.beside.look()
             time.sleep(pace.delay(stats.fill))
 
     def _children(self, drain: Drain) -> list[int]:

@@ -2,9 +2,9 @@
 
 A module of this package is an engine of its own name if it has a docstring (its first line is what ``--help`` says of
 it), ``add_options(group)`` and ``make(args) -> Engine``. ``add_options`` gets an argparse group; each ``dest`` begins
-with the engine's name and ``_``, so that engines do not take each other's; an option that differs from its default while
-its engine is not used is an error. ``make`` raises ClewError for options that make no sense. Both are called for every
-``clew record --help``, so what is heavy is imported where it is used. Names that begin with ``_`` are helpers.
+with the engine's name and ``_``, so that engines do not take each other's; an option that differs from its default
+while its engine is not used is an error. ``make`` raises ClewError for options that make no sense. Modules are imported
+for every ``clew --help``, so what is heavy is imported where it is used. Names that begin with ``_`` are helpers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import argparse
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -52,6 +52,7 @@ class Engine(ABC):
 
     name: ClassVar[str]
     inside: ClassVar[bool] = False  # works inside the preload library: only ``check`` and ``preload`` are called
+    tell: Callable[[str], None] = staticmethod(lambda text: None)  # says something to people at once, while it records
 
     def check(self, target: Target) -> None:  # noqa: B027 -- most find out when they start
         """Raise ClewError, with the remedy, if ``target`` cannot be recorded in this way; nothing was made yet."""

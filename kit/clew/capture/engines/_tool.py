@@ -45,7 +45,7 @@ class Tool:
                 env={**os.environ, "LC_ALL": "C", **(environment or {})},
                 pass_fds=keep,
                 process_group=0,
-                preexec_fn=end_with_parent(),  # noqa: PLW1509 -- one system call
+                preexec_fn=end_with_parent(),  # one system call
             )
         except OSError as error:
             raise ClewError(f"{self.command[0]}: {error.strerror}", exit_code=1) from None
