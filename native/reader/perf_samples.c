@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Samples of perf.data, field by field as their event's sample_type lays them out, and their rows.
+ */
+#include <errno.h>
+
+#include "perf.h"
+
+struct fields {
+	const uint8_t *at, *end;
+	bool cut;
+};
+
+static const uint8_t *take(struct fields *fields, uint64_t size)
+{
+	if (fields->cut || size > (uint64_t)(fields->end - fields->at)) {
+		fields->cut = true;
+		return NULL;
+	}
+	const uint8_t *found = fields->at;
+	fields->at += size;
+	return found;
+}
+
+static uint64_t take64(struct fields *fields)
+{
+	const uint8_t *at = take(fields, 8);
+	return at ? load64(at) : 0;
+}
+
+static const uint8_t *take_list(struct fields *fields, uint64_t count, uint64_t each)
+{
+	if (count > UINT16_MAX) {
+		fields->cut = true;
+		return NULL;
+	}
+	return take(fields, count * each);
+}
+
+/* Counters that were read along with the sample are not wanted. */
+static void skip_read(struct fields *fields, uint64_t format)
+{
+	const bool group = format & PERF_FORMAT_GROUP;
+	const uint64_t times = !!(format & PERF_FORMAT_TOTAL_TIME_ENABLED) + !!(format & PERF_FORMAT_TOTAL_TIME_RUNNING);
+	const uint64_t each = 1 + !!(format & PERF_FORMAT_ID) + !!(format & (1 << 4)); /* PERF_FORMAT_LOST */
+	const uint64_t count = group ? take64(fields) : 1;
+	take(fields, 8 * times);
+	take_list(fields, count, 8 * each);
+}
+
+bool sample_read(const struct clew_perf *perf, const struct record *record, struct sample *sample)
+{
+	const struct clew_perf_event *event = &perf->input.events[record->event];
+	const uint64_t type = event->sample_type;
+	struct fields fields = {record->body, record->end, false};
+	const uint8_t *at;
+	*sample = (struct sample){.pid = ABSENT, .tid = ABSENT, .cpu = ABSENT, .period = event->period};
+	sample->has_ip = type & PERF_SAMPLE_IP;
+	if (type & PERF_SAMPLE_IDENTIFIER)
+		take(&fields, 8);
+	if (type & PERF_SAMPLE_IP)
+		sample->ip = take64(&fields);
+	if (type & PERF_SAMPLE_TID && (at = take(&fields, 8))) {
+		sample->pid = load32(at);
+		sample->tid = load32(at + 4);
+	}
+	if (type & PERF_SAMPLE_TIME)
+		take(&fields, 8);
+	if (type & PERF_SAMPLE_ADDR)
+		sample->address = take64(&fields);
+	if (type & PERF_SAMPLE_ID)
+		take(&fields, 8);
+	if (type & PERF_SAMPLE_STREAM_ID)
+		take(&fields, 8);
+	if (type & PERF_SAMPLE_CPU && (at = take(&fields, 8)))
+		sample->cpu = load32(at);
+	if (type & PERF_SAMPLE_PERIOD)
+		sample->period = take64(&fields);
+	if (type & PERF_SAMPLE_READ)
+		skip_read(&fields, event->read_format);
+	if (type & PERF_SAMPLE_CALLCHAIN) {
+		const uint64_t count = take64(&fields);
+		sample->chain = take_list(&fields, count, 8);
+		sample->chain_count = (uint32_t)count;
+	}
+	if (type & PERF_SAMPLE_RAW && (at = take(&fields, 4))) {
+		sample->raw_size = load32(at);
+		sample->raw = take(&fields, sample->raw_size);
+	}
+	if (type & PERF_SAMPLE_BRANCH_STACK) {
+		const uint64_t count = take64(&fields);
+		if (event->branch_type & PERF_SAMPLE_BRANCH_HW_INDEX)
+			take(&fields, 8);
+		take_list(&fields, count, 24);
+	}
+	if (type & PERF_SAMPLE_REGS_USER && (sample->regs_abi = take64(&fields)))
+		sample->regs = take_list(&fields, (uint64_t)__builtin_popcountll(event->regs_user), 8);
+	if (type & PERF_SAMPLE_STACK_USER) {
+		const uint64_t size = take64(&fields);
+		at = take(&fields, size);
+		const uint64_t filled = size ? take64(&fields) : 0;
+		sample->stack_size = filled < size ? filled : size;
+		sample->stack = sample->stack_size ? at : NULL;
+	}
+	return !fields.cut;
+}
+
+void sample_event(struct clew_perf *perf, const struct record *record)
+{
+	const unsigned mode = record->misc & PERF_RECORD_MISC_CPUMODE_MASK;
+	struct sample sample;
+	if (mode == PERF_RECORD_MISC_GUEST_KERNEL || mode == PERF_RECORD_MISC_GUEST_USER) {
+		perf->told.guest++;
+		return;
+	}
+	if (!sample_read(perf, record, &sample)) {
+		perf->told.broken++;
+		return;
+	}
+	const uint64_t row = perf->told.sample_count;
+	if (!reserve(&perf->samples, row, &perf->sample_room, sizeof *perf->samples)) {
+		perf->failed = -ENOMEM;
+		return;
+	}
+	struct process *process = NULL;
+	uint32_t thread_number = ABSENT;
+	if (sample.tid != ABSENT && sample.pid != ABSENT) {
+		struct thread *thread = thread_of(perf, sample.pid, sample.tid);
+		if (!thread)
+			return;
+		thread_number = thread_row(perf, thread);
+		process = &perf->processes[thread->process];
+		if (process->before && mode == PERF_RECORD_MISC_USER)
+			process_runs(perf, process);
+	}
+	const bool raw = sample.raw && perf->input.events[record->event].keep_raw;
+	perf->samples[row] = (struct clew_perf_sample){.weight = (double)sample.period,
+												   .ts_ns = record->ts,
+												   .address = sample.address,
+												   .raw_at = raw ? (uint64_t)(sample.raw - perf->input.data) : 0,
+												   .raw_size = raw ? sample.raw_size : 0,
+												   .stack = stack_of(perf, process, &sample, record->event, mode),
+												   .thread = (int32_t)thread_number,
+												   .cpu = (int32_t)sample.cpu,
+												   .event = record->event,
+												   .mode = mode};
+	perf->told.sample_count++;
+}
