@@ -11,6 +11,7 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 
 _KEPT = 100  # answers are small: what a view shows
+_ROWS = 2_000_000  # but for stacks, of which only as many are kept
 
 
 class Answers:
@@ -32,10 +33,13 @@ class Answers:
         key = (question, lens, *sorted(options.items()))
         if key not in self._kept:
             self._kept[key] = question(self.case, lens, **options)
-            if len(self._kept) > _KEPT:
+            while len(self._kept) > 1 and (len(self._kept) > _KEPT or self._rows() > _ROWS):
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return self._kept[key]
+
+    def _rows(self) -> int:
+        return sum(answer.table.num_rows for answer in self._kept.values())
 
     def forget(self) -> None:
         """Ask everything anew from now on: the case has grown."""

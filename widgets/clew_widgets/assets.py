@@ -11,14 +11,27 @@ from pathlib import Path
 import bokeh
 
 _HERE = Path(__file__).parent
-_STYLES = ("drawing/theme.css", "views/panel.css")
+_STYLES = ("drawing/theme.css", "drawing/flame.css", "views/panel.css", "views/tabs.css")
 _SCRIPTS = (
+    "drawing/drawings.js",
     "drawing/format.js",
     "drawing/table.js",
     "drawing/chart.js",
     "drawing/timeline.js",
     "drawing/histogram.js",
+    "drawing/flame_data.js",
+    "drawing/flame_runs.js",
+    "drawing/flame_layout.js",
+    "drawing/flame_colors.js",
+    "drawing/flame_text.js",
+    "drawing/flame_search.js",
+    "drawing/flame_tip.js",
+    "drawing/flame_bar.js",
+    "drawing/flame_keys.js",
+    "drawing/flame.js",
+    "drawing/sandwich.js",
     "views/panel.js",
+    "views/tabs.js",
     "lens_bar.js",
 )
 
@@ -49,7 +62,7 @@ def bokeh_script() -> str:
 
 @cache
 def code() -> tuple[str, str]:
-    """(version, script): leaves ``{panel, lens}`` in ``__clew[version]`` and the style sheet in the page.
+    """(version, script): leaves ``{panel, lens, tabs}`` in ``__clew[version]`` and the style sheet in the page.
 
     The version is a hash of the content, so two versions of clew can share a page.
     """
@@ -57,7 +70,8 @@ def code() -> tuple[str, str]:
     script = (
         f'(function () {{ "use strict";\n{scripts()}\n'
         f"const style = make('style', {{}}, {json.dumps(styles())}); document.head.append(style);\n"
-        f"(globalThis.__clew ??= {{}})[{json.dumps(version)}] = {{ panel: mountPanel, lens: mountLensBar }};\n}})();"
+        f"(globalThis.__clew ??= {{}})[{json.dumps(version)}] = "
+        "{ panel: mountPanel, lens: mountLensBar, tabs: mountTabs };\n})();"
     )
     return version, script
 

@@ -5,6 +5,7 @@ What is left out of it so that it can be handed on is said in ``clew_widgets.red
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import secrets
@@ -172,8 +173,14 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
 
 def embedded(data: Any) -> str:
     """``data`` as JSON that can stand inside a script element: no character in it can end the element."""
-    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    text = json.dumps(data, separators=(",", ":"), ensure_ascii=True, allow_nan=False, default=_base64)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _base64(data: object) -> str:
+    if not isinstance(data, bytes):
+        raise TypeError(f"no JSON for {type(data).__name__}")
+    return base64.b64encode(data).decode()
 
 
 def _said(name: str, drawing: Drawing, answers: Mapping[str, Answer]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ REST = "rest"
 class Drawing:
     """One drawing, ready for the page.
 
-    ``kind`` names the JavaScript that draws ``body`` (table, timeline, histogram); ``finding`` is what it shows, in
-    one sentence; ``picture`` an SVG of it; ``heads`` and ``rows`` the same as a small table. No ``rows``: nothing to
-    draw.
+    ``kind`` names the JavaScript that draws ``body`` (see drawings.js), ``item`` is the Bokeh figure it fills, where
+    figure.py has none of that kind; ``finding`` is what it shows, in one sentence; ``picture`` an SVG of it; ``heads``
+    and ``rows`` the same as a small table. No ``rows``: nothing to draw. ``bytes`` in the body reach the page as such.
     """
 
     kind: str
@@ -25,6 +25,7 @@ class Drawing:
     picture: str = ""
     heads: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = field(default=())
+    item: dict[str, Any] | None = None
 
 
 def palette(names: Iterable[str]) -> dict[str, str]:

@@ -100,3 +100,5 @@ function histogramShape(body, state) {
     },
   };
 }
+
+DRAWINGS.histogram = (root, spec, send, loadBokeh) => drawChart(root, spec.item, histogramShape, send, loadBokeh);

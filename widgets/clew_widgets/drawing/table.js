@@ -165,3 +165,5 @@ function drawTable(root, send) {
     destroy() {},
   };
 }
+
+DRAWINGS.table = (root, spec, send) => drawTable(root, send);

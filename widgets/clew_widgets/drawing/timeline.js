@@ -91,3 +91,5 @@ function timelineShape(body, state) {
     },
   };
 }
+
+DRAWINGS.timeline = (root, spec, send, loadBokeh) => drawChart(root, spec.item, timelineShape, send, loadBokeh);

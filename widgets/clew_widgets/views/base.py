@@ -13,7 +13,7 @@ from clew.questions.answer import Answer
 from clew.units import printable
 from clew_widgets.answers import Answers
 from clew_widgets.drawing import Drawing
-from clew_widgets.drawing.figure import scaffold
+from clew_widgets.drawing.figure import HEIGHT, scaffold
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.lens_model import LensModel
 from clew_widgets.widget import Widget
@@ -23,13 +23,17 @@ EMPTY = "No recorded call matches the lens. Remove a chip, or undo."
 
 @dataclass(frozen=True)
 class Control:
-    """A choice above a drawing; ``local`` ones are made in the page, the others ask the question again."""
+    """A choice above a drawing; ``local`` ones are made in the page, the others ask the question again.
+
+    ``form``: "" shows all options side by side, "list" one to choose from, "text" suggests them for what is typed.
+    """
 
     name: str
     label: str
     value: str
     options: tuple[tuple[str, str], ...]
     local: bool = False
+    form: str = ""
 
     def spec(self) -> dict[str, Any]:
         """As the page wants it."""
@@ -39,6 +43,7 @@ class Control:
             "value": self.value,
             "options": [list(one) for one in self.options],
             "local": self.local,
+            "form": self.form,
         }
 
 
@@ -63,7 +68,7 @@ def panel(
         "controls": [control.spec() for control in controls],
         "kind": drawing.kind,
         "body": drawing.body,
-        "item": None if drawing.kind == "table" else scaffold(drawing.kind),
+        "item": drawing.item or (scaffold(drawing.kind) if drawing.kind in HEIGHT else None),
         "empty": "" if drawing.rows else empty,
         "error": "",
         "sql": sql.strip(),
@@ -111,18 +116,27 @@ class View(Widget):
         try:
             self.answer = None
             self.answer = answer = self.ask()
-            drawing, said = self.draw(answer)
-            said["note"] = "; ".join(filter(None, (said.get("note"), answer.note)))
-            spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)
-            self._finding = f"{self.title}: {drawing.finding if drawing.rows else spec['empty']}"
-            self.static = twin(self.title, drawing) if drawing.rows else f"<p>{safe(self._finding)}</p>"
-            self.spec = spec
+            self.show(answer)
         except ClewError as error:
-            self._finding = f"{self.title}: {printable(str(error))}"
+            said = self.failed(error)
+            self._finding = f"{self.title}: {said.get('empty') or said['error']}"
             self.static = f"<p>{safe(self._finding)}</p>"
-            self.spec = {"view": self.name, "title": self.title, "controls": [], "error": printable(str(error))}
+            self.spec = {"view": self.name, "title": self.title, "controls": [], **said}
         finally:
             self.busy = False
+
+    def show(self, answer: Answer) -> None:
+        """Draw the answer."""
+        drawing, said = self.draw(answer)
+        said["note"] = "; ".join(filter(None, (said.get("note"), answer.note)))
+        spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)
+        self._finding = f"{self.title}: {drawing.finding if drawing.rows else spec['empty']}"
+        self.static = twin(self.title, drawing) if drawing.rows else f"<p>{safe(self._finding)}</p>"
+        self.spec = spec
+
+    def failed(self, error: ClewError) -> dict[str, Any]:
+        """What the spec of the panel says when the question cannot be asked."""
+        return {"error": printable(str(error))}
 
     def finding(self) -> str:
         """What the view shows, in one line."""

@@ -34,9 +34,22 @@ function mountPanel(root, send, loadBokeh) {
     renderControls();
   }
 
+  // A choice of many: a list to choose from ("list"), or a text with suggestions ("text").
+  function fieldControl(control) {
+    const send = (event) => choose(control, event.target.value);
+    const attributes = { class: "clew-field", "data-choice": control.name, "aria-label": control.label, onchange: send };
+    const options = control.options.map(([value, label]) => make("option", { value, selected: control.form === "list" && value === control.value }, control.form === "list" ? label : null));
+    if (control.form === "list") return make("label", { class: "clew-control" }, control.label, make("select", attributes, ...options));
+    const id = `clew-${control.name}-${Math.random().toString(36).slice(2)}`;
+    const field = make("input", { ...attributes, type: "text", list: id, value: control.value, placeholder: control.label, spellcheck: "false", autocomplete: "off" });
+    field.addEventListener("keydown", (event) => event.stopPropagation()); // letters belong to the field, not to the notebook
+    return make("label", { class: "clew-control" }, control.label, field, make("datalist", { id }, ...options));
+  }
+
   function renderControls() {
     const focused = document.activeElement?.closest?.(".clew-controls") === controls ? document.activeElement.dataset.choice : null;
     const groups = spec.controls.map((control) => {
+      if (control.form) return fieldControl(control);
       const current = control.local ? local[control.name] ?? control.value : control.value;
       const at = control.options.findIndex(([value]) => value === current);
       const buttons = control.options.map(([value, label], index) => make("button", {
@@ -77,7 +90,7 @@ function mountPanel(root, send, loadBokeh) {
       kind = spec.kind;
       drawing?.destroy();
       drawing = null;
-      starting = kind === "table" ? drawTable(content, send) : drawChart(content, spec.item, kind === "timeline" ? timelineShape : histogramShape, send, loadBokeh);
+      starting = DRAWINGS[kind](content, spec, send, loadBokeh);
     }
     drawing = await starting;
     for (const [name, value] of Object.entries(local)) drawing.state?.(name, value);
