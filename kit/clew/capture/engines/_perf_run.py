@@ -1,0 +1,100 @@
+"""One perf at work: started with a line to it, by which it says that it records."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from clew.capture.engines import Target
+from clew.capture.engines._perf_said import explain
+from clew.capture.engines._tool import Tool
+from clew.capture.trial import attempt
+from clew.errors import ClewError
+
+_PATIENCE_S = 60.0  # until it records: it reads /proc of every process first
+_TURN_S = 0.05
+
+
+class Perf:
+    """perf record or perf stat of ``command``; ``log`` is a file for what it says, which is removed at the end."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        ours, theirs, answer, asked = 0, 0, 0, 0
+        theirs, ours = os.pipe()
+        answer, asked = os.pipe()
+        try:
+            self._tool = Tool([*command, "--control", f"fd:{theirs},{asked}"], log, keep=(theirs, asked))
+        except BaseException:
+            os.close(ours)
+            os.close(answer)
+            raise
+        finally:
+            os.close(theirs)
+            os.close(asked)
+        self._ours, self._answer = ours, answer
+        self._said: str | None = None
+        self.exit_code: int | None = None
+
+    def wait(self, target: Target) -> None:
+        """Return when it records: it answers what it is told (perf 5.9 and newer) only then. Raises ClewError."""
+        until = time.monotonic() + _PATIENCE_S
+        try:
+            with suppress(BrokenPipeError):
+                os.write(self._ours, b"enable\n")
+            while self.running() and time.monotonic() < until:
+                if select.select([self._answer], [], [], _TURN_S)[0] and os.read(self._answer, 16):
+                    return
+        finally:
+            os.close(self._ours)
+            os.close(self._answer)
+        if self.running():
+            self.stop()
+            raise ClewError("perf did not begin to record in time", exit_code=1)
+        said = self.said()
+        self.stop()
+        raise ClewError(f"perf: {explain(said, target)}")
+
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        if self._tool.running():
+            return True
+        self.exit_code = self._tool.process.returncode
+        return False
+
+    def said(self) -> str:
+        """What it has said so far."""
+        return self._said if self._said is not None else self._tool.said()
+
+    def described(self) -> dict[str, Any]:
+        """For meta.json."""
+        return {"command": self._tool.command, "said": self.said(), "exit_code": self.exit_code}
+
+    def interrupt(self) -> None:
+        """Ask it to end, and do not wait."""
+        if self._tool.running():
+            self._tool.process.send_signal(signal.SIGINT)
+
+    def stop(self) -> None:
+        """Wait until it has completed its file and ended."""
+        if self._said is None:
+            self.exit_code = self._tool.stop()
+            self._said = self._tool.said()
+            self._tool.log.unlink(missing_ok=True)
+
+
+@cache
+def build_ids(perf: str) -> tuple[str, ...]:
+    """Options by which build-ids of binaries come with their mappings, where perf and kernel (5.12) can.
+
+    Else perf reads its whole file again when it ends, to find the binaries that were hit, and then those.
+    """
+    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
+    _, text = attempt([perf, "record", "-h"])
+    return ("--buildid-mmap",) if release >= (5, 12) and "--buildid-mmap" in text else ()

@@ -1,0 +1,81 @@
+"""What perf says when it fails, as one line with the remedy."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from clew.capture.engines import Target
+
+_PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
+_SYNTAX = re.compile(r"event syntax error: '(.*)'\n.*\\___ (.*)")
+_NO_EVENT = re.compile(r"The (\S+) event is not supported")
+_NOISE = re.compile(r"^\[ perf record|^\s*$|^Error:\s*$|^Usage|^Run 'perf list'|^\s+or: |^Hint:|^WARNING:")
+
+
+def explain(text: str, target: Target) -> str:
+    """One line on why perf has ended, from its stderr ``text``."""
+    if found := _SYNTAX.search(text):
+        event, why = found[1], found[2]
+        if "No permissions to read" in text or ("can't access trace events" in text and "not found" not in text):
+            return f"event {event:.80}: {_tracefs()}"
+        if why.startswith("unknown tracepoint"):
+            where = "" if _has_tracefs() else f" ({_tracefs()})"
+            return f"event {event:.80}: the kernel has no such tracepoint{where}; `perf list` names them"
+        return f"event {event:.80}: perf does not know it ({why:.80}); `perf list` names what there is"
+    if found := _NO_EVENT.search(text):
+        return f"this machine cannot count {found[1]:.60} (a virtual machine shows few hardware counters)"
+    if "Access to performance monitoring" in text or "No permission" in text or "Permission denied" in text:
+        level = _read(_PARANOID)
+        level = f" (kernel.perf_event_paranoid is {level})" if level else ""
+        wanted = "-1" if target.system or target.cpus is not None else "1"
+        return f"perf may not look at {target}{level}: run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
+    if "No such process" in text or "Can't find PID" in text or "No such thread" in text:
+        return f"{target}: it has ended, or is in another PID namespace"
+    if "data streaming masks" in text or ("cpu" in text.lower() and "Invalid argument" in text):
+        return f"there is no processor {target.cpus}" if target.cpus is not None else _last(text)
+    if "No space left" in text:
+        return "the disk is full"
+    if "mmap" in text and ("Operation not permitted" in text or "perf_event_mlock_kb" in text):
+        return "perf may not lock more memory: run as root, or raise kernel.perf_event_mlock_kb"
+    if "Too many events are opened" in text or "Too many open files" in text:
+        return "too many open files for perf: ulimit -n 65536"
+    return _last(text)
+
+
+def warnings(text: str) -> list[str]:
+    """What perf said that people should know although it went on."""
+    found = []
+    if "Kernel address maps" in text and "restricted" in text:
+        found.append("kernel functions have no names: sysctl kernel.kptr_restrict=0")
+    if match := re.search(r"throttling from (\d+) Hz to (\d+) Hz", text):
+        found.append(
+            f"the kernel allows {match[2]} samples a second, not {match[1]}: kernel.perf_event_max_sample_rate"
+        )
+    if match := re.search(r"lost (\d+) (?:events|chunks)", text, re.IGNORECASE):
+        found.append(f"{match[1]} events lost, perf could not keep up: a lower --rate, or fewer events")
+    return found
+
+
+def _last(text: str) -> str:
+    said = [line.strip() for line in text.splitlines() if not _NOISE.search(line)]
+    return said[0][:200] if said else "perf ended without saying why"
+
+
+def _tracefs() -> str:
+    from clew.capture.engines._perf_events import tracefs_remedy
+
+    return tracefs_remedy()
+
+
+def _has_tracefs() -> bool:
+    from clew.capture.engines._perf_events import tracefs
+
+    return tracefs() is not None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8").strip()
+    except OSError:
+        return ""
