@@ -24,6 +24,7 @@ ROOMS = [
     {"lens", "native", "store"},
     {"case"},
     {"symbols"},
+    {"recipes"},
     {"capture"},
     {"ingest"},
     {"protocols"},
@@ -38,7 +39,9 @@ WAYS_IN = {
     ("case", "ingest"): "opening a case reads what is new",
     ("case", "clew_widgets"): "case.explore()",
     ("", "case"): "clew.open()",
+    ("", "clew_widgets"): "%load_ext clew",
     ("commands", "clew_widgets"): "clew report",
+    ("recipes", "capture"): "recipes.run()",
 }
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 from clew.errors import ClewError
 
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from clew.case import Case
 
 __all__ = ["ClewError", "__version__", "open"]
@@ -32,3 +34,10 @@ def open(path: str | os.PathLike[str]) -> Case:  # noqa: A001 -- clew.open() is 
     from clew.case import Case  # DuckDB and Arrow take 0.2 s to import: only when a case is opened
 
     return Case.open(path)
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """``%load_ext clew`` in a notebook: the magic command ``%%clew``."""
+    from clew_widgets import magics
+
+    magics.load_ipython_extension(shell)

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from clew.commands import _options
@@ -104,7 +105,7 @@ def _show_tree(answer: Answer, least: float) -> int:
     from clew.units import duration, number, printable, size
 
     figures = answer.summary
-    shown = {"ns": duration, "bytes": size}.get(figures["unit"], lambda value: number(round(value, 2)))
+    shown: Callable[[float], str] = {"ns": duration, "bytes": size}.get(figures["unit"], number)
     whole = figures["total"] or 1.0
     columns = (answer.table[name].to_pylist() for name in ("depth", "name", "total", "self"))
     left_out = 0

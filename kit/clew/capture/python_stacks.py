@@ -1,0 +1,109 @@
+"""Stacks of this Python process, taken by a thread of its own: what a notebook's cell does, without any privilege.
+
+Every interval the frames of the watched threads are copied (``sys._current_frames``): where they are by the wall clock,
+running or waiting. The sampler needs the interpreter's lock for that, so long calls into C are seen at their next
+return to Python as one sample that weighs as long.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any
+
+NAME = "python-stacks.json"
+MARK = "clew python stacks"
+
+
+class PythonSampler:
+    """Watches the thread that made it, and threads started while it runs; a context manager.
+
+    ``below``: of the thread that made it, only what this code calls anew (IPython's ``run_code``, which runs a cell),
+    and nothing while it is not running; else whole stacks.
+    """
+
+    def __init__(self, interval_s: float = 0.005, below: CodeType | None = None) -> None:
+        self._interval = interval_s
+        self._below = below
+        self._owner = threading.get_ident()
+        self._already = sum(code is below for code in _codes(sys._getframe()))
+        self._stop = threading.Event()
+        self._before = {thread.ident for thread in threading.enumerate()} - {threading.get_ident()}
+        self._frames: dict[tuple[str, str, int], int] = {}
+        self._samples: list[tuple[int, int, int, list[int]]] = []
+        self._names: dict[int, str] = {}
+        self._thread = threading.Thread(target=self._run, name="clew-sampler", daemon=True)
+
+    def __enter__(self) -> PythonSampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    @property
+    def samples(self) -> int:
+        """Stacks taken so far."""
+        return len(self._samples)
+
+    def write(self, folder: Path) -> Path:
+        """Write what was taken to ``folder`` (0600); returns the file's path."""
+        known: dict[str, Any] = {
+            "clew": MARK,
+            "pid": os.getpid(),
+            "command": Path(sys.argv[0] or sys.executable).name,
+            "interval_ns": round(self._interval * 1e9),
+            "threads": self._names,
+            "frames": list(self._frames),
+            "samples": self._samples,
+        }
+        path = folder / NAME
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+            json.dump(known, file, separators=(",", ":"))
+        return path
+
+    def _run(self) -> None:
+        mine = threading.get_ident()
+        last = time.monotonic_ns()
+        while not self._stop.wait(self._interval):
+            now = time.monotonic_ns()
+            for ident, frame in sys._current_frames().items():
+                if ident != mine and ident not in self._before:
+                    self._take(ident, frame, last, now - last)
+            last = now
+
+    def _take(self, ident: int, frame: FrameType | None, at: int, weight: int) -> None:
+        stack: list[int] = []
+        depth: list[int] = []  # of the stack, from its innermost frame, above which each ``below`` stands
+        while frame is not None:
+            code = frame.f_code
+            if code is self._below:
+                depth.append(len(stack))
+            key = (getattr(code, "co_qualname", code.co_name), code.co_filename, frame.f_lineno)
+            stack.append(self._frames.setdefault(key, len(self._frames)))
+            frame = frame.f_back
+        if self._below is not None and ident == self._owner:
+            if len(depth) <= self._already:
+                return  # before or after the cell's own code
+            stack = stack[: depth[len(depth) - 1 - self._already]]
+        tid = self._tid(ident)
+        self._samples.append((at, tid, weight, stack[::-1]))
+
+    def _tid(self, ident: int) -> int:
+        thread = next((thread for thread in threading.enumerate() if thread.ident == ident), None)
+        tid = thread.native_id if thread is not None and thread.native_id else ident & 0x7FFFFFFF
+        self._names.setdefault(tid, thread.name if thread is not None else f"thread {tid}")
+        return tid
+
+
+def _codes(frame: FrameType | None) -> Iterator[CodeType]:
+    while frame is not None:
+        yield frame.f_code
+        frame = frame.f_back

@@ -1,0 +1,95 @@
+"""``%%clew`` in a real IPython shell: the cell runs as ever, and its stacks are shown below it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+
+import clew
+from clew import questions
+from clew.lens import Lens
+
+CELL = """
+import threading, time
+
+def spin(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        sum(range(100))
+
+def other():
+    spin(0.3)
+
+def wait():
+    time.sleep(0.3)
+
+worker = threading.Thread(target=other, name="worker")
+worker.start()
+wait()
+worker.join()
+spin(0.2)
+answer = 42
+"""
+
+
+@pytest.fixture
+def shell() -> Iterator[InteractiveShell]:
+    shell = InteractiveShell.instance()
+    shell.display_pub = CapturingDisplayPublisher()
+    clew.load_ipython_extension(shell)
+    yield shell
+    InteractiveShell.clear_instance()
+
+
+def test_a_cell_is_recorded_and_shown(shell: InteractiveShell) -> None:
+    shell.run_cell_magic("clew", "-F 500 --as recorded", CELL)
+    assert shell.user_ns["answer"] == 42
+    case = shell.user_ns["recorded"]
+    tree = questions.flame(case, Lens())
+    names = tree.table["name"].to_pylist()
+    assert names[1].startswith("<") or names[1] == "Thread._bootstrap", names[:3]  # no frame of IPython above the cell
+    assert {"spin", "other", "wait"} <= set(names)
+    threads = {row["name"]: row["weight"] for row in questions.samples_by(case, Lens(), "thread").table.to_pylist()}
+    assert 0.1e9 < threads["worker"] < 1e9
+    assert 0.3e9 < threads["MainThread"] < 3e9
+    shown = shell.display_pub.outputs
+    assert any("spin" in str(output["data"].get("text/html", "")) for output in shown)
+    tid = case.sql("SELECT tid FROM thread WHERE name = 'MainThread'")["tid"][0].as_py()
+    chart = questions.flame_chart(case, Lens(), tid).table.to_pylist()
+    waited = [row for row in chart if row["name"] == "wait"]
+    assert len(waited) == 1
+    assert waited[0]["end_ns"] - waited[0]["start_ns"] > 0.2e9
+
+
+def test_what_a_cell_raises_is_shown_and_kept(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell_magic("clew", "-F 500", CELL + "\n1 / 0\n")
+    assert "ZeroDivisionError" in capsys.readouterr().out
+    row = shell.user_ns["case"].captures().to_pylist()[0]
+    assert (row["engine"], row["exit_code"]) == ("python", 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--rate 0", "1 to 1000"),
+        ("--as 1x", "no name of a variable"),
+        ("--nonsense", "unrecognized arguments"),
+        ("", "too short"),
+    ],
+)
+def test_mistakes_are_one_line(
+    shell: InteractiveShell, capsys: pytest.CaptureFixture[str], line: str, said: str
+) -> None:
+    shell.run_cell_magic("clew", line, "pass\n")
+    out = capsys.readouterr().out
+    assert out.startswith("clew: ")
+    assert said in out
+    assert len(out.splitlines()) == 1
+
+
+def test_help_lists_the_options(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell_magic("clew", "--help", "raise SystemExit\n")
+    assert "--rate" in capsys.readouterr().out
