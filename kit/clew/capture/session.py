@@ -104,6 +104,8 @@ class Session:
         """What can be told before anything is made."""
         if self.options is not None and not self.target.command:
             raise ClewError(f"--engine {self.name} needs a command: it is in a program from its start, or not at all")
+        if not self.beside and (self.target.system or self.target.cpus is not None):
+            raise ClewError(f"--engine {self.name} records a command, not {self.target}; add an engine that does: perf")
         for pid in self.target.pids:
             if not Path(f"/proc/{pid}").is_dir():
                 raise ClewError(f"--pid {pid}: there is no such process")

@@ -40,6 +40,11 @@ def positive(text: str) -> int:
     return value
 
 
+def is_cpu_list(text: str) -> bool:
+    """Whether ``text`` is a list of processors: 0,2-3."""
+    return re.fullmatch(r"\d{1,5}(-\d{1,5})?(,\d{1,5}(-\d{1,5})?)*", text) is not None
+
+
 def add_lens(parser: argparse.ArgumentParser) -> None:
     """Options that make a Lens. Each may be given more than once: alternatives."""
     group = parser.add_argument_group("what to look at (an option given twice means either)")

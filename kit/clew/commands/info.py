@@ -29,8 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from clew.questions.answer import Answer
 
     case = clew.open(args.case)
-    columns = "capture_id, engine, host, command, ended_ns - started_ns AS length_ns, exit_code, complete, lost_events, notes"
-    captures = Answer(case.sql(f"SELECT {columns} FROM capture ORDER BY capture_id"), "", "captures")
+    columns = "capture_id, engine, host, command, ended_ns - started_ns AS length_ns, exit_code, complete, lost_events"
+    captures = Answer(case.sql(f"SELECT {columns}, notes FROM capture ORDER BY capture_id"), "", "captures")
     parts = {"captures": captures, "coverage": questions.coverage(case), "losses": questions.losses(case)}
     if args.json:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))

@@ -1,8 +1,9 @@
-"""Run a program and record what it and its children do.
+"""Run a program and record what it and its children do, or what runs already.
 
 Programs behave as without clew: same terminal, same exit code. The case (a folder) holds the raw records and can be
 looked at while it grows. Ctrl-C goes to the program; recording ends when it has ended, and a second Ctrl-C stops the
 recording alone. Children that outlive the program by more than a second are left running, unrecorded, unless --follow.
+Without a program, Ctrl-C ends the recording. Several engines record into one case, on one clock.
 
 examples:
   clew record -- ./server --port 8080
@@ -11,80 +12,183 @@ examples:
   clew record --count-only -- ./benchmark   totals per thread and operation only
   clew record --follow -- nginx             a program that goes to the background
   clew record --user postgres -- ./start    as root: go on where a program becomes that user and execs
+  clew record --engine perf,preload -- ./server            calls, and stacks of what it computes
+  clew record --engine perf --for 10 --all -o case         the whole machine, ten seconds
+  clew record --engine perf --off-cpu --pid 1234           where a process waits, until Ctrl-C
+  clew record --engine perf --on-cpu no --syscalls=close -- ./server
+  clew record --engine perf --stat task-clock,page-faults --interval 100 -- make
+  clew record --engine gdb --pid 1234 --every 5 --count 12
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from clew.commands import _options
 from clew.errors import ClewError
 
 if TYPE_CHECKING:
-    from clew.capture.recorder import Outcome
-    from clew.native import DrainStats
+    from clew.capture import preload
+    from clew.capture.engines import Engine, Target
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SMALLEST_RING, _LARGEST_RING = 1 << 16, 1 << 30
 _TAIL = 64
 
 
+class _Names(tuple[str, ...]):
+    """What the tab key offers, while argparse takes anything: engines are joined by commas."""
+
+    __slots__ = ()
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options of ``clew record``."""
+    """Options of ``clew record``: those of all engines, then a group for each."""
+    from clew.capture.engines import engine_names, engines
+
+    names = engine_names()
     parser.add_argument("-o", "--output", metavar="CASE", help="folder of the case (default: clew-COMMAND-DATE-TIME)")
-    parser.add_argument("--count-only", action="store_true", help="count calls, bytes and time; record no single call")
     parser.add_argument(
+        "--engine",
+        default="preload",
+        choices=_Names(names),
+        metavar="NAME[,NAME]",
+        help=f"how to record: any of {', '.join(names)} (default: preload); `clew doctor` says what works here",
+    )
+    parser.add_argument("--follow", action="store_true", help="until every recorded process has ended")
+    parser.add_argument("--for", dest="seconds", metavar="TIME", help="end after 10s, 2m, ...; the program goes on")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+    whom = parser.add_argument_group("what is recorded instead of a command, by engines that can (not preload)")
+    whom.add_argument("-p", "--pid", action="append", default=[], metavar="PID", help="processes that run already")
+    whom.add_argument("-a", "--all", action="store_true", help="the whole machine; also while a command runs")
+    whom.add_argument("-C", "--cpu", metavar="LIST", help="what runs on these processors: 0,2-3")
+    _add_preload(parser.add_argument_group("--engine preload (calls of the C library, with what they move)"))
+    for name, module in engines().items():
+        text = (module.__doc__ or "").strip().splitlines()[0].removeprefix(f"{name}: ").rstrip(".")
+        module.add_options(parser.add_argument_group(f"--engine {name} ({text})"))
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run")
+
+
+def _add_preload(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--count-only", action="store_true", help="count calls, bytes and time; record no single call")
+    group.add_argument(
         "--payload",
         default="256",
         metavar="full|N|none",
         help=f"how many first bytes of what a call moves to keep, with the last {_TAIL} (default: 256)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--on-full",
         choices=("drop", "wait"),
         default="drop",
         help="a call whose buffer is full loses its record, which is counted (default), or waits",
     )
-    parser.add_argument("--ring-size", default="1M", metavar="SIZE", help="buffer of each thread (default: 1M)")
-    parser.add_argument(
+    group.add_argument("--ring-size", default="1M", metavar="SIZE", help="buffer of each thread (default: 1M)")
+    group.add_argument(
         "--threads",
         type=_options.positive,
         default=4096,
         metavar="N",
         help="recorded at a time at most (default: 4096)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--user",
         action="append",
         default=[],
         metavar="NAME",
         help="also record programs started after a change to this user; may be repeated",
     )
-    parser.add_argument("--follow", action="store_true", help="until every recorded process has ended")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Record; returns the exit code of the command."""
+    """Record; returns the exit code of the command, or 1 where there was none and nothing was recorded."""
     from pathlib import Path
 
-    from clew.capture import preload
-    from clew.capture.grant import user_ids
-    from clew.capture.place import default_case, make_place
-    from clew.capture.recorder import Recorder
-    from clew.native.arena import FULL_PAYLOAD
+    from clew.capture.session import Session
+    from clew.commands._recording import ProgressLine, tell, warn
+
+    names, target = _names(args), _target(args)
+    line = ProgressLine() if not args.quiet and sys.stderr.isatty() else None
+    recorded = Session(
+        _engines(args, names),
+        target,
+        Path(args.output) if args.output else None,
+        _preload(args) if "preload" in names else None,
+        follow=args.follow,
+        progress=line.show if line else None,
+        message=warn,
+        job=True,
+    ).run()
+    if line:
+        line.clear()
+    tell(recorded, quiet=args.quiet)
+    if not target.command:
+        return 1 if recorded.empty else 0
+    return recorded.exit_code or 0
+
+
+def _names(args: argparse.Namespace) -> list[str]:
+    """The engines that are asked for; ClewError if an option is of one that is not."""
+    from clew.capture.engines import engines, parse_names
+
+    names = parse_names(args.engine)
+    for name, add in {
+        "preload": _add_preload,
+        **{name: module.add_options for name, module in engines().items()},
+    }.items():
+        if name in names:
+            continue
+        parser = argparse.ArgumentParser(add_help=False)
+        add(parser.add_argument_group())
+        for action in parser._actions:
+            if getattr(args, action.dest) != action.default:
+                option = max(action.option_strings, key=len)
+                raise ClewError(f"{option} is an option of --engine {name}, write --engine {','.join([*names, name])}")
+    return names
+
+
+def _target(args: argparse.Namespace) -> Target:
+    """What is to be recorded; ClewError where the options contradict each other."""
+    from clew.capture.engines import Target
 
     command = args.command[1:] if args.command[:1] == ["--"] else args.command
-    if not command:
+    pids = [text for each in args.pid for text in each.split(",")]
+    given = [name for name, value in (("--pid", pids), ("--all", args.all), ("--cpu", args.cpu)) if value]
+    if len(given) > 1:
+        raise ClewError(f"{' and '.join(given)}: give one of them")
+    if pids and command:
+        raise ClewError("--pid and a command: give one of them")
+    if not command and not given:
         raise ClewError("what is to be recorded? clew record [OPTIONS] -- COMMAND ...")
+    if wrong := [text for text in pids if not text.isdecimal() or not 0 < int(text) < 1 << 31]:
+        raise ClewError(f"--pid {wrong[0]!r:.40}: write the number of a process")
+    if args.cpu and not _options.is_cpu_list(args.cpu):
+        raise ClewError(f"--cpu {args.cpu!r:.40}: write numbers of processors: 0,2-3")
+    time = _options.parse_time(args.seconds)
+    if time is not None and time <= 0:
+        raise ClewError(f"--for {args.seconds:.40}: more than nothing")
+    return Target(tuple(command), tuple(map(int, pids)), args.cpu, args.all, time / 1e9 if time else None)
+
+
+def _engines(args: argparse.Namespace, names: Sequence[str]) -> list[Engine]:
+    from clew.capture.engines import engines
+
+    return [engines()[name].make(args) for name in names if name != "preload"]
+
+
+def _preload(args: argparse.Namespace) -> preload.Options:
+    from clew.capture import preload
+    from clew.capture.grant import user_ids
+    from clew.native.arena import FULL_PAYLOAD
+
     head = _payload(args.payload, FULL_PAYLOAD)
-    options = preload.Options(
+    return preload.Options(
         trace=not args.count_only,
         payload_head=head,
         payload_tail=_TAIL if 0 < head < FULL_PAYLOAD else 0,
@@ -93,21 +197,6 @@ def run(args: argparse.Namespace) -> int:
         threads=args.threads,
         users=tuple(user_ids(args.user)),
     )
-    place = make_place(Path(args.output) if args.output else default_case(command[0]))
-    line = _ProgressLine() if not args.quiet and sys.stderr.isatty() else None
-    outcome = Recorder(
-        command,
-        place,
-        options,
-        follow=args.follow,
-        progress=line.show if line else None,
-        message=_warn,
-        job=True,
-    ).run()
-    if line:
-        line.clear()
-    _tell(outcome, str(place.case), quiet=args.quiet)
-    return outcome.exit_code or 0
 
 
 def _payload(text: str, full: int) -> int:
@@ -126,82 +215,3 @@ def _ring_size(text: str) -> int:
     if not _SMALLEST_RING <= size <= _LARGEST_RING or size & (size - 1):
         raise ClewError(f"--ring-size {text:.40}: it must be a power of two from 64K to 1G")
     return size
-
-
-class _ProgressLine:
-    """One line on the terminal that overwrites itself, while nobody else has the terminal to himself."""
-
-    def __init__(self) -> None:
-        self._last = (time.monotonic(), 0)
-        self._shown_at = 0.0
-        self._shown = False
-
-    def show(self, stats: DrainStats) -> None:
-        now = time.monotonic()
-        if now - self._shown_at < 0.5 or not self._welcome():
-            return
-        then, records = self._last
-        rate = (stats.records - records) / max(now - then, 1e-9)
-        self._last, self._shown_at, self._shown = (now, stats.records), now, True
-        with suppress(OSError):  # the terminal was closed
-            sys.stderr.write(f"\r\x1b[Kclew: {_counts(stats)}, {rate:,.0f}/s\r")
-            sys.stderr.flush()
-
-    def _welcome(self) -> bool:
-        """Not behind a full-screen program (no line mode, no echo), and not from the background."""
-        import termios
-
-        try:
-            mode = termios.tcgetattr(sys.stderr.fileno())[3]
-            front = os.tcgetpgrp(sys.stderr.fileno()) == os.getpgrp()
-        except (OSError, termios.error):
-            return False
-        return front and bool(mode & termios.ICANON) and bool(mode & termios.ECHO)
-
-    def clear(self) -> None:
-        if self._shown:
-            with suppress(OSError):
-                sys.stderr.write("\r\x1b[K")
-                sys.stderr.flush()
-
-
-def _counts(stats: DrainStats) -> str:
-    from clew.units import number, size
-
-    lost = stats.lost + stats.lost_no_slot
-    return (
-        f"{number(stats.records)} events, {size(stats.bytes)}, "
-        f"{number(stats.processes)} processes ({stats.live_processes} alive), {number(lost)} lost"
-    )
-
-
-def _warn(text: str) -> None:
-    from clew.units import printable
-
-    with suppress(OSError):
-        print(f"clew: {printable(text)}", file=sys.stderr, flush=True)
-
-
-def _tell(outcome: Outcome, case: str, *, quiet: bool) -> None:
-    """The last lines on stderr: what there is, and what is missing."""
-    from clew.units import number
-
-    stats = outcome.stats
-    if outcome.unseen:
-        _warn(f"the program itself was not recorded: {outcome.unseen}; `clew doctor` names other engines")
-    elif not stats.processes and not outcome.error:
-        _warn("no process was recorded: none loaded libclew.so (`clew doctor` says more)")
-    if stats.lost:
-        _warn(f"{number(stats.lost)} events lost, buffers full: try --ring-size 16M, --payload none or --on-full wait")
-    if stats.lost_threads:
-        threads, events = number(stats.lost_threads), number(stats.lost_no_slot)
-        _warn(f"{threads} threads found no buffer, {events} events lost: try --threads")
-    if stats.broken:
-        _warn(f"{number(stats.broken)} bytes made no sense: a program overwrote its buffer")
-    if outcome.alive:
-        pids = ", ".join(map(str, outcome.alive[:8])) + (", ..." if len(outcome.alive) > 8 else "")
-        _warn(
-            f"{len(outcome.alive)} processes still run and are not recorded any more ({pids}); --follow waits for them"
-        )
-    if not quiet:
-        _warn(f"{_counts(stats).replace(f' ({stats.live_processes} alive)', '')} -> {case}")

@@ -45,15 +45,11 @@ class Perf:
     def wait(self, target: Target) -> None:
         """Return when it records: it answers what it is told (perf 5.9 and newer) only then. Raises ClewError."""
         until = time.monotonic() + _PATIENCE_S
-        try:
-            with suppress(BrokenPipeError):
-                os.write(self._ours, b"enable\n")
-            while self.running() and time.monotonic() < until:
-                if select.select([self._answer], [], [], _TURN_S)[0] and os.read(self._answer, 16):
-                    return
-        finally:
-            os.close(self._ours)
-            os.close(self._answer)
+        with suppress(BrokenPipeError):
+            os.write(self._ours, b"enable\n")
+        while self.running() and time.monotonic() < until:
+            if select.select([self._answer], [], [], _TURN_S)[0] and os.read(self._answer, 16):
+                return
         if self.running():
             self.stop()
             raise ClewError("perf did not begin to record in time", exit_code=1)
@@ -86,6 +82,8 @@ class Perf:
         if self._said is None:
             self.exit_code = self._tool.stop()
             self._said = self._tool.said()
+            os.close(self._ours)  # not before: perf 6.1 ends when the line is cut
+            os.close(self._answer)
             self._tool.log.unlink(missing_ok=True)
 
 
