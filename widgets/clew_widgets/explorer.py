@@ -1,8 +1,9 @@
-"""The Explorer: four views of a case and the Lens they share."""
+"""The Explorer: the views of a case and the Lens they share."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import ipywidgets
@@ -11,6 +12,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
+from clew.questions.samples import sample_events
 from clew_widgets.answers import Answers
 from clew_widgets.lens_bar import LensBar, totals
 from clew_widgets.lens_model import LensModel
@@ -18,11 +20,16 @@ from clew_widgets.views.activity import Activity
 from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.latency import Latency
+from clew_widgets.views.stack_view import NOTHING
+from clew_widgets.views.stacks import Note, Stacks
+
+NO_CALLS = "None were recorded. `clew record -- COMMAND` counts and times what programs ask of the system."
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Counts, activity, latency and errors of ``case``, narrowed by clicking.
+    """Counts, activity, latency and errors of ``case``, and its stacks, narrowed by clicking.
 
+    What a case does not hold is one line that says how to record it; where there are only samples, they come first.
     ``model`` holds the Lens: read ``explorer.lens`` after clicking, set it from code; every view follows.
     """
 
@@ -37,12 +44,13 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.counts = Counts(case, self.model, by=by, colors=self._colors(by, group), answers=self.answers)
         self.latency = Latency(case, self.model, answers=self.answers)
         self.errors = Errors(case, self.model, answers=self.answers)
+        self.stacks: Stacks | None = None
+        self._pair = ipywidgets.Box([self.latency, self.errors])
+        self._pair.add_class("clew-pair")
+        super().__init__()
+        self._arrange()
         self._show_lens()
-        pair = ipywidgets.Box([self.latency, self.errors])
-        pair.add_class("clew-pair")
-        super().__init__([self.bar, self.activity, self.counts, pair])
         self.add_class("clew-explorer")
-        self.views = (self.activity, self.counts, self.latency, self.errors)
         self.activity.on_choice = self.counts.on_choice = self._recolor
         self.bar.on_update = self.update
         self.model.observe(lambda _change: self.refresh(), "lens")
@@ -60,26 +68,45 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         """Ingest what was recorded meanwhile and ask again; the Lens and the colours stay."""
         self.case.refresh()
         self.answers.forget()
+        self._arrange()
         self.refresh()
 
     def refresh(self) -> None:
         """Show every view through the Lens as it is; clicks do it by themselves."""
-        for widget in (self.bar, *self.views):
+        views = (*self.views, *([self.stacks.view] if self.stacks else []))
+        for widget in (self.bar, *views):
             widget.busy = True
         try:
-            for view in self.views:
+            for view in views:
                 view.refresh()
-                if view is self.activity:
+                if view is views[0]:
                     self._show_lens()
         finally:
             self.bar.busy = False
+
+    def _arrange(self) -> None:
+        """Put in order what the case holds: calls, samples, or both."""
+        sampled = self._samples(Lens()) > 0
+        called = self._everything("command").table.num_rows > 0 or not sampled
+        self.views = (self.activity, self.counts, self.latency, self.errors) if called else ()
+        if sampled and self.stacks is None:
+            self.stacks = Stacks(self.case, self.model, answers=self.answers)
+        stacks = [self.stacks] if self.stacks else [Note("Stacks", NOTHING)]
+        calls = [self.activity, self.counts, self._pair] if called else [Note("Calls", NO_CALLS)]
+        self.children = [self.bar, *(calls + stacks if called else stacks + calls)]
+
+    def _samples(self, lens: Lens) -> int:
+        return sum(self.answers.ask(sample_events, replace(lens, events=())).table["samples"].to_pylist())
 
     def _everything(self, by: str) -> Answer:
         return self.answers.ask(counts, Lens(), by=by, limit=LIMIT + 1)
 
     def _show_lens(self) -> None:
         answer = self.activity.answer
-        self.bar.show(totals(answer) if answer else {}, totals(self._everything("command")))
+        whole = totals(self._everything("command")) if self.views else {}
+        everything = self._samples(Lens())
+        samples = (self._samples(self.lens), everything) if everything else None
+        self.bar.show(totals(answer) if answer else {}, whole, samples)
 
     def _colors(self, by: str, group: str) -> Mapping[str, str] | None:
         # rows of the counts carry the colours of the activity chart when both speak of the same thing
@@ -93,9 +120,11 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     def finding(self) -> str:
         """What the Explorer shows, in one line."""
-        return self.counts.finding()
+        if self.stacks is None:
+            return self.counts.finding()
+        return f"{self.counts.finding()} {self.stacks.finding()}" if self.views else self.stacks.finding()
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs)
-        twins = "".join(widget.static for widget in (self.bar, *self.views))
+        twins = "".join(widget.static for widget in (self.bar, *self.views, *([self.stacks] if self.stacks else [])))
         return {**data, "text/plain": self.finding(), "text/html": twins}

@@ -38,17 +38,32 @@ class LensBar(Widget):
         self.model = model
         self.on_update: Callable[[], None] = lambda: None
 
-    def show(self, now: Mapping[str, int], whole: Mapping[str, int]) -> None:
-        """Show the Lens as it is, what it adds up to ``now`` (empty: not known) and the ``whole`` case does."""
+    def show(self, now: Mapping[str, int], whole: Mapping[str, int], samples: tuple[int, int] | None = None) -> None:
+        """Show the Lens as it is, what it adds up to ``now`` (empty: not known) and the ``whole`` case does.
+
+        ``samples``: how many it looks at, and how many there are; None: none were taken. Without ``whole`` no call was
+        recorded.
+        """
         lens = self.model.lens
         chips = [
             {"field": chip.field, "value": chip.value, "label": printable(chip.label)}
             for chip in lens.chips(self.answers.bounds()[0])
         ]
         shown = []
-        for name, label, kind in TOTALS:
+        for name, label, kind in TOTALS if whole else ():
             value = {"value": now.get(name), "of": whole[name], "bad": name == "errors"}
             shown.append({"name": name, "label": label, "kind": kind, **value})
+        if samples:
+            shown.append(
+                {
+                    "name": "samples",
+                    "label": "samples",
+                    "kind": "count",
+                    "value": samples[0],
+                    "of": samples[1],
+                    "bad": False,
+                }
+            )
         live = not all(self.answers.case.captures()["complete"].to_pylist())
         can = {"undo": self.model.can_undo, "redo": self.model.can_redo, "live": live}
         self.spec = {"chips": chips, **can, "code": as_code(lens), "totals": shown}
@@ -57,8 +72,9 @@ class LensBar(Widget):
     def finding(self) -> str:
         """What is being looked at, in one line."""
         labels = [chip["label"] for chip in self.spec["chips"]]
-        calls = self.spec["totals"][0]["value"]
-        return f"Lens: {', '.join(labels) or 'everything'}; {UNKNOWN if calls is None else number(calls)} calls."
+        first = [total for total in self.spec["totals"] if total["name"] in ("calls", "samples")]
+        said = (f"{UNKNOWN if one['value'] is None else number(one['value'])} {one['label']}" for one in first)
+        return f"Lens: {', '.join(labels) or 'everything'}; {', '.join(said) or 'nothing recorded'}."
 
     def handle(self, message: dict[str, Any]) -> None:
         """A chip taken away, a step in the history, or a wish for what was recorded meanwhile."""

@@ -56,6 +56,9 @@ async function drawFlame(root, item, send, loadBokeh) {
 
   function colour() {
     painter = flamePainter(tree, body, state.color || body.color, hues);
+    explain();
+  }
+  function explain() {
     legend.replaceChildren(...painter.legend.map(([name, text]) => make("span", { title: text }, swatch(`f-${name}`), text)),
       ...(found ? [make("span", {}, swatch("f-hit"), "matches the search")] : []));
   }
@@ -206,7 +209,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     }
     found = pattern ? flameSearch(tree, pattern) : null;
     match = -1;
-    colour();
+    explain();
     draw();
     sayShare();
   }

@@ -47,7 +47,7 @@ def flame(
 ) -> Drawing:
     """The flame graph of a table of ``questions.flame`` (or ``flame_diff``: with columns before and after).
 
-    ``grows``: up, with the root at the bottom, or down (an icicle). ``inverted``: the tree goes from innermost functions
+    ``grows``: up, the root at the bottom, or down (an icicle). ``inverted``: the tree goes from innermost functions
     to their callers. ``at``: the row to zoom to. ``actions``: messages that somebody listens to (stack, focus, hide,
     merge, recursion, drop, function, command, brush, open). ``command`` prints the same; ``edits`` are shown as chips.
     ``whole``: what shares are of, if not of the root. A tree of more than ``most`` rows is pruned.

@@ -138,7 +138,7 @@ def prune(
 def merged_sums(
     pruned: Pruned, parent: NDArray[np.int64], own: NDArray[np.float64], value: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``value`` for the rows of ``pruned``: of a box for narrow frames, what its caller has besides itself and the rest.
+    """``value`` for the rows of ``pruned``: of a box for narrow frames, what its caller has besides what is kept.
 
     ``own`` is what each frame of the whole tree weighs itself.
     """

@@ -49,6 +49,14 @@ class Tabs(Widget):
             self.on_choice(str(message.get("name")))
 
 
+class Note(Widget):
+    """One line in the place of views that have nothing to show."""
+
+    def __init__(self, label: str, note: str) -> None:
+        super().__init__("tabs")
+        self.spec = {"tabs": [], "chosen": "", "label": label, "note": note}
+
+
 class Stacks(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """The views of stacks of ``case`` under one Lens; each is made when first shown, and asked only while it is."""
 
