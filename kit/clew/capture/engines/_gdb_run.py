@@ -35,7 +35,7 @@ _SETTINGS = (
     "set print inferior-events off",
     f"set backtrace limit {_DEEPEST}",
 )
-_THREAD = re.compile(r"^Thread \d+ \(", re.MULTILINE)
+_THREAD = re.compile(r"^Thread (?:\d+\.)?(\d+) \(", re.MULTILINE)  # 1.7: with the number of the inferior
 _DENIED = re.compile(r"Operation not permitted|Permission denied", re.IGNORECASE)
 
 
@@ -112,7 +112,7 @@ class Gdb:
             if not _is_alive(pid):
                 return None
             raise ClewError(f"gdb cannot attach to process {pid}: {_said(head)}")
-        return Look(text.strip("\n"), at_ns, pause)
+        return Look(_THREAD.sub(r"Thread \1 (", text).strip("\n"), at_ns, pause)
 
     def close(self) -> None:
         """End it; what it is attached to goes on."""

@@ -10,7 +10,9 @@ from clew.capture.engines import Target
 _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
 _SYNTAX = re.compile(r"event syntax error: '(.*)'\n.*\\___ (.*)")
 _NO_EVENT = re.compile(r"The (\S+) event is not supported")
-_NOISE = re.compile(r"^\[ perf record|^\s*$|^Error:\s*$|^Usage|^Run 'perf list'|^\s+or: |^Hint:|^WARNING:|^Events (enabled|disabled)")
+_NOISE = re.compile(
+    r"^\[ perf record|^\s*$|^Error:\s*$|^Usage|^Run 'perf list'|^\s+or: |^Hint:|^WARNING:|^Events (enabled|disabled)"
+)
 
 
 def explain(text: str, target: Target) -> str:
