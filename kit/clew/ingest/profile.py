@@ -140,6 +140,10 @@ class Tree:
             row = self._stacks.setdefault((row, frame), len(self._stacks))
         return row if row >= 0 else None
 
+    def under(self, row: int, frame: int) -> int:
+        """The row of ``frame`` called by the innermost frame of the stack of ``row``."""
+        return self._stacks.setdefault((row, frame), len(self._stacks))
+
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """(frames, stacks) so far."""
         columns: list[tuple[object, ...]] = list(zip(*self._frames, strict=True)) or [() for _ in FRAMES]

@@ -1,0 +1,1 @@
+"""What a case or a profile is written as for other programs."""

@@ -1,0 +1,304 @@
+r"""Text of ``perf script`` as folded stacks: what FlameGraph's stackcollapse-perf.pl prints of it, byte for byte.
+
+The script's grammar, which is wider than perf's: a line that begins with ``#`` is a comment; one that does not begin
+with a blank and holds a number between blanks is a sample's head; one with `` (...)`` is a frame; an empty one ends the
+sample. Only samples of the first event are counted, where heads end in an event's name; periods are added up where
+heads have them.
+
+The script loses samples that perf prints: the last one if no empty line follows, those of threads whose name is empty,
+begins with a blank or ``#`` or is one letter, those without stack or with the stack in the head's line, and all of a
+text with CR LF. They are kept here, and counted in ``kept``, unless ``compatible``; everything else is the same.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from clew.export._perf_names import Style, names, split
+from clew.ingest.profiles import _perf_lines
+from clew.ingest.profiles._perf_lines import Head
+from clew.ingest.profiles._text import BLOCK, paragraphs
+
+_NUMBER = re.compile(rb"(?<=\s)(\d++)/*+(\d++)?+\s")
+_EVENT = re.compile(rb":(?:\s*+(\d++)\s++|\s++)(\S+):\s*\Z")
+_BRACKETS = re.compile(rb"\[.*?\]", re.DOTALL)
+_EXACT = 2**64  # the script counts in 64 bits, and in floating point beyond that
+_LOOK, _NO_FRAME, _STRANGE = -1, -2, -3
+
+
+@dataclass(frozen=True)
+class Options:
+    """The script's options. ``event_filter`` "": the first event that comes."""
+
+    pid: bool = False
+    tid: bool = False
+    srcline: bool = False
+    event_filter: str = ""
+    style: Style = field(default_factory=Style)
+    compatible: bool = False
+
+    def root(self, comm: bytes, pid: bytes, tid: bytes) -> bytes:
+        """What stands for the thread at the root of its stacks."""
+        if self.tid:
+            comm = b"%b-%b/%b" % (comm, pid, tid)
+        elif self.pid:
+            comm = b"%b-%b" % (comm, pid)
+        return comm.replace(b" ", b"_")
+
+
+class _Names(dict[bytes, int]):
+    """Lines of stacks to numbers of names: each distinct line is taken apart once. Below 0: no frame."""
+
+    def __init__(self, known: dict[bytes, int], style: Style, java: bool) -> None:
+        super().__init__()
+        self.known, self.style, self.java = known, style, java
+        self.callers: dict[int, int] = {}  # hash of lines -> stack; of a million two are alike once in 10^7 files
+
+    def __missing__(self, line: bytes) -> int:
+        number = _LOOK
+        if line[:1].isspace():
+            found = names(line, self.style, self.java)
+            number = _STRANGE if found is None else self.number(found)
+        self[line] = number
+        return number
+
+    def number(self, found: list[bytes]) -> int:
+        """The number of the names of one line, joined."""
+        return self.known.setdefault(b";".join(found), len(self.known)) if found else _NO_FRAME
+
+
+class Collapse:
+    """Counts stacks. ``say`` is called with what the script says on standard error of events that it leaves out."""
+
+    def __init__(self, options: Options, say: Callable[[str], object]) -> None:
+        self.options, self.say = options, say
+        self.known: dict[bytes, int] = {}  # names of frames
+        self.plain = _Names(self.known, options.style, java=False)
+        self.java = _Names(self.known, options.style, java=True)
+        self.stacks: dict[bytes, int] = {b"": 0}  # numbers of names from the innermost, as bytes
+        self.counts: defaultdict[tuple[bytes, int, int], int] = defaultdict(int)  # root, callers, innermost
+        self.filter = options.event_filter.encode()
+        self.warned = bool(self.filter)
+        self.unfiltered: set[bytes] = set()  # events whose heads do not end in their names: the script counts them all
+        self.root: bytes | None = None  # of the open sample
+        self.period = 1
+        self.stack: list[int] = []
+        self.head: Head | None = None  # of the open sample, by perf's grammar
+        self.is_lost = False  # the open sample is one that the script loses
+        self.lost: dict[bytes, list[tuple[tuple[bytes, int, int], int]]] = {}  # by event
+        self.kept = self.strange = 0
+        self.cut = False  # the text ends inside a line
+
+    def add(self, file: BinaryIO, start: bytes = b"") -> None:
+        """Count what ``start`` and ``file`` hold. Raises OSError if it cannot be read."""
+        if self.options.srcline:  # a source line may be empty: paragraphs mean nothing
+            self.lines(_all_lines(file, start))
+        else:
+            for texts, ended in paragraphs(file, start, exact=self.options.compatible):
+                for text in texts:
+                    if not ended or self.root is not None or not self.sample(text):
+                        self.lines(iter(text.split(b"\n")), ended=ended)
+                        self.cut = self.cut and not text.endswith(b"\n")
+        if self.options.compatible:
+            return
+        if self.root is not None and not self.cut and (self.stack or self.head):
+            self.kept += not self.is_lost
+            self.end()
+        self.keep()
+
+    def sample(self, text: bytes) -> bool:
+        """Count one sample that is a head and its frames; False, with nothing done, if it is anything else."""
+        line, _, rest = text.partition(b"\n")
+        head = self.head_of(line)
+        if head is None:
+            return False
+        root, period, event = head
+        names = self.java if root == b"java" else self.plain
+        inner, _, callers = rest.partition(b"\n")
+        name = names[inner] if inner else _NO_FRAME
+        stack = 0
+        if callers:
+            key = hash(callers)
+            known = names.callers.get(key)
+            if known is None:
+                numbers = [names[line] for line in callers.split(b"\n")]
+                if min(numbers) < 0:
+                    if _LOOK in numbers:
+                        return False
+                    self.strange += numbers.count(_STRANGE)
+                    numbers = [number for number in numbers if number >= 0]
+                known = names.callers[key] = self.number(numbers)
+            stack = known
+        if name == _LOOK:
+            return False
+        self.strange += name == _STRANGE
+        if self.wanted(event, line):
+            self.counts[root, stack, max(name, _LOOK)] += period
+        return True
+
+    def number(self, numbers: list[int]) -> int:
+        """The number of a stack, given by numbers of names."""
+        return self.stacks.setdefault(array("I", numbers).tobytes(), len(self.stacks))
+
+    def head_of(self, line: bytes) -> tuple[bytes, int, bytes | None] | None:
+        """(root, period, event) if ``line`` is a sample's head, by the script's grammar."""
+        found = _NUMBER.search(line, 3)
+        if found is None or line[:1].isspace() or line[:1] == b"#":
+            return None
+        comm = line[: found.start()].rstrip()
+        if len(comm) < 2:
+            comm = line[:2]
+        first, second = found.groups()
+        pid, tid = (first, second) if second and second != b"0" else (b"?", first)
+        root = self.options.root(comm, pid, tid)
+        event = _EVENT.search(line)
+        if event is None:
+            return root, 1, None
+        period = event[1]
+        return root, 1 if period is None or period == b"0" else int(period), event[2]
+
+    def wanted(self, event: bytes | None, line: bytes) -> bool:
+        """Whether samples of ``event`` are counted; the first event decides."""
+        if event is None:
+            head = None if self.options.compatible else _perf_lines.head(line)
+            self.unfiltered.add(head.event if head else b"")
+            return True
+        if not self.filter:
+            self.filter = event
+        if event == self.filter:
+            return True
+        if not self.warned:
+            self.warned = True
+            self.say(f"Filtering for events of type: {_perf_lines.text(event)}")
+        return False
+
+    def lines(self, source: Iterator[bytes], *, ended: bool = False) -> None:
+        """Lines without their ends one by one, and the end of a sample after them if it has ``ended``."""
+        for line in source:
+            if not line:
+                if self.options.srcline:
+                    self.end()
+                continue
+            if not self.options.compatible and self.rescue(line):
+                continue
+            if line[:1] == b"#":
+                continue
+            head = self.head_of(line)
+            if head:
+                if self.wanted(head[2], line):
+                    self.root, self.period, _ = head
+                continue
+            names = self.java if self.root == b"java" else self.plain
+            number = names[line]
+            if number == _LOOK:  # a frame that does not begin with a blank
+                number = _STRANGE if split(line) is None else names[b" " + line]
+            self.cut = number == _STRANGE  # if the text ends here, without a line feed, it ends inside a line
+            self.strange += self.cut
+            if number >= 0 and self.root is not None:
+                self.stack.append(self.with_source(names, line, source) if self.options.srcline else number)
+        if ended:
+            self.end()
+
+    def with_source(self, known: _Names, line: bytes, source: Iterator[bytes]) -> int:
+        """The number of a frame with the source lines that follow it, one for each name of it.
+
+        The script takes the next line for one whatever that is, even an empty one that ends the sample.
+        """
+        found = split(line)
+        placed = []
+        for name in names(line, self.options.style, known.java) or []:
+            if found and found[2] == b"[unknown]" and name.startswith(b"[unknown"):
+                placed.append(name)
+                continue
+            place = _BRACKETS.sub(b"", next(source, b"")).strip()
+            placed.append(name + b":" + place if place else name)
+        return known.number(placed)
+
+    def rescue(self, line: bytes) -> bool:
+        """Whether ``line`` is a head of perf's that the script loses; its sample is then begun, or all of it kept."""
+        head = _perf_lines.head(line)
+        by_script = self.head_of(line)
+        if head is None:
+            if by_script:
+                self.overwritten()
+                self.head = None
+            return False
+        alone = _perf_lines.frame(head.fields) is not None and (by_script is None or by_script[2] is None)
+        if by_script and not alone:
+            self.overwritten()
+            self.head = head
+            return False
+        if self.root is not None and not self.is_lost and self.stack:
+            return False
+        self.overwritten()
+        pid = b"?" if head.pid is None else b"%d" % head.pid
+        self.root = self.options.root(head.comm, pid, b"%d" % head.tid)
+        self.period, self.head, self.is_lost = head.period or 1, head, True
+        if alone:
+            number = self.plain[b" " + head.fields]
+            self.stack = [number] if number >= 0 else []
+            self.end()
+        return True
+
+    def overwritten(self) -> None:
+        """The next head is here and no empty line came: a sample without stack ends so, and the script loses it."""
+        if self.is_lost:
+            self.end()
+        elif self.root is not None and self.head and not self.stack:
+            self.is_lost = True
+            self.end()
+
+    def end(self) -> None:
+        """The end of a sample."""
+        if self.root is not None:
+            inner = self.stack[0] if self.stack else _LOOK
+            key = self.root, self.number(self.stack[1:]), inner
+            if self.is_lost and self.head:
+                self.lost.setdefault(self.head.event, []).append((key, self.period))
+            else:
+                self.counts[key] += self.period
+        self.root, self.head, self.is_lost = None, None, False
+        self.stack = []
+
+    def keep(self) -> None:
+        """Count the samples that the script loses, if they are of events that it counts."""
+        wanted = {self.filter, *self.unfiltered} - {b""}
+        if not wanted and not self.counts:
+            wanted = set(list(self.lost)[:1])
+            if len(self.lost) > 1:
+                self.say(f"Filtering for events of type: {_perf_lines.text(list(self.lost)[1])}")
+        for event in wanted & set(self.lost):
+            for key, period in self.lost[event]:
+                self.counts[key] += period
+            self.kept += len(self.lost[event])
+
+    def folded(self) -> list[bytes]:
+        """The stacks with their counts, sorted by their bytes."""
+        known = list(self.known)
+        callers = [array("I", key) for key in self.stacks]
+        sums: defaultdict[bytes, int] = defaultdict(int)
+        for (root, stack, inner), count in self.counts.items():
+            parts = [root, *[known[number] for number in reversed(callers[stack])]]
+            if inner >= 0:
+                parts.append(known[inner])
+            sums[b";".join(parts)] += count
+        return [b"%b %b" % (stack, _count(sums[stack])) for stack in sorted(sums)]
+
+
+def _all_lines(file: BinaryIO, start: bytes) -> Iterator[bytes]:
+    """Lines of ``start`` and ``file`` together, without their ends."""
+    rest = start
+    while block := file.read(BLOCK):
+        *lines, rest = (rest + block).split(b"\n")
+        yield from lines
+    if rest:
+        yield from rest.removesuffix(b"\n").split(b"\n")
+
+
+def _count(number: int) -> bytes:
+    return b"%d" % number if number < _EXACT else b"%.15g" % number

@@ -1,0 +1,298 @@
+"""What ``perf script`` prints: a head line for each sample, its frames from the innermost, a blank line.
+
+Of perf 4 to 6, with and without process, processor, time, period, stacks, inlined frames, source lines and header; as
+text or gzip. The form is ambiguous, since names of threads and files are printed as they are; perf.data itself is not.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from clew.errors import ClewError
+from clew.ingest.profile import THREADS, Profile, Tree
+from clew.ingest.profiles import _perf_lines
+from clew.ingest.profiles._perf_event import event_of
+from clew.ingest.profiles._perf_lines import Frame, Head, Source, text
+from clew.ingest.profiles._text import opened, paragraphs, unpacked
+
+FORMAT = "text of perf script"
+RANK = 50
+_STACKED = re.compile(rb"^[^\s#].*[^\s:]:[ \t]*\n[ \t]+[0-9a-f]{1,16} \S.* \(.*\)$", re.MULTILINE)
+_LOST = re.compile(rb"PERF_RECORD_LOST(?:_SAMPLES)?\s+lost (\d{1,18})")
+_NO_SOURCE = re.compile(rb"\s*\S*\[[0-9a-f]+\]\s*$")  # where perf knows no source line: libc.so.6[27b25]
+_ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
+_NO_HEAD = b"# \t"  # a head may begin so, but then it is looked at with care
+_NONE = -1  # no stack, no processor, no time
+_EVENTS = 65536
+
+
+def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
+    """Whether one of the first lines is a sample's head with a time, or a head and a frame follow each other."""
+    head = unpacked(head)
+    if b"\0" in head:
+        return False
+    head = head.replace(b"\r\n", b"\n")
+    lines = [line for line in head[:4096].split(b"\n") if line and not line.startswith(b"# ")] or [b""]
+    return any(_perf_lines.head(line[:512]) for line in lines) or bool(_STACKED.search(head))
+
+
+def read(path: Path) -> Profile:
+    """Every sample; raises ClewError if there is none, or the file cannot be read."""
+    script = _Script()
+    with opened(path) as file:
+        for texts, ended in paragraphs(file):
+            for one in texts:
+                script.paragraph(one, ended)
+    if not script.time:
+        said = f"it says: {text(script.said[:200])}" if script.said else "perf takes none of a program that sleeps"
+        raise ClewError(f"{path}: no sample in it; {said}")
+    return script.profile()
+
+
+class _Frames(dict[bytes, int]):
+    """Lines of stacks to rows of frames: each distinct line is taken apart once. Below 0: -1 - index into ``odd``."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__()
+        self.tree = tree
+        self.odd: list[Head | Frame | Source | None] = []
+        self.known: dict[int, Frame] = {}
+
+    def __missing__(self, line: bytes) -> int:
+        found = _perf_lines.head(line) or _perf_lines.frame(line)
+        if (
+            isinstance(found, Frame)
+            and found.kind != "inlined"
+            and not (found.kind == "jit" and "->" in found.function)
+        ):
+            row = self.tree.frame(*found)
+            self.known[row] = found
+        else:
+            self.odd.append(found)
+            row = -len(self.odd)
+        self[line] = row
+        return row
+
+
+class _Script:
+    """Samples found so far."""
+
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self.frames = _Frames(self.tree)
+        self.stacks: dict[int, int] = {}  # by hash of the text: of a million texts two are alike once in 10^7 files
+        self.events: dict[bytes, int] = {}
+        self.with_period: set[int] = set()
+        self.threads: dict[tuple[int | None, int, bytes], int] = {}
+        self.details: dict[int, bytes] = {}
+        self.addresses: dict[int, int] = {}
+        self.event, self.thread, self.cpu = array("H"), array("i"), array("i")
+        self.stack, self.time, self.weight = array("i"), array("q"), array("d")
+        self.whole = False  # source lines stand between frames: stacks are told apart as a whole
+        self.open = False  # the last sample may have more frames
+        self.ambiguous = self.strange = self.lost = 0
+        self.truncated = False
+        self.said = b""  # the first line that is nobody's
+
+    def paragraph(self, paragraph: bytes, ended: bool) -> None:
+        """One sample as a rule: a head and its frames."""
+        first, _, rest = paragraph.partition(b"\n")
+        head = None if self.open or not ended or first[0] in _NO_HEAD else _perf_lines.head(first)
+        if head is None:
+            self.lines(paragraph, ended)
+            return
+        self.sample(head)
+        if rest:
+            row = self.row(rest)
+            if row is None:
+                self.open = True
+                self.lines(rest, ended)
+            else:
+                self.stack[-1] = row
+
+    def sample(self, head: Head, before: bytes = b"") -> None:
+        """Add a sample, without its stack. ``before``: a line that is the first half of its thread's name."""
+        comm = before + b"\n" + head.comm if before else head.comm
+        self.ambiguous += head.ambiguous or bool(before)
+        event = self.events.setdefault(head.event, len(self.events))
+        if event >= _EVENTS:
+            raise ClewError(f"more than {_EVENTS} kinds of events: this is no text of perf script")
+        self.event.append(event)
+        self.thread.append(self.threads.setdefault((head.pid, head.tid, comm), len(self.threads)))
+        self.cpu.append(_NONE if head.cpu is None else head.cpu)
+        self.time.append(_NONE if head.time_ns is None else head.time_ns)
+        self.stack.append(_NONE)
+        if head.period is None:
+            self.weight.append(1.0)
+        else:
+            self.weight.append(head.period)
+            self.with_period.add(event)
+        if head.fields:
+            self.more(head.fields)
+
+    def more(self, fields: bytes) -> None:
+        """What follows the event: the only frame, with the address of a fault before it perhaps, or a tracepoint's."""
+        fault = _ADDRESS.match(fields)
+        if fault and event_of(text(list(self.events)[self.event[-1]])).kind == "fault":
+            self.addresses[len(self.time) - 1] = int(fault[1], 16)
+            fields = fields[fault.end() :]
+        frame = _perf_lines.frame(fields)
+        if isinstance(frame, Frame):
+            row = self.tree.stack([self.tree.frame(*frame)])
+            self.stack[-1] = _NONE if row is None else row
+        elif fields:
+            self.details[len(self.time) - 1] = fields
+
+    def row(self, rest: bytes) -> int | None:
+        """The row of the stack whose lines are ``rest``; None if a line of it begins another sample.
+
+        Callers are looked up without the innermost frame: that differs from sample to sample, they seldom do.
+        """
+        inner, _, callers = rest.partition(b"\n")
+        frame = self.frames[inner]
+        if self.whole or frame < 0:
+            return self.whole_row(rest)
+        if not callers:
+            return self.tree.under(_NONE, frame)
+        key = hash(callers)
+        row = self.stacks.get(key)
+        if row is None:
+            rows = [self.frames[line] for line in callers.split(b"\n")]
+            if min(rows) < 0:
+                return self.whole_row(rest)
+            rows.reverse()
+            row = self.stacks[key] = self.tree.stack(rows) or 0
+        return self.tree.under(row, frame)
+
+    def whole_row(self, rest: bytes) -> int | None:
+        """As row(), for stacks with lines that mean something only beside others."""
+        key = hash(b"\n" + rest)
+        known = self.stacks.get(key)
+        if known is not None:
+            return known
+        parts: list[Frame | Source] = []
+        for line in rest.split(b"\n"):
+            row = self.frames[line]
+            part = self.frames.known[row] if row >= 0 else self.frames.odd[-1 - row]
+            if isinstance(part, Head):
+                return None
+            if part is None:
+                self.strange += bool(line.strip()) and not _NO_SOURCE.match(line)
+            else:
+                self.whole = self.whole or isinstance(part, Source)
+                parts.append(part)
+        made = self.tree.stack(self.placed(parts))
+        self.stacks[key] = _NONE if made is None else made
+        return self.stacks[key]
+
+    def placed(self, parts: Sequence[Frame | Source]) -> list[int]:
+        """Rows of frames, outermost first: source lines put to theirs, inlined frames into their function's module."""
+        rows: list[int] = []
+        source: tuple[str | None, int | None] = (None, None)
+        module = None
+        for part in reversed(parts):
+            if isinstance(part, Source):
+                source = (part.file, part.line)
+                continue
+            module = part.module if part.kind != "inlined" else module
+            names = part.function.split("->") if part.kind == "jit" else [part.function]
+            for number, name in enumerate(name for name in names if name):
+                kind = "inlined" if number else part.kind
+                rows.append(self.tree.frame(name, module, kind, part.address, part.byte_offset, *source))
+            source = (None, None)
+        return rows
+
+    def lines(self, paragraph: bytes, ended: bool) -> None:
+        """A paragraph that is not one head and its frames, line by line."""
+        stack: list[bytes] = []
+        before = b""
+        for line in paragraph.split(b"\n"):
+            head = _perf_lines.head(line)
+            if head:
+                self.close(stack)
+                self.sample(head, before if len(before) + len(head.comm) < _perf_lines.COMM else b"")
+                self.open, before = True, b""
+            elif found := _LOST.search(line):
+                self.lost += int(found[1])
+            elif line[:1] in (b" ", b"\t") and self.open:
+                stack.append(line)
+            elif line and not line.startswith(b"#") and b"PERF_RECORD_" not in line:
+                self.said = self.said or line.strip()
+                self.strange += not before
+                before = line
+        if not ended and stack and not paragraph.endswith(b"\n") and _perf_lines.frame(stack[-1]) is None:
+            self.truncated = True
+        self.close(stack)
+        self.open = self.open and not ended
+
+    def close(self, stack: list[bytes]) -> None:
+        """Give the last sample the frames of ``stack``, and empty that."""
+        if stack and (row := self.whole_row(b"\n".join(stack))) is not None and self.stack[-1] == _NONE:
+            self.stack[-1] = row
+        stack.clear()
+
+    def profile(self) -> Profile:
+        """Everything as tables."""
+        frames, stacks = self.tree.tables()
+        samples = {
+            "event": pa.array(np.array(self.event, np.uint16)),
+            "weight": pa.array(np.array(self.weight, np.float64)),
+            "stack": _known(self.stack, np.int32),
+            "thread": pa.array(np.array(self.thread, np.int32)),
+            "ts_ns": _known(self.time, np.int64),
+            "cpu": _known(self.cpu, np.int32),
+        }
+        if self.details:
+            details = (self.details.get(row) for row in range(len(self.time)))
+            samples["detail"] = pa.array([None if detail is None else text(detail) for detail in details])
+        if self.addresses:
+            samples["address"] = pa.array([self.addresses.get(row) for row in range(len(self.time))], pa.uint64())
+        events = [event_of(text(name)) for name in self.events]
+        for row in set(range(len(events))) - self.with_period:  # no period is printed: each sample counts as one
+            events[row] = replace(events[row], unit="samples")
+        return Profile(events, frames, stacks, pa.table(samples), self.thread_table(), self.lost, self.notes())
+
+    def thread_table(self) -> pa.Table:
+        """Threads by (process, thread, name); the command is the name of the process's first thread, if it was seen."""
+        names = {(pid, tid): comm for pid, tid, comm in self.threads}
+        rows = [
+            (
+                pid,
+                tid,
+                text(comm),
+                text(names.get((pid, pid), comm) if pid is not None else comm),
+                None,
+                None,
+                None,
+                None,
+            )
+            for pid, tid, comm in self.threads
+        ]
+        columns = list(zip(*rows, strict=True)) or [()] * len(THREADS)
+        return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, THREADS, strict=True)], THREADS)
+
+    def notes(self) -> list[str]:
+        """What people must know of this text."""
+        notes = []
+        if self.ambiguous:
+            notes.append(
+                f"{self.ambiguous} samples can be read in more than one way, for names are printed as they are"
+            )
+        if self.strange:
+            notes.append(f"{self.strange} lines are none of perf script's and were left out")
+        if self.truncated:
+            notes.append("the text ends inside a stack: the last sample lacks outer frames")
+        return notes
+
+
+def _known(values: array[int], kind: type[np.signedinteger]) -> pa.Array:
+    """``values`` with -1 as NULL."""
+    plain = np.array(values, kind)
+    return pa.array(plain, mask=plain == _NONE)
