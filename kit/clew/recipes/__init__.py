@@ -1,0 +1,73 @@
+"""Recipes: bpftrace scripts with parameters, one text file each in ``library/``.
+
+``names()`` and ``get(name)`` find them, ``parse(name, text)`` makes one of any text, ``run(case, recipe)`` records.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from clew.errors import ClewError
+from clew.recipes.recipe import Bound, Param, Recipe, parse
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+__all__ = ["Bound", "Param", "Recipe", "get", "library", "names", "parse", "run"]
+
+
+@cache
+def library() -> dict[str, Recipe]:
+    """Every recipe by its name, in the order of names."""
+    files = sorted(
+        (file for file in (resources.files(__name__) / "library").iterdir() if file.name.endswith(".bt")),
+        key=lambda file: file.name,
+    )
+    return {file.name[:-3]: parse(file.name[:-3], file.read_text("utf-8")) for file in files}
+
+
+def names() -> list[str]:
+    """The names of all recipes."""
+    return list(library())
+
+
+def get(name: str) -> Recipe:
+    """The recipe called ``name``; raises ClewError if there is none."""
+    if name not in library():
+        raise ClewError(f"there is no recipe {name!r:.40}; `clew recipes` lists them")
+    return library()[name]
+
+
+def run(
+    case: str | os.PathLike[str],
+    recipe: Recipe | str,
+    command: Sequence[str] = (),
+    *,
+    pid: int | None = None,
+    seconds: float | None = None,
+    **values: Any,
+) -> list[str]:
+    """Record into ``case`` (made if need be) by a recipe, the name of one, or the text of a script.
+
+    Until ``command`` has ended, ``seconds`` are over, or the script says exit(); ``pid``: one process that runs. Other
+    names are parameters of the recipe. Returns what must be known to read the result right. Raises ClewError.
+    """
+    from pathlib import Path
+
+    from clew.capture.engines import Target
+    from clew.capture.engines.bpftrace import BpftraceEngine
+    from clew.capture.session import Session
+
+    if isinstance(recipe, str):
+        recipe = get(recipe) if recipe in library() else _of_text(recipe)
+    pids = () if pid is None else (pid,)
+    target = Target(tuple(command), pids, system=not command and not pids, seconds=seconds)
+    return Session([BpftraceEngine(recipe, values)], target, Path(case)).run().said
+
+
+def _of_text(text: str) -> Recipe:
+    """A script; one word is taken for the name of a recipe that is not there."""
+    return parse("script", text) if "{" in text else get(text)
