@@ -27,18 +27,22 @@ def run(args: argparse.Namespace) -> int:
     from clew import questions
     from clew.commands._output import note_line, rows_of, write_table
     from clew.questions.answer import Answer
+    from clew.units import printable
 
     case = clew.open(args.case)
     columns = "capture_id, engine, host, command, ended_ns - started_ns AS length_ns, exit_code, complete, lost_events"
     captures = Answer(case.sql(f"SELECT {columns}, notes FROM capture ORDER BY capture_id"), "", "captures")
+    notes = [(row["capture_id"], row["notes"]) for row in captures.table.to_pylist() if row["notes"]]
     parts = {"captures": captures, "coverage": questions.coverage(case), "losses": questions.losses(case)}
     if args.json:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
         return 0
     for name, answer in parts.items():
         print(("" if name == "captures" else "\n") + answer.title)
-        write_table(answer.table.slice(0, _SHOWN))
+        write_table((answer.table.drop(["notes"]) if name == "captures" else answer.table).slice(0, _SHOWN))
         if answer.table.num_rows > _SHOWN:
             print(f"(and {answer.table.num_rows - _SHOWN:,} more, the better ones: --json shows all)")
         note_line(answer)
+        for number, text in notes if name == "captures" else ():
+            print(f"capture {number}: {printable(text)}")
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -31,7 +32,10 @@ def explain(text: str, target: Target) -> str:
         level = _read(_PARANOID)
         level = f" (kernel.perf_event_paranoid is {level})" if level else ""
         wanted = "-1" if target.system or target.cpus is not None else "1"
-        return f"perf may not look at {target}{level}: run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
+        other = [pid for pid in target.pids if not target.command and _owner(pid) not in (None, os.geteuid())]
+        if other and os.geteuid() != 0:
+            return f"process {other[0]} belongs to another user: run as root"
+        return f"it may not look at {target}{level}: run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
     if "No such process" in text or "Can't find PID" in text or "No such thread" in text:
         return f"{target}: it has ended, or is in another PID namespace"
     if "data streaming masks" in text or ("cpu" in text.lower() and "Invalid argument" in text):
@@ -74,6 +78,14 @@ def _has_tracefs() -> bool:
     from clew.capture.engines._perf_events import tracefs
 
     return tracefs() is not None
+
+
+def _owner(pid: int) -> int | None:
+    """uid of a process."""
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 def _read(path: Path) -> str:
