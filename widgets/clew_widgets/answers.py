@@ -7,11 +7,23 @@ from collections.abc import Callable
 from typing import Any
 
 from clew.case import Case
+from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
+from clew.questions.samples import sample_events
 
 _KEPT = 100  # answers are small: what a view shows
 _ROWS = 2_000_000  # but for stacks, of which only as many are kept
+
+
+def bounds(case: Case) -> tuple[int, int]:
+    """First and last ns of ``case``; (0, 0) where it has samples without a time. Raises ClewError if it has nothing."""
+    try:
+        return case.bounds()
+    except ClewError:
+        if not sample_events(case, Lens()).table.num_rows:
+            raise
+        return 0, 0
 
 
 class Answers:
@@ -23,9 +35,9 @@ class Answers:
         self._bounds: tuple[int, int] | None = None
 
     def bounds(self) -> tuple[int, int]:
-        """First and last ns of the case, as case.bounds()."""
+        """First and last ns of the case, as bounds()."""
         if self._bounds is None:
-            self._bounds = self.case.bounds()
+            self._bounds = bounds(self.case)
         return self._bounds
 
     def ask(self, question: Callable[..., Answer], lens: Lens, **options: Any) -> Answer:

@@ -58,7 +58,7 @@ def draw_losses(answer: Answer) -> Drawing:
 
 
 def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> str:
-    """One list of facts for each capture, and one of the report, as HTML."""
+    """One list of facts for each capture, and one of the report, as HTML; without ``bins`` it shows no calls."""
     lists = []
     captures = case.captures().to_pylist()
     for row in captures:
@@ -77,7 +77,8 @@ def facts(case: Case, redactor: Redactor, bins: int, dropped: int) -> str:
     about = f"Narrowing in this page works on {bins} time bins and power-of-two durations"
     about += f"; {number(dropped)} calls in the rarest cells are left out." if dropped else "."
     made = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    lists.append(f"<dl><dt>precision</dt><dd>{safe(about)}</dd><dt>report made</dt><dd>{made}</dd></dl>")
+    exact = f"<dt>precision</dt><dd>{safe(about)}</dd>" if bins else ""
+    lists.append(f"<dl>{exact}<dt>report made</dt><dd>{made}</dd></dl>")
     return "".join(lists)
 
 

@@ -160,11 +160,19 @@ function lensCode(lens, data) {
 }
 
 function startReport(data) {
-  const cube = cubeReader(data);
   const root = (id) => document.getElementById(id);
-  root("explorer").hidden = false;
   const Bokeh = globalThis.Bokeh;
   const loadBokeh = async () => Bokeh;
+  for (const spec of data.stacks) {
+    const panel = make("div", {});
+    root("stacks").append(panel);
+    root("stacks").hidden = false;
+    mountPanel(panel, () => {}, loadBokeh).update(spec);
+  }
+  themeButton();
+  if (!data.cube) return;
+  const cube = cubeReader(data);
+  root("explorer").hidden = false;
   let lens = NO_LENS;
   let past = [], future = [];
   let by = "command", group = "command";
@@ -287,7 +295,6 @@ function startReport(data) {
   }
 
   draw();
-  themeButton();
 }
 
 // Rows of several commands under one heading: figures that add up are added, percentiles of the whole are not known.

@@ -11,6 +11,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -25,8 +26,9 @@ from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import errors
 from clew.questions.latency import latency
+from clew.questions.samples import sample_events
 from clew.units import duration, printable
-from clew_widgets import assets, cube
+from clew_widgets import answers, assets, cube, report_stacks
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.findings import Finding, coverage_findings, findings
@@ -76,11 +78,47 @@ def write_report(
 
 def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str:
     """The report as HTML text."""
-    bounds = case.bounds()
+    bounds = answers.bounds(case)
+    sampled = sample_events(case, Lens()).table.num_rows > 0
+    # a case of samples only has nothing to say of calls; a case of neither is an error
+    called = not sampled or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
+    calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
+    stacks = report_stacks.stacks(case, lens, redactor)
+    data = calls.data | {"stacks": stacks.specs}
+    drawings = calls.drawings | stacks.drawings
+    narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(bounds[0]))
+    return Template(assets.read("report.html")).substitute(
+        nonce=secrets.token_urlsafe(16),
+        version=safe(clew.__version__),
+        title=safe(title or f"Who did what: {case.path.name}"),
+        subtitle=safe(heading(case, redactor) + (f" · narrowed to {narrowed}" if narrowed else "")),
+        style=assets.styles() + assets.read("report.css"),
+        findings="\n".join(_finding(finding) for finding in calls.findings[:1] + stacks.findings + calls.findings[1:]),
+        twins="\n".join(twin(name, drawing) for name, drawing in drawings.items()),
+        facts=facts(case, redactor, calls.bins, calls.dropped),
+        privacy=safe(_PRIVATE if redactor.on else _OPEN),
+        data=embedded(data),
+        bokeh=assets.bokeh_script().replace("</script", "<\\/script"),
+        script=assets.scripts("report.js"),
+    )
+
+
+@dataclass(frozen=True)
+class _Calls:
+    """What a report shows of calls: data for the page, drawings by title, findings, and how exact its cube is."""
+
+    data: dict[str, Any]
+    drawings: dict[str, Drawing]
+    findings: list[Finding]
+    bins: int
+    dropped: int
+
+
+def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) -> _Calls:
     origin_ns = bounds[0]
     cells, bins = cube.fitting(case, lens)
     tables = {by: redactor.answer(counts(case, lens, by=by, limit=_ROWS)) for by in _BYS}
-    answers = {
+    asked = {
         "activity": redactor.answer(activity(case, lens, bins=bins, by="command")),
         "latency": redactor.answer(latency(case, lens)),
         "errors": redactor.answer(errors(case, lens)),
@@ -91,16 +129,16 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     drawings = {
         "counts": draw_counts(tables["command"].table, "command", colors=shades["command"]),
         "activity": draw_activity(
-            answers["activity"].table,
+            asked["activity"].table,
             "command",
             colors=shades["command"],
             window=window(bounds, lens),
             origin_ns=origin_ns,
         ),
-        "latency": draw_latency(answers["latency"], None),
-        "errors": draw_errors(answers["errors"].table, lens=Lens(), origin_ns=origin_ns),
-        "coverage": draw_coverage(answers["coverage"]),
-        "losses": draw_losses(answers["losses"]),
+        "latency": draw_latency(asked["latency"], None),
+        "errors": draw_errors(asked["errors"].table, lens=Lens(), origin_ns=origin_ns),
+        "coverage": draw_coverage(asked["coverage"]),
+        "losses": draw_losses(asked["losses"]),
     }
     titles = {
         "counts": "Counts",
@@ -110,23 +148,23 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         "coverage": "Coverage",
         "losses": "Losses",
     }
-    sql = {name: answer.sql for name, answer in answers.items()} | {"counts": tables["command"].sql}
+    sql = {name: answer.sql for name, answer in asked.items()} | {"counts": tables["command"].sql}
     specs = {
-        name: panel(name, titles[name], drawings[name], sql=sql[name], **_said(name, drawings[name], answers))
+        name: panel(name, titles[name], drawings[name], sql=sql[name], **_said(name, drawings[name], asked))
         for name in titles
     }
     first, last = window(bounds, lens)
     found = findings(
         tables["command"],
         tables["op"],
-        answers["activity"],
-        answers["errors"],
+        asked["activity"],
+        asked["errors"],
         cells=cells.table,
         bins=bins,
         window=(first, last),
         origin_ns=origin_ns,
     )
-    found += coverage_findings(answers["coverage"], answers["losses"])
+    found += coverage_findings(asked["coverage"], asked["losses"])
     sums = totals(tables["command"])
     cells = redactor.answer(cells)
     columns = cube.columns(cells.table) | {"sql": cells.sql.strip()}
@@ -141,8 +179,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
             name: printable(name) for name in (*columns["commands"], *columns["ops"]) if printable(name) != name
         },
         "errnos": {
-            row["errno"]: {"name": row["name"], "meaning": row["meaning"]}
-            for row in answers["errors"].table.to_pylist()
+            row["errno"]: {"name": row["name"], "meaning": row["meaning"]} for row in asked["errors"].table.to_pylist()
         },
         "specs": specs,
         "details": _details(case, lens, tables, redactor),
@@ -153,22 +190,8 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         ],
         "empty": EMPTY,
     }
-    nonce = secrets.token_urlsafe(16)
-    narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(origin_ns))
-    return Template(assets.read("report.html")).substitute(
-        nonce=nonce,
-        version=safe(clew.__version__),
-        title=safe(title or f"Who did what: {case.path.name}"),
-        subtitle=safe(heading(case, redactor) + (f" · narrowed to {narrowed}" if narrowed else "")),
-        style=assets.styles() + assets.read("report.css"),
-        findings="\n".join(_finding(finding) for finding in found),
-        twins="\n".join(twin(titles[name], drawing) for name, drawing in drawings.items()),
-        facts=facts(case, redactor, bins, columns["dropped"]),
-        privacy=safe(_PRIVATE if redactor.on else _OPEN),
-        data=embedded(data),
-        bokeh=assets.bokeh_script().replace("</script", "<\\/script"),
-        script=assets.scripts("report.js"),
-    )
+    shown = {titles[name]: drawing for name, drawing in drawings.items()}
+    return _Calls(data, shown, found, bins, columns["dropped"])
 
 
 def embedded(data: Any) -> str:
@@ -183,15 +206,15 @@ def _base64(data: object) -> str:
     return base64.b64encode(data).decode()
 
 
-def _said(name: str, drawing: Drawing, answers: Mapping[str, Answer]) -> dict[str, Any]:
+def _said(name: str, drawing: Drawing, asked: Mapping[str, Answer]) -> dict[str, Any]:
     """What panel() says beside each drawing."""
     if name == "counts":
         return {"controls": (Control("by", "by", "command", tuple((by, by) for by in _BYS)),)}
     if name == "activity":
-        warning = lost(answers["losses"])
+        warning = lost(asked["losses"])
         return {"controls": (MEASURE, stacking("command")), "note": "drag to narrow", "warning": warning}
     if name == "latency":
-        summary = answers[name].summary
+        summary = asked[name].summary
         note = f"mean {duration(summary['mean_ns'])}, longest {duration(summary['max_ns'])}" if drawing.rows else ""
         return {"controls": (SCALE,), "note": note}
     if name == "errors":

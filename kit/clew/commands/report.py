@@ -30,13 +30,14 @@ def run(args: argparse.Namespace) -> int:
     import clew
 
     try:
+        from clew_widgets.answers import bounds
         from clew_widgets.report import write_report
     except ImportError as error:
         raise ClewError(f"report: the widgets are not installed ({error.name}): pip install clew") from None
     if not args.output.parent.is_dir():
         raise ClewError(f"report: there is no folder {args.output.parent}")
     case = clew.open(args.case)
-    case.bounds()  # an empty case is an error, not an empty report
+    bounds(case)  # an empty case is an error, not an empty report
     write_report(case, args.output, _options.lens_of(args, case), redact=not args.no_redact)
     print(args.output)
     return 0

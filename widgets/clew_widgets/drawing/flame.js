@@ -6,7 +6,9 @@
 //        color, strongest, edits, undo, actions, command, at (the row to zoom to)}
 
 const ROW = 18; // pixels of a level
-const ROWS_SHOWN = 26;
+const ROWS_LEAST = 10;
+const ROWS_MOST = 28;
+const WORTH = 5; // pixels: levels with a box that wide shall be in sight
 const MARGIN_X = 12; // as flame_figure.py
 const AXIS_Y = 44;
 
@@ -20,7 +22,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   const frame = make("div", { class: "clew-flame-frame", tabindex: "0", role: "application", "aria-roledescription": "flame graph" }, sheet);
   const foot = make("div", { class: "clew-flame-foot" });
   const Bokeh = await loadBokeh();
-  root.replaceChildren(make("div", { class: "clew-flame" }, bar, legend, make("div", { class: "clew-flame-stage" }, frame, tip), foot, live));
+  root.replaceChildren(make("div", { class: "clew-flame" }, bar, make("div", { class: "clew-flame-stage" }, frame, tip), foot, live));
   const manager = await Bokeh.embed.embed_item({ ...item, target_id: null }, canvas);
   const doc = [...manager].map((view) => view.model.document)[0];
   const { Uint32NDArray } = Bokeh.require("core/util/ndarray");
@@ -36,10 +38,11 @@ async function drawFlame(root, item, send, loadBokeh) {
   let pickedMany = 0;
   let found = null;
   let match = -1;
+  let rows = ROWS_LEAST; // levels in sight: as many as have something to show, and never fewer than before
 
   const upwards = () => body.grows === "up";
   const levels = () => tree.deepest + 1;
-  const shown = () => Math.min(levels(), ROWS_SHOWN);
+  const shown = () => Math.min(levels(), rows);
   const rowOf = (level) => (upwards() ? levels() - 1 - level : level);
   const wide = () => Math.max(50, canvas.clientWidth - 2 * MARGIN_X);
 
@@ -67,7 +70,8 @@ async function drawFlame(root, item, send, loadBokeh) {
     const name = boxTitle(tree, row, many);
     if (!tree.totals?.before || many) return name;
     const { before, after } = tree.totals;
-    return `${points(after[row] / (after[0] || 1) - before[row] / (before[0] || 1))} ${name}`;
+    const change = after[row] / (after[0] || 1) - before[row] / (before[0] || 1);
+    return Math.abs(change) < 0.0005 ? name : `${points(change)} ${name}`;
   }
 
   function draw() {
@@ -169,6 +173,21 @@ async function drawFlame(root, item, send, loadBokeh) {
     if (to !== top) frame.scrollTop = to * ROW;
   }
 
+  // Height for what is worth seeing under this zoom.
+  function fit() {
+    const wanted = visibleBoxes(tree, { ...view, width: wide() / WORTH, first: 0, last: tree.deepest });
+    const base = tree.form === "tree" ? Math.max(0, tree.depth[view.root] - 2) : 0;
+    const worth = wanted.level.filter((_, box) => !wanted.many[box]);
+    rows = Math.max(rows, Math.min(ROWS_MOST, worth.reduce((a, b) => Math.max(a, b), 0) - base + 3));
+    const high = shown() * ROW + AXIS_Y;
+    const top = frame.scrollTop;
+    const grown = high - parseFloat(frame.style.height || high);
+    plot.setv({ height: high });
+    frame.style.height = `${high}px`;
+    sheet.style.height = `${levels() * ROW + AXIS_Y}px`;
+    if (grown > 0 && upwards()) frame.scrollTop = top - grown;
+  }
+
   function zoomTo(row, from, to) {
     if (tree.merged.has(row)) { // the kernel left these out: it has them
       const above = tree.parent[row];
@@ -177,6 +196,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     }
     view = { root: row, from: from ?? tree.start[row], to: to ?? tree.start[row] + tree.value[row] };
     if (!(view.to > view.from)) view = { root: 0, from: tree.from, to: tree.to };
+    fit();
     reveal(tree.depth[view.root], 2);
     crumbs();
     draw();
@@ -314,7 +334,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   const spare = make("span", { class: "clew-hidden" }); // where copyText says it is done when a key was pressed
   root.append(spare);
 
-  const barring = flameBar(bar, { zoom: (row) => (tree.form === "tree" ? zoomTo(row) : all()), search, step, send, leave: () => frame.focus() });
+  const barring = flameBar(bar, legend, { zoom: (row) => (tree.form === "tree" ? zoomTo(row) : all()), search: (text) => { search(text); state.follow?.(text); }, step, send, leave: () => frame.focus() });
   const footing = flameFoot(foot, action);
   flameKeys(frame, {
     move(key) {
@@ -351,15 +371,13 @@ async function drawFlame(root, item, send, loadBokeh) {
         row = child;
       }
     }
-    const high = shown() * ROW + AXIS_Y;
-    plot.setv({ height: high });
-    frame.style.height = `${high}px`;
-    sheet.style.height = `${levels() * ROW + AXIS_Y}px`;
     frame.setAttribute("aria-label", body.label);
     barring.edited(body.edits, body.undo);
     view = { root: row, from: tree.from, to: tree.to };
     if (row) view = { root: row, from: tree.start[row], to: tree.start[row] + tree.value[row] };
-    if (upwards()) frame.scrollTop = (levels() - shown()) * ROW;
+    rows = ROWS_LEAST;
+    fit();
+    frame.scrollTop = upwards() ? (levels() - shown()) * ROW : 0;
     picked = -1;
     theme();
     if (barring.field.value) { try { found = flameSearch(tree, searchPattern(barring.field.value)); } catch { found = null; } }
@@ -391,7 +409,9 @@ async function drawFlame(root, item, send, loadBokeh) {
   footing.show("", "", []);
 
   return {
-    update, redraw,
+    update, redraw, search,
+    alone(follow) { state.follow = follow; },
+    led() { barring.hide(); },
     state(name, value) { state[name] = value; },
     destroy() { stopWatching(); sized.disconnect(); manager.clear(); },
   };

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clew.units import duration, number, printable, size
 from clew_widgets.drawing import Drawing
-from clew_widgets.drawing.flame_columns import MOST_NODES, column, merged_sums, owned, places, prune
+from clew_widgets.drawing.flame_columns import MOST_NODES, NARROWEST, column, merged_sums, owned, places, prune
 from clew_widgets.drawing.flame_figure import flame_figure
 from clew_widgets.drawing.flame_still import picture
 
@@ -44,13 +44,15 @@ def flame(
     undo: bool = False,
     whole: float | None = None,
     most: int = MOST_NODES,
+    narrowest: int = NARROWEST,
 ) -> Drawing:
     """The flame graph of a table of ``questions.flame`` (or ``flame_diff``: with columns before and after).
 
     ``grows``: up, the root at the bottom, or down (an icicle). ``inverted``: the tree goes from innermost functions
     to their callers. ``at``: the row to zoom to. ``actions``: messages that somebody listens to (stack, focus, hide,
     merge, recursion, drop, function, command, brush, open). ``command`` prints the same; ``edits`` are shown as chips.
-    ``whole``: what shares are of, if not of the root. A tree of more than ``most`` rows is pruned.
+    ``whole``: what shares are of, if not of the root. A tree of more than ``most`` rows is
+    pruned of what is narrower than 1 / ``narrowest`` of ``at``.
     """
     parent = table["parent"].to_numpy().astype(np.int64)
     depth = table["depth"].to_numpy().astype(np.int64)
@@ -61,7 +63,7 @@ def flame(
     }
     weight = np.maximum.reduce([*values.values()])
     frames, place = places(table)
-    pruned = prune(parent, depth, weight, at, most)
+    pruned = prune(parent, depth, weight, at, most, narrowest)
     body: dict[str, Any] = {"form": "tree", **frames}
     if pruned is None:
         body |= {"depth": column("u2", depth), "place": column("u4", place), "merged": [], "rows": None}

@@ -1,6 +1,6 @@
 // The line above a flame graph: where the zoom is, the search with its share, the edits that can be taken back.
 
-function flameBar(root, act) {
+function flameBar(root, legend, act) {
   const crumbs = make("ol", { class: "clew-crumbs", "aria-label": "Zoomed to" });
   const edits = make("ul", { class: "clew-chips", "aria-label": "Edits of this view" });
   const field = make("input", { type: "search", class: "clew-field", placeholder: "Search (regular expression)", "aria-label": "Search frames by regular expression", spellcheck: "false", autocomplete: "off" });
@@ -9,7 +9,7 @@ function flameBar(root, act) {
   const earlier = step("previous", "Previous match (Shift+Enter, N)", "↑", -1);
   const later = step("next", "Next match (Enter, n)", "↓", 1);
   const finder = make("div", { class: "clew-search", role: "search" }, field, earlier, later, share);
-  root.replaceChildren(crumbs, edits, finder);
+  root.replaceChildren(legend, finder, edits, crumbs);
   let timer = 0;
   const search = () => { clearTimeout(timer); act.search(field.value); };
   field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 80); });
@@ -21,6 +21,7 @@ function flameBar(root, act) {
 
   return {
     field,
+    hide() { finder.hidden = true; },
     found(text, bad) {
       share.textContent = text;
       share.classList.toggle("clew-bad", Boolean(bad));
@@ -73,8 +74,9 @@ function flameFoot(root, act) {
     show(title, text, allowed) {
       root.classList.toggle("clew-none", !title);
       name.textContent = title || "";
+      name.hidden = !title;
       name.title = title || "";
-      figures.textContent = title ? text : "Click a box to zoom; hover for figures. Keys: arrows, / search, ? help.";
+      figures.textContent = title ? text : "Click a box to zoom, drag over several. Keys: arrows, / to search, ? for help.";
       for (const button of buttons) button.hidden = !title || !allowed.includes(button.dataset.action);
     },
   };

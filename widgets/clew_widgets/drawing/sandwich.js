@@ -8,6 +8,8 @@ async function drawSandwich(root, spec, send, loadBokeh) {
   root.replaceChildren(make("div", { class: "clew-sandwich" }, heads[0], above, heads[1], below));
   const callers = await drawFlame(above, spec.item, send, loadBokeh);
   const callees = await drawFlame(below, spec.item, send, loadBokeh);
+  callers.alone((text) => callees.search(text)); // one field searches both
+  callees.led();
   return {
     update(body) {
       heads[0].textContent = `Callers of ${body.function.slice(0, 200)}`;

@@ -1,0 +1,134 @@
+"""The stacks in a report: a flame graph of each of the leading events, and the functions that weigh most."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew.questions.flame import flame
+from clew.questions.functions import functions
+from clew.questions.samples import sample_events
+from clew.units import number, printable
+from clew_widgets.drawing import Drawing
+from clew_widgets.drawing.flame import amount, merged_note
+from clew_widgets.drawing.flame import flame as draw_flame
+from clew_widgets.drawing.table import Column, Row, table
+from clew_widgets.findings import Finding
+from clew_widgets.redact import Redactor
+from clew_widgets.views.base import panel
+from clew_widgets.views.stack_view import COLOR
+
+EVENTS = 3
+ROWS = 200
+NODES, NARROWEST = 30_000, 5_000
+_HERE = "zoom, search and hover work here; the lens above does not narrow stacks, a notebook does"
+_IDENTIFIER = re.compile(r"([A-Za-z_]\w*_\w*)")
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """What a report shows of samples: panels, their drawings by title, and what was found."""
+
+    specs: list[dict[str, Any]]
+    drawings: dict[str, Drawing]
+    findings: list[Finding]
+
+
+def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
+    """Flame graph and functions of the EVENTS with most samples under ``lens``; nothing where there are none."""
+    shown = Stacks([], {}, [])
+    events = sample_events(case, lens).table.slice(0, EVENTS)["event_name"].to_pylist()
+    for event in events:
+        tree = _masked(flame(case, lens, event), redactor)
+        figures = tree.summary
+        if not figures["total"]:
+            continue
+        name = printable(redactor.text(event))
+        drawing = draw_flame(
+            tree.table,
+            unit=figures["unit"],
+            event=name,
+            label=f"Flame graph of {name}",
+            most=NODES,
+            narrowest=NARROWEST,
+        )
+        said = [f"{amount(figures['unit'], figures['total'])} in {number(figures['samples'])} samples"]
+        said += [merged_note(drawing, tree.table.num_rows), tree.note or "", _HERE]
+        _add(shown, "flame", f"Flame graph of {name}", drawing, tree, "; ".join(filter(None, said)))
+        top = _masked(functions(case, lens, event, limit=ROWS), redactor)
+        heads = draw_functions(top, name)
+        _add(shown, "functions", f"Functions by {name}", heads, top, f"the {heads.body['more']} with most self weight")
+        shown.findings.extend(_found(top, name))
+    return shown
+
+
+def _add(shown: Stacks, view: str, title: str, drawing: Drawing, answer: Answer, note: str) -> None:
+    controls = (COLOR,) if view == "flame" else ()
+    total = answer.summary["samples"]
+    shown.specs.append(panel(view, title, drawing, sql=answer.sql, note=note, controls=controls, total=total))
+    shown.drawings[title] = drawing
+
+
+def draw_functions(answer: Answer, event: str) -> Drawing:
+    """The table of functions by self weight."""
+    unit, rows = answer.summary["unit"], answer.table.to_pylist()
+    kind = {"ns": "duration", "bytes": "bytes"}.get(unit, "count")
+    columns = (
+        Column("name", "function", "text"),
+        Column("self", "self", kind, additive=True, title=f"{unit} of samples taken in the function itself"),
+        Column("total", "total", kind, title=f"{unit} of samples taken in it or below it"),
+        Column("samples", "samples", "count", title="Samples with it in the stack"),
+        Column("module", "module", "text"),
+    )
+    shown = [
+        Row((), row["function"], {name: row[name] for name in ("self", "total", "samples", "module")}, inert=True)
+        for row in rows
+    ]
+    whole = answer.summary["total"] or 1
+    finding = "no samples."
+    if rows:
+        most = f"{amount(unit, rows[0]['self'])}, {rows[0]['self'] / whole:.1%}"
+        finding = f"{printable(rows[0]['function'])[:80]} has most: {most}."
+    drawing = table(columns, shown, sort="self", label=f"Functions by {event}", finding=finding)
+    drawing.body["more"] = len(shown)
+    return drawing
+
+
+def _found(answer: Answer, event: str) -> list[Finding]:
+    rows, unit, whole = answer.table.to_pylist(), answer.summary["unit"], answer.summary["total"]
+    if not rows or not whole:
+        return []
+    first = rows[0]
+    widest = max(rows, key=lambda row: (row["total"] < whole, row["total"]))
+    statement = f"{event}: {first['self'] / whole:.1%} is spent in {printable(first['function'])[:80]} itself"
+    detail = f"{amount(unit, first['self'])} of {amount(unit, whole)}, {number(answer.summary['samples'])} samples."
+    if widest["function"] != first["function"]:
+        detail += f" {widest['total'] / whole:.1%} in or below {printable(widest['function'])[:80]}."
+    return [Finding(statement, detail)]
+
+
+def _masked(answer: Answer, redactor: Redactor) -> Answer:
+    """``answer`` with its texts masked. Long names of functions look like keys to the redactor but are none."""
+    columns: pa.Table = answer.table
+    for index, field in enumerate(columns.schema):
+        if pa.types.is_dictionary(field.type):
+            columns = columns.set_column(index, field.name, columns.column(index).cast(pa.string()))
+    names = "name" if "name" in columns.column_names else "function"
+    coded = columns[names].combine_chunks().dictionary_encode()
+    kept = pa.array([_name(redactor, text) for text in coded.dictionary.to_pylist()], pa.string())
+    masked = redactor.answer(replace(answer, table=columns))
+    at = columns.column_names.index(names)
+    return replace(masked, table=masked.table.set_column(at, names, kept.take(coded.indices)))
+
+
+def _name(redactor: Redactor, text: str) -> str:
+    if len(text) < 32 or re.search(r"[=/@]", text):
+        return redactor.text(text)
+    parts = _IDENTIFIER.split(text)
+    return "".join(part if index % 2 else redactor.text(part) for index, part in enumerate(parts))
