@@ -19,8 +19,9 @@ from typing import Any
 import pyarrow as pa
 
 from clew.errors import ClewError
-from clew.ingest.bpftrace_keys import Keys, Splitter, folded, frames_of
-from clew.ingest.profile import Event, Profile, Tree
+from clew.ingest.bpftrace_keys import Keys, Splitter, folded
+from clew.ingest.bpftrace_stacks import Stacks
+from clew.ingest.profile import Event, Profile
 from clew.recipes.script import Map, maps_of
 
 HEAD = b'{"clew": "bpftrace"'
@@ -85,14 +86,13 @@ class _Reading:
         self.threads: dict[tuple[int | None, int | None, str | None], int] = {}
         self.maps, self.histograms = _Rows(MAP_VALUE), _Rows(HISTOGRAM)
         self.printed, self.series = _Rows(PRINTED), _Rows(SERIES)
-        self.samples: list[tuple[int, float, int | None, int | None, int | None]] = []
+        self.samples: list[tuple[int, float, Any, int | None, int | None]] = []  # stack: a number, at the end a row
         self.lost = self.strange = 0
-        self.tree = Tree()
+        self.stacks = Stacks()
         self.head: dict[str, Any] = {}
         self._forms: dict[str, Map] = {}
         self._splitters: dict[str, Splitter] = {}
         self._readings: dict[str, int] = {}
-        self._stacks: dict[tuple[tuple[str, str], ...], int | None] = {}
         self._before: dict[str, dict[str, float]] = {}
 
     def begin(self, head: dict[str, Any]) -> None:
@@ -100,9 +100,6 @@ class _Reading:
         self.head = head
         script = head.get("script")
         self._forms = maps_of(script) if isinstance(script, str) else {}
-
-    def mapped(self, said: Any) -> None:
-        """Where files lay in the memory of a process, as a recording of ours keeps it."""
 
     def record(self, ns: int | None, kind: str, data: Any, whole: dict[str, Any]) -> None:
         """One object that bpftrace printed."""
@@ -172,9 +169,9 @@ class _Reading:
     def _stack(self, keys: Keys) -> int | None:
         if not keys.stacks:
             return None
-        if keys.stacks not in self._stacks:
-            self._stacks[keys.stacks] = self.tree.stack(frames_of(self.tree, keys.stacks))
-        return self._stacks[keys.stacks]
+        pid = keys.get("pid")
+        of_all = self.head.get("pid")
+        return self.stacks.number(keys.stacks, int(pid) if pid else of_all if isinstance(of_all, int) else None)
 
     def _sample(self, ns: int | None, name: str, keys: Keys, stack: int, weight: float) -> None:
         """One row of samples; a stack that was not met again has none."""
@@ -188,9 +185,11 @@ class _Reading:
         event = self.events.setdefault(name, len(self.events))
         self.samples.append((event, weight, stack, thread, ns))
 
-    def profile(self, notes: list[str]) -> Profile:
-        """Everything that was read."""
-        frames, stacks = self.tree.tables()
+    def profile(self, notes: list[str], keep: Path) -> Profile:
+        """Everything that was read; ``keep``: folder of symbols beside the file."""
+        frames, stacks, rows = self.stacks.tables(keep if keep.is_dir() else None)
+        self.samples = [(event, weight, rows[stack], thread, ns) for event, weight, stack, thread, ns in self.samples]
+        self.maps.rows = [(*row[:-1], None if row[-1] is None else rows[row[-1]]) for row in self.maps.rows]
         columns = list(zip(*self.samples, strict=True)) or [()] * 5
         kinds = [pa.uint16(), pa.float64(), pa.int32(), pa.int32(), pa.int64()]
         names = ["event", "weight", "stack", "thread", "ts_ns"]
@@ -239,7 +238,7 @@ def read(path: Path) -> Profile:
                 reading.strange += 1
     except OSError as error:
         raise ClewError(f"cannot read {path}: {error.strerror}") from None
-    return reading.profile(notes)
+    return reading.profile(notes, path.parent / "symbols")
 
 
 def _records(path: Path, reading: _Reading) -> Iterator[tuple[int | None, dict[str, Any]]]:
@@ -262,7 +261,7 @@ def _records(path: Path, reading: _Reading) -> Iterator[tuple[int | None, dict[s
                 ns, line = whole.get("ns"), whole["line"]
                 yield (ns if isinstance(ns, int) else None), (dict(line) if isinstance(line, Pairs) else {})
             elif "maps" in whole:
-                reading.mapped(_plain(whole["maps"]))
+                reading.stacks.mapped(_plain(whole["maps"]))
             elif "clew" in whole:
                 reading.begin(_plain(found))
             else:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from clew.ingest.profile import Tree
 from clew.recipes.script import Map
 
 _STACK = r"\n(?:[ \t][^\n]*\n)*"
@@ -72,11 +72,22 @@ def _pattern_of(expressions: tuple[str, ...]) -> str:
     return ",".join(parts)
 
 
-def frames_of(tree: Tree, stacks: tuple[tuple[str, str], ...]) -> list[int]:
+class Line(NamedTuple):
+    """One frame of a stack as printed. ``place``: where in the process's memory, if no symbol was found for it."""
+
+    function: str
+    module: str | None = None
+    kind: str = "user"
+    address: int | None = None
+    byte_offset: int | None = None
+    place: int | None = None
+
+
+def lines_of(stacks: tuple[tuple[str, str], ...]) -> list[Line]:
     """The frames of stacks as printed (innermost first), from the outermost; those of the kernel are the innermost."""
     in_order = sorted(stacks, key=lambda stack: stack[0].startswith("kstack"))
     return [
-        _frame(tree, line, expression)
+        _line(line, expression)
         for expression, lines in in_order
         for line in reversed(lines.splitlines())
         if line.strip()
@@ -85,32 +96,32 @@ def frames_of(tree: Tree, stacks: tuple[tuple[str, str], ...]) -> list[int]:
 
 def folded(stacks: tuple[tuple[str, str], ...]) -> str:
     """The functions of stacks as printed, from the outermost, joined by ``;``."""
-    tree = Tree()
-    rows = frames_of(tree, stacks)
-    return ";".join(tree.tables()[0]["function"].take(rows).to_pylist())
+    return ";".join(line.function for line in lines_of(stacks))
 
 
-def _frame(tree: Tree, line: str, expression: str) -> int:
+def _line(line: str, expression: str) -> Line:
     """One line: ``name+7``, ``0x1234``, or in perf's form ``1234 name+7 (module)``."""
     kernel = expression.startswith("kstack")
     if line.startswith("\t") and (found := _PERF.fullmatch(line)):
         address, name, offset, module = int(found[1], 16), found[2] or found[4], found[3], found[5]
         kernel = kernel or address >= _KERNEL
         if name.startswith("0x") and offset is None:
-            return _unknown(tree, address, kernel, module)
+            return _unknown(address, kernel, module)
         module = "[kernel.kallsyms]" if kernel and module is None else _known(module)
-        return tree.frame(name, module, "kernel" if kernel else "user", address if kernel else None, _number(offset))
+        return Line(name, module, "kernel" if kernel else "user", address if kernel else None, _number(offset))
     if found := _ADDRESS.fullmatch(line):
-        return _unknown(tree, int(found[1], 16), kernel or int(found[1], 16) >= _KERNEL, None)
+        return _unknown(int(found[1], 16), kernel or int(found[1], 16) >= _KERNEL, None)
     found = _PLAIN.fullmatch(line)
     name, offset = (found[1], found[2]) if found else (line.strip(), None)
     kind = "kernel" if kernel else "user" if expression else "unknown"
-    return tree.frame(name, "[kernel.kallsyms]" if kernel else None, kind, None, _number(offset))
+    return Line(name, "[kernel.kallsyms]" if kernel else None, kind, None, _number(offset))
 
 
-def _unknown(tree: Tree, address: int, kernel: bool, module: str | None) -> int:
+def _unknown(address: int, kernel: bool, module: str | None) -> Line:
     """A place without a symbol. Its address is that in the process, which no symbol table counts by: kernel only."""
-    return tree.frame("[unknown]", _known(module), "kernel" if kernel else "unknown", address if kernel else None)
+    if kernel:
+        return Line("[unknown]", _known(module), "kernel", address)
+    return Line("[unknown]", _known(module), "unknown", place=address)
 
 
 def _known(module: str | None) -> str | None:

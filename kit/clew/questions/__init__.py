@@ -13,6 +13,7 @@ from clew.questions.flame_diff import flame_diff
 from clew.questions.functions import functions
 from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
+from clew.questions.maps import histogram, map_values, maps, printed
 from clew.questions.samples import sample_events, samples_by
 from clew.questions.top import top
 from clew.questions.wakeups import wakeups
@@ -30,8 +31,12 @@ __all__ = [
     "flame_diff",
     "functions",
     "heatmap",
+    "histogram",
     "latency",
     "losses",
+    "map_values",
+    "maps",
+    "printed",
     "sample_events",
     "samples_by",
     "top",

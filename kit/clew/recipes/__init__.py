@@ -10,13 +10,13 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from clew.errors import ClewError
-from clew.recipes.recipe import Bound, Param, Recipe, parse
+from clew.recipes.recipe import Bound, Param, Recipe, parse, parse_values
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["Bound", "Param", "Recipe", "get", "library", "names", "parse", "run"]
+__all__ = ["Bound", "Param", "Recipe", "get", "library", "names", "parse", "parse_values", "run"]
 
 
 @cache

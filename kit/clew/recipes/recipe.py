@@ -17,7 +17,7 @@ The comment is one block at the head of the file, a line for each thing said::
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -155,3 +155,14 @@ def _samples_of(recipe: str, text: str) -> dict[str, str]:
     if wrong := [name for name in pairs if name not in _SAYS]:
         raise ClewError(f"recipe {recipe}: a sample has {', '.join(_SAYS)}, not {wrong[0]!r:.40}")
     return pairs
+
+
+def parse_values(texts: Iterable[str]) -> dict[str, str]:
+    """``["every=5s", "pid=17"]`` as a dict; raises ClewError for one without ``=``."""
+    values: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ClewError(f"--set {text:.40}: write NAME=VALUE")
+        values[name.strip()] = value
+    return values

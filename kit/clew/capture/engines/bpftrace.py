@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from clew.capture.engines import Engine, Target
 from clew.errors import ClewError
-from clew.recipes import Bound, Recipe, get, parse
+from clew.recipes import Bound, Recipe, get, parse, parse_values
 
 if TYPE_CHECKING:
     from clew.capture.engines._bpftrace_run import Run
@@ -37,12 +37,7 @@ def add_options(group: argparse._ArgumentGroup) -> None:
 def make(args: argparse.Namespace) -> BpftraceEngine:
     """The engine; raises ClewError for options that make no sense, and for a recipe that is not there."""
     asked = [args.bpftrace_recipe, args.bpftrace_script, args.bpftrace_program]
-    values: dict[str, str] = {}
-    for text in args.bpftrace_set:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise ClewError(f"--set {text:.40}: write NAME=VALUE")
-        values[name.strip()] = value
+    values = parse_values(args.bpftrace_set)
     if sum(text is not None for text in asked) != 1:
         return BpftraceEngine(None, values)
     if args.bpftrace_recipe is not None:

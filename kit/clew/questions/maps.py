@@ -1,0 +1,106 @@
+"""What bpftrace's scripts kept in maps and printed: latest values, each interval's, distributions, text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from clew.case import Case
+from clew.errors import ClewError
+from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew.questions.ask import ask
+
+_KEY = "array_to_string(m.keys, ', ') AS key"
+
+
+def maps(case: Case, lens: Lens) -> Answer:
+    """Every map there is: what `map_values` and `histogram` can be asked for.
+
+    Columns: ``capture_id``, ``name``, ``what`` (count, sum, ..., histogram), ``readings`` (how often it was printed),
+    ``entries`` (different keys), ``first_ns``, ``last_ns`` (when it was read; NULL: not known).
+    """
+    term, params = _when(lens)
+    sql = f"""WITH each AS (
+    SELECT capture_id, name, kind AS what, reading, keys, stack_id, ts_ns FROM map_value WHERE {term}
+    UNION ALL SELECT capture_id, name, 'histogram', reading, keys, NULL, ts_ns FROM histogram WHERE {term})
+SELECT capture_id, name, string_agg(DISTINCT what, ', ' ORDER BY what) AS what, max(reading) AS readings,
+       count(DISTINCT (keys, stack_id)) AS entries, min(ts_ns) AS first_ns, max(ts_ns) AS last_ns
+FROM each GROUP BY capture_id, name ORDER BY capture_id, name"""
+    answer = ask(case, sql, params, "maps of bpftrace scripts", _narrowed(lens))
+    if answer.table.num_rows:
+        return answer
+    return Answer(answer.table, answer.sql, answer.title, "no script printed a map: `clew recipes` lists some that do")
+
+
+def map_values(
+    case: Case, lens: Lens, name: str | None = None, at: int | str | None = None, limit: int | None = None
+) -> Answer:
+    """The entries of the map ``name`` (None: the only one), the largest first, ``limit`` of them for each reading.
+
+    ``at``: the reading by its number from 1, "each" for all of them; None: the last one of each capture. Columns:
+    ``capture_id``, ``reading``, ``ts_ns`` (when it was read), ``key`` (keys joined by ", "), ``function`` (innermost of
+    the stack, where a key is one), ``kind`` (count, sum, min, ...), ``value``, ``stack_id``. Raises ClewError for a map
+    that is not there.
+    """
+    term, params = _when(lens)
+    name = _name(case, "map_value", name)
+    chosen = {None: "reading = last", "each": "TRUE"}.get(at if not isinstance(at, int) else "", "reading = $at")
+    if isinstance(at, int):
+        params["at"] = at
+    elif at not in (None, "each"):
+        raise ClewError(f"a reading is a number from 1, or 'each', not {at!r:.40}")
+    params |= {"name": name, **({"limit": limit} if limit is not None else {})}
+    most = "QUALIFY row_number() OVER (PARTITION BY capture_id, reading ORDER BY value DESC, key) <= $limit"
+    sql = f"""WITH m AS (
+    SELECT *, max(reading) OVER (PARTITION BY capture_id) AS last FROM map_value WHERE name = $name AND {term})
+SELECT m.capture_id, m.reading, m.ts_ns, {_KEY}, f.function, m.kind, m.value, m.stack_id
+FROM m LEFT JOIN stack k USING (stack_id) LEFT JOIN frame f ON f.frame_id = k.frame_id
+WHERE {chosen} {most if limit is not None else ""}
+ORDER BY m.capture_id, m.reading, m.value DESC, key, m.kind, m.stack_id"""
+    return ask(case, sql, params, f"map {name}", _narrowed(lens))
+
+
+def histogram(case: Case, lens: Lens, name: str | None = None, keys: Sequence[str] | None = None) -> Answer:
+    """The distribution that hist() or lhist() kept in the map ``name`` (None: the only one), as printed last.
+
+    ``keys``: those of one entry; None: every entry. Columns: ``capture_id``, ``key``, ``low``, ``high`` (both
+    inclusive; NULL: no end), ``calls``. Raises ClewError for a histogram that is not there.
+    """
+    term, params = _when(lens)
+    name = _name(case, "histogram", name)
+    params |= {"name": name, **({"keys": list(keys)} if keys is not None else {})}
+    of_keys = "AND m.keys = $keys::VARCHAR[]" if keys is not None else ""
+    sql = f"""WITH m AS (
+    SELECT *, max(reading) OVER (PARTITION BY capture_id) AS last FROM histogram WHERE name = $name AND {term})
+SELECT m.capture_id, {_KEY}, m.low, m.high, m.calls FROM m WHERE reading = last {of_keys}
+ORDER BY m.capture_id, key, m.low NULLS FIRST"""
+    return ask(case, sql, params, f"distribution {name}", _narrowed(lens))
+
+
+def printed(case: Case, lens: Lens) -> Answer:
+    """What scripts printed, in order. Columns: ``capture_id``, ``ts_ns`` (when it was read), ``kind``, ``text``."""
+    term, params = _when(lens)
+    sql = f"SELECT capture_id, ts_ns, kind, text FROM printed WHERE {term} ORDER BY capture_id, nth"
+    return ask(case, sql, params, "printed by scripts", _narrowed(lens))
+
+
+def _when(lens: Lens) -> tuple[str, dict[str, object]]:
+    """The Lens's time: a map's keys are text that only its script knows the meaning of."""
+    return Lens(start_ns=lens.start_ns, end_ns=lens.end_ns).compile("counter")
+
+
+def _narrowed(lens: Lens) -> str | None:
+    left = [chip.label for chip in lens.without("time").chips()]
+    return f"maps are shown whole: {', '.join(left)} is not looked at" if left else None
+
+
+def _name(case: Case, table: str, name: str | None) -> str:
+    """``name`` if there is such a map, or the only one."""
+    there = case.sql(f"SELECT DISTINCT name FROM {table} ORDER BY name").column("name").to_pylist()
+    if name is None and len(there) == 1:
+        return str(there[0])
+    if name is not None and name in there:
+        return name
+    what = "histogram" if table == "histogram" else "map"
+    asked = f"no {what} {name!r:.60}" if name is not None else f"more than one {what}" if there else f"no {what}"
+    raise ClewError(f"there is {asked}; " + (f"choose one of {', '.join(there)}" if there else "no script printed one"))
