@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from clew.capture import doctor
 
 SOURCES = {
-    "preload", "shared memory", "cores", "clock", "kernel", "perf cpu-clock", "hardware counters", "tracepoints",
-    "bpftrace", "ptrace", "gdb",
+    "preload", "shared memory", "cores", "clock", "kernel", "sampler", "perf cpu-clock", "perf kernel",
+    "perf whole machine", "hardware counters", "perf DWARF", "tracepoints", "perf off-CPU", "perf system calls",
+    "perf page faults", "perf stat", "perf build", "kernel symbols", "bpftrace", "ptrace", "gdb", "gdb attach",
 }  # fmt: skip
 
 
@@ -32,11 +34,38 @@ def test_what_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("CLEW_LIBRARY", str(tmp_path / "libclew.so"))
     rows = {row["source"]: row for row in doctor.probe().to_pylist()}
-    for source in ("gdb", "bpftrace", "perf cpu-clock", "hardware counters"):
+    for source in ("gdb", "gdb attach", "bpftrace", "hardware counters", *(name for name in SOURCES if "perf" in name)):
         assert rows[source]["state"] == "no"
         assert rows[source]["remedy"].startswith("apt-get install")
     assert rows["preload"]["state"] == "no"
     assert not doctor.can_record(doctor.probe())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_what_is_for_root_only_is_told_with_the_remedy(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    everything = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", sys.executable, "-c"]
+    code = "import json\nfrom clew.capture import doctor\nprint(json.dumps(doctor.probe().to_pylist()))"
+    done = subprocess.run([*everything, code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    rows = {row["source"]: row for row in json.loads(done.stdout)}
+    allowed = int(Path("/proc/sys/kernel/perf_event_paranoid").read_text())
+    for source, level in (
+        ("perf cpu-clock", 2),
+        ("perf page faults", 2),
+        ("perf kernel", 1),
+        ("perf whole machine", 0),
+    ):
+        assert (rows[source]["state"] == "yes") == (allowed <= level), rows[source]
+        assert rows[source]["state"] == "yes" or f"kernel.perf_event_paranoid={level}" in rows[source]["remedy"]
+    assert rows["bpftrace"] == {"source": "bpftrace", "state": "no", "reason": "it needs root", "remedy": "run as root"}
+
+
+def test_tracefs_that_is_not_mounted_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("clew.capture.engines._perf_events._TRACEFS", (tmp_path,))
+    rows = {row["source"]: row for row in doctor.probe().to_pylist()}
+    for source in ("tracepoints", "perf off-CPU", "perf system calls"):
+        assert rows[source]["state"] == "no"
+        assert "mount" in rows[source]["remedy"]
 
 
 def test_a_library_that_breaks_programs_is_found_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from clew.capture.engines import Target
 
@@ -16,37 +17,57 @@ _NOISE = re.compile(
 )
 
 
-def explain(text: str, target: Target) -> str:
-    """One line on why perf has ended, from its stderr ``text``."""
+class Failure(NamedTuple):
+    """Why perf has ended, and what to do about it ("" if nothing is known)."""
+
+    reason: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        """Both, as one line."""
+        return f"{self.reason}: {self.remedy}" if self.remedy else self.reason
+
+
+def explain(text: str, target: Target) -> Failure:
+    """What perf's stderr ``text`` comes down to."""
     if found := _SYNTAX.search(text):
-        event, why = found[1], found[2]
-        if "No permissions to read" in text or ("can't access trace events" in text and "not found" not in text):
-            return f"event {event:.80}: {_tracefs()}"
-        if why.startswith("unknown tracepoint"):
-            where = "" if _has_tracefs() else f" ({_tracefs()})"
-            return f"event {event:.80}: the kernel has no such tracepoint{where}; `perf list` names them"
-        return f"event {event:.80}: perf does not know it ({why:.80}); `perf list` names what there is"
+        return _event(found[1][:80], found[2], text)
     if found := _NO_EVENT.search(text):
-        return f"this machine cannot count {found[1]:.60} (a virtual machine shows few hardware counters)"
+        return Failure(f"this machine cannot count {found[1]:.60} (a virtual machine shows few hardware counters)")
     if "Access to performance monitoring" in text or "No permission" in text or "Permission denied" in text:
-        level = _read(_PARANOID)
-        level = f" (kernel.perf_event_paranoid is {level})" if level else ""
-        wanted = "-1" if target.system or target.cpus is not None else "1"
-        other = [pid for pid in target.pids if not target.command and _owner(pid) not in (None, os.geteuid())]
-        if other and os.geteuid() != 0:
-            return f"process {other[0]} belongs to another user: run as root"
-        return f"it may not look at {target}{level}: run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
+        return _forbidden(target)
     if "No such process" in text or "Can't find PID" in text or "No such thread" in text:
-        return f"{target}: it has ended, or is in another PID namespace"
-    if "data streaming masks" in text or ("cpu" in text.lower() and "Invalid argument" in text):
-        return f"there is no processor {target.cpus}" if target.cpus is not None else _last(text)
+        return Failure(f"{target} has ended, or is in another PID namespace")
+    if target.cpus is not None and ("data streaming masks" in text or "Invalid argument" in text):
+        return Failure(f"there is no processor {target.cpus}")
     if "No space left" in text:
-        return "the disk is full"
-    if "mmap" in text and ("Operation not permitted" in text or "perf_event_mlock_kb" in text):
-        return "perf may not lock more memory: run as root, or raise kernel.perf_event_mlock_kb"
+        return Failure("the disk is full")
+    if "Operation not permitted" in text or "perf_event_mlock_kb" in text:
+        return Failure("perf may not lock more memory", "run as root, or raise kernel.perf_event_mlock_kb")
     if "Too many events are opened" in text or "Too many open files" in text:
-        return "too many open files for perf: ulimit -n 65536"
-    return _last(text)
+        return Failure("too many open files for perf", "ulimit -n 65536")
+    return Failure(_last(text))
+
+
+def _event(event: str, why: str, text: str) -> Failure:
+    """An event that perf refuses."""
+    if "No permissions to read" in text or not _has_tracefs():
+        return Failure(f"event {event}", _tracefs())
+    if why.startswith("unknown tracepoint"):
+        return Failure(f"event {event}: the kernel has no such tracepoint", "`perf list` names what there is")
+    return Failure(f"event {event}: perf does not know it ({why:.80})", "`perf list` names what there is")
+
+
+def _forbidden(target: Target) -> Failure:
+    other = [pid for pid in target.pids if not target.command and _owner(pid) not in (None, os.geteuid())]
+    if other and os.geteuid() != 0:
+        return Failure(f"process {other[0]} belongs to another user", "run as root")
+    level = _read(_PARANOID)
+    level = f" (kernel.perf_event_paranoid is {level})" if level else ""
+    wanted = "-1" if target.system or target.cpus is not None else "1"
+    return Failure(
+        f"it may not look at {target}{level}", f"run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
+    )
 
 
 def warnings(text: str) -> list[str]:

@@ -166,7 +166,7 @@ class PerfEngine(Engine):
             if not perf.running() and perf.exit_code not in (0, -signal.SIGINT):
                 from clew.capture.engines._perf_said import explain
 
-                return explain(perf.said(), self._target)
+                return str(explain(perf.said(), self._target))
         return None if any(perf.running() for perf in running) else ""
 
     def progress(self) -> str:
