@@ -10,6 +10,7 @@ needs=(cc:build-essential git:git nginx:nginx)
 test_needs=(
 	chromium:chromium wrk:wrk redis-server:redis-server redis-benchmark:redis-tools
 	/usr/lib/postgresql/*/bin/pgbench:postgresql strace:strace gdb:gdb valgrind:valgrind perf:linux-perf
+	bpftrace:bpftrace setpriv:util-linux
 	clang:clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a:libclang-rt-dev' g++:g++
 	node:nodejs java:default-jdk-headless javac:default-jdk-headless perl:perl openssl:openssl curl:curl
 	'/usr/lib/*/libjemalloc.so.2:libjemalloc2' '/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
@@ -61,6 +62,10 @@ if [ ${#missing[@]} -gt 0 ]; then
 		echo "setup: missing; type: sudo apt-get install $(for name in "${missing[@]}"; do debian_name "$name"; done | xargs)" >&2
 		exit 2
 	fi
+fi
+
+if [ "$purpose" = test ] && [ "$(id -u)" = 0 ] && [ ! -e /sys/kernel/tracing/events ]; then
+	mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null || true # tracepoints; a container may forbid it
 fi
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
