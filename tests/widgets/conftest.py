@@ -12,10 +12,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from playwright.sync_api import Browser, Page
 
 import clew
 from clew.case import Case
+from clew.ingest.profile import Tree
 from clew.store import schema_text
+from clew_widgets import assets
+from clew_widgets.report import embedded
 
 ORIGIN = 5_000_000_000_000
 LENGTH = 12_000_000_000
@@ -166,12 +170,218 @@ def make_case(
                 ts_ns=ORIGIN + number, calls=allocations, errors=0, bytes=allocations * 8,
                 busy_ns=None if op == 200 else 900,
             )  # fmt: skip
+    return _written(db, folder)
+
+
+MS = 1_000_000
+MODULES = {
+    "serve": "/usr/bin/shop",
+    "parse": "/usr/bin/shop",
+    "sort": "/usr/lib/libsort.so",
+    "read": "[kernel.kallsyms]",
+}
+STACKS = ("serve;parse;sort", "serve;parse", "serve;parse;parse;sort", "serve;write_log", "idle", "serve;parse;read")
+STRANGE = (
+    "</script><script>document.title='owned'</script>", "<img src=x onerror=\"document.title='owned'\">", "q'\"`\\",
+    "nul\0name", "long_" + "n" * 9_995, "std::map<int, char>::operator[](int const&)", "$(touch x)",
+)  # fmt: skip
+Taken = tuple[int, int, str, str, float]
+
+
+def taken(count: int = 3000, *, hostile: bool = False) -> list[Taken]:
+    """Samples as (ns, tid, event, folded stack, weight): two threads, one a millisecond; a change in the middle."""
+    random = np.random.default_rng(3)
+    stacks = [*STACKS, *(f"serve;{name};sort" for name in STRANGE)] if hostile else list(STACKS)
+    early, late = random.dirichlet(np.ones(len(stacks)), 2)
+    found = []
+    for number in range(count):
+        odds = early if number < count // 2 else late
+        stack = stacks[int(random.choice(len(stacks), p=odds))]
+        found.append((ORIGIN + number * MS, 701 + number % 2, "cpu-clock", stack, 1.0 * MS))
+        if number % 10 == 0:
+            found.append((ORIGIN + number * MS + 7, 701, "off-cpu", "serve;read", 250_000.0))
+    return found
+
+
+def make_samples(folder: Path, samples: list[Taken], *, timed: bool = True) -> Path:
+    """Write a case of ``samples`` into ``folder`` as Parquet; not ``timed``: without times and threads."""
+    folder.mkdir(parents=True, exist_ok=True)
+    db = duckdb.connect()
+    db.execute(schema_text())
+    common = {"capture_id": 1, "host": "loom"}
+    _insert(
+        db, "capture", **common, engine="perf", command="shop --serve", started_ns=ORIGIN if timed else None,
+        ended_ns=ORIGIN + 3 * 10**9 if timed else None, exit_code=0, started_utc=datetime(2026, 11, 21, 8),
+        complete=True, lost_events=0, skipped_bytes=0, traced=False, params="{}",
+    )  # fmt: skip
+    for tid in (701, 702) if timed else ():
+        _insert(
+            db, "process", **common, process_id=tid, pid=tid, command=f"shop{tid}", ppid=1, start_ns=ORIGIN, how="fork",
+            comm="shop", exe="/usr/bin/shop", cmdline="shop --serve",
+        )  # fmt: skip
+        _insert(
+            db, "thread", **common, thread_id=tid, process_id=tid, pid=tid, tid=tid, start_ns=ORIGIN, lost_events=0,
+            name=f"worker-{tid}",
+        )  # fmt: skip
+    events = list(dict.fromkeys(event for _, _, event, _, _ in samples))
+    for number, event in enumerate(events, 1):
+        _insert(
+            db,
+            "sample_event",
+            event_id=number,
+            capture_id=1,
+            name=event,
+            kind=event.replace("cpu-clock", "on-cpu"),
+            unit="ns",
+        )
+    tree = Tree()
+    leaf = {}
+    for stack in dict.fromkeys(stack for _, _, _, stack, _ in samples):
+        frames = []
+        for name in stack.split(";"):
+            module = MODULES.get(name)
+            kind = "kernel" if module == "[kernel.kallsyms]" else "user"
+            frames.append(
+                tree.frame(
+                    name,
+                    module,
+                    kind,
+                    file="src/shop.c" if name == "parse" else None,
+                    line=42 if name == "parse" else None,
+                )
+            )
+        leaf[stack] = tree.stack(frames)
+    frames_table, stacks = tree.tables()
+    db.register("f", frames_table.append_column("frame_id", pa.array(range(1, frames_table.num_rows + 1), pa.uint64())))
+    db.execute("INSERT INTO frame BY NAME SELECT *, 1 AS capture_id FROM f")
+    parents = stacks["parent"].to_pylist()
+    depth: list[int] = []
+    for parent in parents:
+        depth.append(1 if parent is None else depth[parent] + 1)
+    db.register("s", pa.table({
+        "stack_id": range(1, len(parents) + 1), "parent_id": [None if one is None else one + 1 for one in parents],
+        "frame_id": [frame + 1 for frame in stacks["frame"].to_pylist()], "depth": depth,
+    }))  # fmt: skip
+    db.execute("INSERT INTO stack BY NAME SELECT *, 1 AS capture_id FROM s")
+    rows: dict[str, list[Any]] = {
+        "event_id": [events.index(event) + 1 for _, _, event, _, _ in samples],
+        "weight": [weight for *_, weight in samples],
+        "stack_id": [(leaf[stack] or 0) + 1 for _, _, _, stack, _ in samples],
+    }
+    if timed:
+        tids = [tid for _, tid, *_ in samples]
+        rows |= {"ts_ns": [ns for ns, *_ in samples], "tid": tids, "pid": tids, "thread_id": tids}
+    db.register("m", pa.table(rows))
+    db.execute("INSERT INTO sample BY NAME SELECT *, 1 AS capture_id, 'loom' AS host FROM m")
+    return _written(db, folder)
+
+
+def _written(db: duckdb.DuckDBPyConnection, folder: Path) -> Path:
     names = db.execute("SELECT table_name FROM duckdb_tables() WHERE table_name <> 'setting'").fetchall()
     tables = [name for (name,) in names]
     for table in tables:
         db.execute(f"COPY \"{table}\" TO '{folder}/{table}.parquet' (FORMAT parquet)")
     (folder / "manifest.json").write_text(json.dumps({"clew": "0.1.0", "tables": dict.fromkeys(tables, 0)}))
     return folder
+
+
+@pytest.fixture(scope="session", name="taken")
+def taken_fixture() -> Callable[..., list[Taken]]:
+    return taken
+
+
+@pytest.fixture(scope="session", name="make_samples")
+def make_samples_fixture() -> Callable[..., Path]:
+    return make_samples
+
+
+@pytest.fixture(scope="session")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    opened = clew.open(make_samples(tmp_path_factory.mktemp("case") / "sampled", taken()))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def strange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Case]:
+    opened = clew.open(make_samples(tmp_path_factory.mktemp("case") / "strange", taken(hostile=True)))
+    yield opened
+    opened.close()
+
+
+class PanelPage:
+    """A page of its own that shows panels, with nothing behind it: what they send is kept."""
+
+    def __init__(
+        self, browser: Browser, folder: Path, specs: list[dict[str, Any]], hook: str = "", **options: Any
+    ) -> None:
+        data = embedded(specs)
+        bokeh = assets.bokeh_script().replace("</script", "<\\/script")
+        path = folder / "panels.html"
+        path.write_text(
+            "<!doctype html><html lang=en><meta charset=utf-8>"
+            f"<style>{assets.styles()}{assets.read('report.css')}</style>"
+            f"<body class=clew><main></main><script type='application/json' id=data>{data}</script>"
+            f"<script>{bokeh}</script>"
+            f"<script>(function () {{ 'use strict'; {assets.scripts()}\n"
+            "window.sent = []; window.panels = JSON.parse(document.getElementById('data').textContent).map((spec) => {"
+            "  const root = make('div', {}); document.querySelector('main').append(root);"
+            "  const panel = mountPanel(root, (message) => window.sent.push(message), async () => Bokeh);"
+            "  panel.update(spec); return panel; }); })();</script>"
+        )
+        self.context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True, **options)
+        self.page: Page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        if hook:
+            self.page.add_init_script(hook)
+        self.page.goto(path.as_uri())
+        self.page.wait_for_selector("[data-drawn]")
+        self.page.wait_for_selector(".clew-flame-frame")
+
+    def sent(self) -> list[dict[str, Any]]:
+        """The messages since the last call."""
+        messages: list[dict[str, Any]] = self.page.evaluate("window.sent.splice(0)")
+        return messages
+
+    def update(self, spec: dict[str, Any]) -> None:
+        """Show something else, as a kernel would."""
+        self.page.evaluate("spec => window.panels[0].update(spec)", json.loads(embedded(spec)))
+
+    def boxes(self, number: int = 0) -> list[dict[str, Any]]:
+        """The boxes that Bokeh was given: left, right, top, bottom (x since the left edge, y in rows from the top)."""
+        drawn: list[dict[str, Any]] = self.page.evaluate(
+            """number => { const data = Bokeh.documents[number].get_model_by_name("boxes").data;
+            const columns = ["left", "right", "top", "bottom", "color"];
+            const box = (_, at) => Object.fromEntries(columns.map((name) => [name, data[name][at]]));
+            return [...data.left].map(box); }""",
+            number,
+        )
+        return drawn
+
+    def texts(self, number: int = 0) -> list[str]:
+        """The texts in the boxes."""
+        drawn: list[str] = self.page.evaluate(
+            "number => Bokeh.documents[number].get_model_by_name('texts').data.text", number
+        )
+        return drawn
+
+
+@pytest.fixture
+def panel_page(browser: Browser, tmp_path: Path) -> Iterator[Callable[..., PanelPage]]:
+    """Opens PanelPages; each must end without a complaint of the browser."""
+    opened: list[PanelPage] = []
+
+    def open_page(*specs: dict[str, Any], **options: Any) -> PanelPage:
+        opened.append(PanelPage(browser, tmp_path, list(specs), **options))
+        return opened[-1]
+
+    yield open_page
+    for one in opened:
+        assert one.complaints == []
+        one.context.close()
 
 
 @pytest.fixture(scope="session", name="make_case")

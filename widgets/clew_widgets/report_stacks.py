@@ -27,7 +27,7 @@ from clew_widgets.views.stack_view import COLOR
 EVENTS = 3
 ROWS = 200
 NODES, NARROWEST = 30_000, 5_000
-_HERE = "zoom, search and hover work here; the lens above does not narrow stacks, a notebook does"
+_HERE = "narrowing by the lens takes a notebook; zoom, search and hover work here"
 _IDENTIFIER = re.compile(r"([A-Za-z_]\w*_\w*)")
 
 
@@ -63,7 +63,14 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
         _add(shown, "flame", f"Flame graph of {name}", drawing, tree, "; ".join(filter(None, said)))
         top = _masked(functions(case, lens, event, limit=ROWS), redactor)
         heads = draw_functions(top, name)
-        _add(shown, "functions", f"Functions by {name}", heads, top, f"the {heads.body['more']} with most self weight")
+        _add(
+            shown,
+            "functions",
+            f"Functions by {name}",
+            heads,
+            top,
+            f"the {len(heads.body['rows'])} with most self weight",
+        )
         shown.findings.extend(_found(top, name))
     return shown
 
@@ -84,10 +91,15 @@ def draw_functions(answer: Answer, event: str) -> Drawing:
         Column("self", "self", kind, additive=True, title=f"{unit} of samples taken in the function itself"),
         Column("total", "total", kind, title=f"{unit} of samples taken in it or below it"),
         Column("samples", "samples", "count", title="Samples with it in the stack"),
-        Column("module", "module", "text"),
     )
     shown = [
-        Row((), row["function"], {name: row[name] for name in ("self", "total", "samples", "module")}, inert=True)
+        Row(
+            (),
+            row["function"],
+            {name: row[name] for name in ("self", "total", "samples")},
+            _file(row["module"]),
+            inert=True,
+        )
         for row in rows
     ]
     whole = answer.summary["total"] or 1
@@ -96,8 +108,12 @@ def draw_functions(answer: Answer, event: str) -> Drawing:
         most = f"{amount(unit, rows[0]['self'])}, {rows[0]['self'] / whole:.1%}"
         finding = f"{printable(rows[0]['function'])[:80]} has most: {most}."
     drawing = table(columns, shown, sort="self", label=f"Functions by {event}", finding=finding)
-    drawing.body["more"] = len(shown)
+    drawing.body["whole"] = {"self": whole, "total": whole, "samples": answer.summary["samples"]}
     return drawing
+
+
+def _file(module: str | None) -> str:
+    return (module or "").rsplit("/", 1)[-1]
 
 
 def _found(answer: Answer, event: str) -> list[Finding]:

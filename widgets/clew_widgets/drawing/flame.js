@@ -207,7 +207,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     if (tree.form === "tree") zoomTo(rowAround(tree, view.root, from, to), from, to);
     else { view = { root: 0, from, to }; crumbs(); draw(); sayShare(); }
   }
-  const all = () => { view = { root: 0, from: tree.from, to: tree.to }; if (body.at != null && body.at > 0 && body.actions.includes("open")) send({ type: "open", row: 0 }); crumbs(); draw(); sayShare(); };
+  const all = () => { view = { root: 0, from: tree.from, to: tree.to }; if (body.at != null && body.at > 0 && body.actions.includes("open")) send({ type: "open", row: null }); crumbs(); draw(); sayShare(); };
   function out() {
     if (tree.form === "runs") { all(); return; }
     const whole = view.from === tree.start[view.root] && view.to === tree.start[view.root] + tree.value[view.root];

@@ -14,6 +14,7 @@ from clew.units import printable
 
 MOST_NODES = 200_000
 NARROWEST = 20_000
+CHILDREN = 50_000
 """A page gets at most about MOST_NODES; of a larger tree what is narrower than 1 / NARROWEST of the root is merged."""
 
 _TYPES: dict[str, np.dtype[Any]] = {
@@ -97,12 +98,13 @@ def prune(
     parent: NDArray[np.int64],
     depth: NDArray[np.int64],
     weight: NDArray[np.float64],
-    at: int = 0,
+    at: int | None = None,
     most: int = MOST_NODES,
     narrowest: int = NARROWEST,
 ) -> Pruned | None:
-    """The tree without frames narrower than 1 / ``narrowest`` of row ``at``, beside whose callers nothing is kept.
+    """The tree without frames narrower than 1 / ``narrowest`` of the root, or of row ``at``.
 
+    Of what is not below ``at`` only its callers are kept; of its children those CHILDREN that weigh most, however narrow.
     The narrow frames below one frame become one, after its other children. None: all of it fits (``most`` rows).
     """
     count = len(parent)
@@ -110,9 +112,13 @@ def prune(
         return None
     size = sizes(parent, depth)
     keep = np.zeros(count, np.bool_)
-    inside = slice(at, at + int(size[at]))
-    keep[inside] = weight[inside] * narrowest >= weight[at]
-    above = at
+    top = at or 0
+    inside = slice(top, top + int(size[top]))
+    keep[inside] = weight[inside] * narrowest >= weight[top]
+    if at is not None:
+        children = np.flatnonzero(parent == at)
+        keep[children[np.argsort(-weight[children], kind="stable")[:CHILDREN]]] = True
+    above = top
     while above >= 0:
         keep[above] = True
         above = int(parent[above])

@@ -1,7 +1,8 @@
 // The table with bars: sorts by itself, one tab stop (arrow keys inside), rows are clicked to narrow.
 //
 // body: {bars, columns: [{id, label, kind: "text"|"id"|"count"|"bytes"|"duration"|"share", additive, bad, title}],
-//        rows: [{key, label, sub, color, selected, inert, aside, cells: {id: value}}], sort: {id, down}, label, more}
+//        rows: [{key, label, sub, color, selected, inert, aside, cells: {id: value}}], sort: {id, down}, label,
+//        whole: {id: what shares are of, where that is not the sum of the rows}}
 
 function drawTable(root, send) {
   const frame = make("div", { class: "clew-table-frame" });
@@ -95,7 +96,7 @@ function drawTable(root, send) {
     const barColumn = sortColumn.kind === "text" ? body.columns.find((one) => one.kind !== "text") : sortColumn;
     // rows set aside are no part of the whole that the others share
     const values = rows.filter((row) => !row.aside).map((row) => row.cells[barColumn.id] ?? 0);
-    const total = values.reduce((a, b) => a + b, 0);
+    const total = body.whole?.[barColumn.id] ?? values.reduce((a, b) => a + b, 0);
     const largest = Math.max(...values, 1e-12);
     const anySelected = rows.some((row) => row.selected);
     body.units = {};

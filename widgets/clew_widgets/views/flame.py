@@ -25,12 +25,12 @@ class Flame(StackView):
     title = "Flame graph"
     hint = "Where samples were taken, merged by function"
     shape = "flame"
-    at = 0
+    at: int | None = None
 
     def ask(self) -> Answer:
         """The tree of stacks under the Lens, with the edits."""
         direction, _ = DIRECTIONS[self.shape]
-        self.at = 0
+        self.at = None
         return self.answers.ask(
             flame,
             self.model.lens,
@@ -77,9 +77,9 @@ class Flame(StackView):
         """Frames that were too narrow for the page are sent when they are zoomed into."""
         if message.get("type") == "open" and self.answer is not None:
             row = message.get("row")
-            if isinstance(row, int) and 0 <= row < self.answer.table.num_rows:
-                self.at = row
-                self.show(self.answer)
+            known = isinstance(row, int) and 0 <= row < self.answer.table.num_rows
+            self.at = row if known else None
+            self.show(self.answer)
         else:
             super().handle(message)
 
