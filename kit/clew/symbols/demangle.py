@@ -1,0 +1,173 @@
+"""Names of functions for people: C++ without its parameters and Rust without its hashes, as perf prints them."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from clew.native.demangle import cxx
+from clew.symbols.rust import legacy, v0
+
+LONGEST = 4096  # bytes of a mangled name: longer ones stay as they are
+_SPECIAL = re.compile(rb"_Z(?:T[A-Za-z]|G[A-Z])")
+_NUMBER = re.compile(rb"[0-9]+")
+_REFERENCE = re.compile(rb"S(?:[tabsiod]|[0-9A-Z]*_)|T(?:L[0-9]*_)?[0-9]*_|D[0-9TtpncahisudevofgxkKNOw]?|C[I0-9]?")
+_TAGGED = re.compile(rb"(?:B[0-9]+)")
+_OPERATOR = re.compile(
+    rb"nw|na|dl|da|aw|ps|ng|ad|de|co|pl|mi|ml|dv|rm|an|or|eo|aS|pL|mI|mL|dV|rM|aN|oR|eO|ls|rs|lS|rS|eq|ne|lt|gt|le|ge|ss"
+    rb"|nt|aa|oo|pp|mm|cm|pm|pt|cl|ix|qu|cv|li|v[0-9]"
+)
+
+
+@lru_cache(1 << 16)
+def demangle(name: bytes) -> str:
+    """``name`` demangled; as it stands, where it is not mangled. Bytes that are not UTF-8 become \\xNN."""
+    if len(name) <= LONGEST:
+        if name.startswith(b"_R"):
+            found = v0(name)
+        elif name.startswith((b"_Z", b"__Z")):
+            found = legacy(name) or _cxx(name)
+        else:
+            found = None
+        if found is not None:
+            return found
+    return name.decode("utf-8", "backslashreplace")
+
+
+def _cxx(name: bytes) -> str | None:
+    """The name of a C++ function: the part of the mangled name that says the parameters is left away."""
+    if _SPECIAL.match(name):
+        return cxx(name) or cxx(name.partition(b".")[0])
+    end = _end_of_name(name, 2)
+    if end:
+        found = cxx(_unqualified(name[:end]))
+        if found is not None:
+            return found
+    for place in _ends(name):
+        found = cxx(_unqualified(name[:place]))
+        if found is not None:
+            return found
+    return None
+
+
+def _unqualified(name: bytes) -> bytes:
+    """Without the const, volatile, & and && of a member function, which stand before its name."""
+    name = re.sub(rb"^_ZN[rVK]*[RO]?(?=[^_])", b"_ZN", name)
+    if name.startswith(b"_ZZ"):
+        at = max(name.rfind(b"ENK"), name.rfind(b"ENV"), name.rfind(b"ENR"), name.rfind(b"ENO"))
+        if at > 0:
+            name = name[: at + 2] + re.sub(rb"^[rVK]*[RO]?", b"", name[at + 2 :])
+    return name
+
+
+def _ends(name: bytes) -> list[int]:
+    """Where the name may end, before its parameters."""
+    return [at + 1 for at in range(3, len(name)) if name[at : at + 1] == b"E"] + [len(name)]
+
+
+def _end_of_name(name: bytes, at: int) -> int:
+    """Where the name that begins at ``at`` ends; 0 if that is not clear. Reads no more of the grammar than needed."""
+    here = name[at : at + 1]
+    if here == b"N":
+        return _closed(name, at)
+    if here == b"Z":
+        at = _closed(name, at)
+        if not at:
+            return 0
+        if name[at : at + 1] == b"s":
+            return at + 1
+        if name[at : at + 1] == b"d":
+            found = re.compile(rb"d[0-9]*_").match(name, at)
+            at = found.end() if found else at
+        return _end_of_name(name, at)
+    if here == b"U":
+        found = re.compile(rb"Ut[0-9]*_").match(name, at)
+        if found:
+            return found.end()
+        at = _closed(name, at)
+        found = re.compile(rb"[0-9]*_").match(name, at) if at else None
+        return found.end() if found else 0
+    if name.startswith(b"St", at):
+        at += 2
+        here = name[at : at + 1]
+    if here == b"L":
+        at += 1
+    found = _NUMBER.match(name, at)
+    if found:
+        at = found.end() + int(found[0])
+    else:
+        found = _OPERATOR.match(name, at)
+        if not found or found[0] in (b"cv",):
+            return 0
+        at = found.end()
+        if found[0] == b"li":
+            found = _NUMBER.match(name, at)
+            if not found:
+                return 0
+            at = found.end() + int(found[0])
+    while name[at : at + 1] == b"B":
+        found = _NUMBER.match(name, at + 1)
+        if not found:
+            return 0
+        at = found.end() + int(found[0])
+    return _closed(name, at) if name[at : at + 1] == b"I" else min(at, len(name))
+
+
+def _closed(name: bytes, at: int) -> int:
+    """Behind the E that closes what opens at ``at``; 0 if none does."""
+    depth, length = 0, len(name)
+    while at < length:
+        one = name[at]
+        if 0x30 <= one <= 0x39:
+            found = _NUMBER.match(name, at)
+            assert found is not None
+            at = found.end() + int(found[0])
+            continue
+        if one in b"STDC":
+            found = _REFERENCE.match(name, at)
+            if found is None:
+                return 0
+            depth += found[0] in (b"DT", b"Dt", b"DO", b"Dw")
+            at = found.end()
+            continue
+        if one == 0x4C:  # L: a literal, or a name that other files do not see
+            if name[at + 1 : at + 2].isdigit():
+                at += 1
+                continue
+            end = name.find(b"E", at)
+            inner = name[at + 1 : at + 2]
+            if inner in (b"_", b"S", b"N", b"T", b"D"):
+                return 0
+            if end < 0:
+                return 0
+            at = end + 1
+            continue
+        if one in b"NIJFXZ":
+            depth += 1
+        elif one == 0x45:
+            depth -= 1
+            if depth <= 0:
+                return at + 1
+        elif one == 0x55:  # U
+            if name.startswith(b"Ul", at):
+                depth += 1
+                at += 2
+                continue
+            found = re.compile(rb"Ut[0-9]*_").match(name, at)
+            if found:
+                at = found.end()
+                continue
+        elif one == 0x41:  # A: of so many
+            found = re.compile(rb"A[0-9]*_").match(name, at)
+            if found:
+                at = found.end()
+                continue
+        elif one == 0x5F:  # _: the end of a lambda's number, a discriminator
+            pass
+        elif 0x61 <= one <= 0x7A:
+            found = _OPERATOR.match(name, at)
+            if found and found[0][-1:].isupper():
+                at = found.end()
+                continue
+        at += 1
+    return 0
