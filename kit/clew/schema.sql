@@ -26,7 +26,7 @@ CREATE TABLE process (               -- one row for each program image: an exec 
     process_id  UBIGINT PRIMARY KEY, -- thread_id of the image's first thread
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
-    pid         INTEGER NOT NULL,
+    pid         INTEGER,            -- NULL: not known (some profiles name threads only)
     command     VARCHAR NOT NULL,   -- what people call it: comm, else the last part of exe, else pid N
     ppid        INTEGER,            -- NULL: not known
     start_ns    BIGINT NOT NULL,    -- ns, first seen (fork or exec)
@@ -51,8 +51,8 @@ CREATE TABLE thread (
     process_id  UBIGINT NOT NULL,
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
-    pid         INTEGER NOT NULL,
-    tid         INTEGER NOT NULL,
+    pid         INTEGER,            -- NULL: not known
+    tid         INTEGER,            -- NULL: not known
     creator_tid INTEGER,            -- thread that made it; NULL: main thread or not known
     name        VARCHAR,
     start_ns    BIGINT NOT NULL,

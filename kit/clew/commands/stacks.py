@@ -11,6 +11,7 @@ examples:
   clew stacks CASE --op close --tree                who makes those calls (clew record --stacks close)
   clew stacks CASE --root malloc --direction up --tree
   clew stacks CASE --hide '^std::' --from 2s --to 3s --csv
+  clew stacks CASE --command nginx -o nginx.svg     also .folded, .speedscope.json, .pb.gz
   clew stacks CASE --count command                  samples by command, process, thread, cpu, module, ...
 """
 
@@ -48,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="of --tree (default: 0.5)")
     parser.add_argument("--limit", type=_options.positive, default=40, metavar="N", help="rows (default: 40)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json or .pb.gz (pprof)"
+    )
     for what, text in (
         ("hide", "leave these frames out; their weight is their caller's"),
         ("focus", "only stacks with such a frame"),
@@ -74,6 +78,11 @@ def run(args: argparse.Namespace) -> int:
         return show(questions.wakeups(case, lens, args.limit), args)
     if args.count:
         return show(questions.samples_by(case, lens, args.count), args)
+    if args.output:
+        from clew.export.stack_files import write_stacks
+
+        print(write_stacks(case, lens, args.output, edits=edits))
+        return 0
     if args.tree:
         answer = questions.flame(case, lens, direction=args.direction, root=args.root, by=args.by, edits=edits)
         if args.json or args.csv:

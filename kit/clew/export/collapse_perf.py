@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from clew.export._perf_names import Style, names, split
 from clew.ingest.profiles import _perf_lines
-from clew.ingest.profiles._perf_lines import Head
+from clew.ingest.profiles._perf_lines import Frame, Head
 from clew.ingest.profiles._text import BLOCK, paragraphs
 
 _NUMBER = re.compile(rb"(?<=\s)(\d++)/*+(\d++)?+\s")
@@ -87,11 +87,13 @@ class Collapse:
         self.unfiltered: set[bytes] = set()  # events whose heads do not end in their names: the script counts them all
         self.root: bytes | None = None  # of the open sample
         self.period = 1
+        self.event: bytes | None = None
         self.stack: list[int] = []
         self.head: Head | None = None  # of the open sample, by perf's grammar
         self.is_lost = False  # the open sample is one that the script loses
         self.lost: dict[bytes, list[tuple[tuple[bytes, int, int], int]]] = {}  # by event
         self.kept = self.strange = 0
+        self.pushed: bytes | None = None  # a line that was read and is not done with
         self.cut = False  # the text ends inside a line
 
     def add(self, file: BinaryIO, start: bytes = b"") -> None:
@@ -137,8 +139,10 @@ class Collapse:
         if name == _LOOK:
             return False
         self.strange += name == _STRANGE
-        if self.wanted(event, line):
+        if self.wanted(event):
             self.counts[root, stack, max(name, _LOOK)] += period
+            if event is None and not self.options.compatible and (by_perf := _perf_lines.head(line)):
+                self.unfiltered.add(by_perf.event)
         return True
 
     def number(self, numbers: list[int]) -> int:
@@ -162,11 +166,9 @@ class Collapse:
         period = event[1]
         return root, 1 if period is None or period == b"0" else int(period), event[2]
 
-    def wanted(self, event: bytes | None, line: bytes) -> bool:
-        """Whether samples of ``event`` are counted; the first event decides."""
+    def wanted(self, event: bytes | None) -> bool:
+        """Whether samples of ``event`` are counted: the first decides. None: the head does not end in its name."""
         if event is None:
-            head = None if self.options.compatible else _perf_lines.head(line)
-            self.unfiltered.add(head.event if head else b"")
             return True
         if not self.filter:
             self.filter = event
@@ -179,7 +181,8 @@ class Collapse:
 
     def lines(self, source: Iterator[bytes], *, ended: bool = False) -> None:
         """Lines without their ends one by one, and the end of a sample after them if it has ``ended``."""
-        for line in source:
+        while (line := self.pushed if self.pushed is not None else next(source, None)) is not None:
+            self.pushed = None
             if not line:
                 if self.options.srcline:
                     self.end()
@@ -190,8 +193,8 @@ class Collapse:
                 continue
             head = self.head_of(line)
             if head:
-                if self.wanted(head[2], line):
-                    self.root, self.period, _ = head
+                if self.wanted(head[2]):
+                    self.root, self.period, self.event = head
                 continue
             names = self.java if self.root == b"java" else self.plain
             number = names[line]
@@ -207,7 +210,7 @@ class Collapse:
     def with_source(self, known: _Names, line: bytes, source: Iterator[bytes]) -> int:
         """The number of a frame with the source lines that follow it, one for each name of it.
 
-        The script takes the next line for one whatever that is, even an empty one that ends the sample.
+        The script takes the next line for one whatever that is, even a frame, or an empty one that ends the sample.
         """
         found = split(line)
         placed = []
@@ -215,34 +218,37 @@ class Collapse:
             if found and found[2] == b"[unknown]" and name.startswith(b"[unknown"):
                 placed.append(name)
                 continue
-            place = _BRACKETS.sub(b"", next(source, b"")).strip()
+            following = next(source, b"") if self.pushed is None else self.pushed
+            self.pushed = None
+            if not self.options.compatible and (not following or isinstance(_perf_lines.frame(following), Frame)):
+                self.pushed, following = following, b""
+            place = _BRACKETS.sub(b"", following).strip()
             placed.append(name + b":" + place if place else name)
         return known.number(placed)
 
     def rescue(self, line: bytes) -> bool:
         """Whether ``line`` is a head of perf's that the script loses; its sample is then begun, or all of it kept."""
         head = _perf_lines.head(line)
-        by_script = self.head_of(line)
-        if head is None:
-            if by_script:
-                self.overwritten()
-                self.head = None
-            return False
-        alone = _perf_lines.frame(head.fields) is not None and (by_script is None or by_script[2] is None)
-        if by_script and not alone:
+        if self.head_of(line):
             self.overwritten()
             self.head = head
             return False
-        if self.root is not None and not self.is_lost and self.stack:
+        if head is None or (self.root is not None and not self.is_lost and self.stack):
             return False
         self.overwritten()
         pid = b"?" if head.pid is None else b"%d" % head.pid
         self.root = self.options.root(head.comm, pid, b"%d" % head.tid)
         self.period, self.head, self.is_lost = head.period or 1, head, True
-        if alone:
-            number = self.plain[b" " + head.fields]
-            self.stack = [number] if number >= 0 else []
+        if self.alone(head):
             self.end()
+        return True
+
+    def alone(self, head: Head) -> bool:
+        """Whether ``head`` has the only frame of its stack in its line; that is then the open sample's."""
+        if not isinstance(_perf_lines.frame(head.fields), Frame):
+            return False
+        number = self.plain[b" " + head.fields]
+        self.stack = [number] if number >= 0 else []
         return True
 
     def overwritten(self) -> None:
@@ -250,7 +256,8 @@ class Collapse:
         if self.is_lost:
             self.end()
         elif self.root is not None and self.head and not self.stack:
-            self.is_lost = True
+            self.is_lost, self.period = True, self.head.period or 1
+            self.alone(self.head)
             self.end()
 
     def end(self) -> None:
@@ -262,6 +269,8 @@ class Collapse:
                 self.lost.setdefault(self.head.event, []).append((key, self.period))
             else:
                 self.counts[key] += self.period
+                if self.head and self.event is None:
+                    self.unfiltered.add(self.head.event)
         self.root, self.head, self.is_lost = None, None, False
         self.stack = []
 

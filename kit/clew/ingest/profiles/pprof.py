@@ -1,0 +1,107 @@
+"""pprof's profile.proto, gzip or not: what Go programs, gperftools, jemalloc tools and many services write.
+
+Each sample has a value for each sample type; each type becomes an event of its own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+
+from clew.errors import ClewError
+from clew.ingest.profile import Event, Profile
+from clew.ingest.profiles._gathered import Gathered
+from clew.ingest.profiles._json import damage
+from clew.ingest.profiles._pprof import profile_class
+from clew.ingest.profiles._text import opened, unpacked
+
+FORMAT = "pprof"
+RANK = 60
+_FIRST = 0x0A  # sample_type, field 1: writers put fields in order
+_KINDS = {"cpu": "on-cpu", "wall": "wall", "delay": "off-cpu", "contentions": "off-cpu"}
+_NS = {"nanoseconds": 1, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9}
+
+
+def matches(head: bytes, path: Path) -> bool:
+    """Whether it can be read as such a message: the format has no magic number."""
+    text = unpacked(head)
+    if not text or text[0] != _FIRST or len(text) < 8 or text[1] > 16 or text[2] != 0x08:
+        return False
+    try:
+        return bool(_message(path).sample_type)
+    except ClewError:
+        return False
+
+
+def _message(path: Path) -> Any:
+    with opened(path) as file:
+        text = file.read()
+    try:
+        return profile_class().FromString(text)
+    except DecodeError:
+        raise ClewError(f"{path} is damaged: it cannot be read as profile.proto") from None
+
+
+def read(path: Path) -> Profile:
+    """Every sample of the file; raises ClewError where it is damaged or holds none."""
+    message = _message(path)
+    with damage(path):
+        strings = message.string_table
+        events, scales = [], []
+        for kind in message.sample_type:
+            name, unit = strings[kind.type], strings[kind.unit]
+            scale = _NS.get(unit)
+            scales.append(scale or 1.0)
+            family = "alloc" if name.startswith(("alloc", "inuse")) else _KINDS.get(name, "other")
+            events.append(Event(name, family, "ns" if scale else _unit(name, unit)))
+        gathered = Gathered()
+        frames = _frames(gathered, message)
+        for sample in message.sample:
+            stack = gathered.tree.stack(
+                frame for location in reversed(sample.location_id) for frame in frames[location]
+            )
+            labels = {strings[label.key]: strings[label.str] or label.num for label in sample.label}
+            thread = None
+            if labels.keys() & {"pid", "tid", "thread", "thread_id"}:
+                tid = labels.get("tid", labels.get("thread_id"))
+                thread = gathered.thread(labels.get("pid"), tid, _text(labels.get("thread")), _text(labels.get("comm")))
+            for index, value in enumerate(sample.value):
+                if value:
+                    gathered.add(index, value * scales[index], stack, thread)
+        return gathered.profile(events, path)
+
+
+def _unit(name: str, unit: str) -> str:
+    return "samples" if name == "samples" and unit == "count" else "calls" if unit == "count" else unit or "samples"
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
+
+
+def _frames(gathered: Gathered, message: Any) -> dict[int, list[int]]:
+    """The frames of each location, outermost first: what was inlined there stands last."""
+    strings = message.string_table
+    functions = {one.id: one for one in message.function}
+    mappings = {one.id: one for one in message.mapping}
+    found = dict[int, list[int]]()
+    for location in message.location:
+        mapping = mappings.get(location.mapping_id)
+        module = strings[mapping.filename] or None if mapping else None
+        build_id = strings[mapping.build_id] or None if mapping else None
+        address = location.address - mapping.memory_start + mapping.file_offset if mapping else location.address
+        kernel = bool(module and module.startswith("[kernel"))
+        frames = []
+        for depth, line in enumerate(reversed(location.line)):
+            function = functions[line.function_id]
+            kind = "inlined" if depth else "kernel" if kernel else "user"
+            file = strings[function.filename] or None
+            number = line.line if 0 < line.line < 2**32 else None
+            name = strings[function.name] or strings[function.system_name] or "[unknown]"
+            frames.append(gathered.tree.frame(name, module, kind, address or None, None, file, number, build_id))
+        if not frames:
+            frames = [gathered.tree.frame("[unknown]", module, "unknown", address if address >= 0 else None)]
+        found[location.id] = frames
+    return found
