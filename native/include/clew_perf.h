@@ -62,20 +62,22 @@ struct clew_perf_sample {
 struct clew_perf_stack {
 	int32_t parent;
 	uint32_t place;
+	uint32_t child, next; /* a child of it, another child of its parent; UINT32_MAX: none, or found in other ways */
 };
 
 struct clew_perf_place {
-	uint64_t address; /* user: offset in the module's file; else the address in memory */
-	int32_t module;   /* -1: none */
-	int32_t pid;      /* JIT: whose memory; else -1 */
-	uint32_t kind;    /* enum clew_perf_kind */
-	uint32_t zero;
+	uint64_t address;   /* user: offset in the module's file; else the address in memory */
+	int32_t module;     /* -1: none */
+	int32_t pid;        /* JIT: whose memory; else -1 */
+	uint32_t kind;      /* enum clew_perf_kind */
+	uint32_t is_return; /* where a call returns to, behind the instruction that is meant */
 };
 
 struct clew_perf_module {
 	uint32_t name;          /* text: path as the kernel told it */
 	uint32_t build_id_size; /* 0: no record told it */
-	uint8_t build_id[24];
+	int32_t pid;            /* of a process that mapped it; -1: the kernel's */
+	uint8_t build_id[20];
 };
 
 /** One row for each name and program that a thread had. */
@@ -134,6 +136,13 @@ CLEW_PERF_API int64_t clew_perf_notes(const uint8_t *data, uint64_t size, uint64
 /** Read all records. Returns 0 or -errno (-ENOMEM, -EINVAL: no event). */
 CLEW_PERF_API int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **perf,
 								 struct clew_perf_tables *tables);
+/**
+ * Stacks of places to stacks of frames: place P is the frames first[P] .. first[P] + count[P] - 1, outermost first, at
+ * least one. `last` has for each stack the row of its innermost frame. Returns the number of rows, or -ENOSPC.
+ */
+CLEW_PERF_API int64_t clew_perf_expand(const struct clew_perf_stack *stacks, uint64_t count, const int32_t *first,
+									   const int32_t *frames, int32_t *out_parent, uint32_t *out_frame, int32_t *last,
+									   uint64_t room);
 CLEW_PERF_API void clew_perf_close(struct clew_perf *perf);
 
 #endif

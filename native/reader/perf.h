@@ -147,17 +147,25 @@ void thread_exe(struct clew_perf *perf, struct process *process, uint32_t name);
 
 /* -- samples (perf_samples.c, perf_stacks.c) -- */
 
+/* A call chain that was seen, known by 96 bits of hash, and its stack. */
 struct chain {
-	uint64_t hash, version;
-	const uint8_t *bytes;
-	uint32_t count;
+	uint64_t hash; /* 0: free */
+	uint32_t more;
 	int32_t stack;
 };
+
+/* What an address was found to mean, while mappings stayed as they are. */
+struct meaning {
+	uint64_t address, version;
+	uint32_t place;
+};
+
+#define MEANINGS (1u << 14)
 
 /* One address of a stack. */
 struct step {
 	uint64_t address;
-	bool kernel;
+	bool kernel, is_return;
 };
 
 #define STEPS 8192 /* a record is shorter than 64 KiB */
@@ -188,6 +196,8 @@ struct clew_perf {
 	struct table text_table, module_table, place_table, stack_table;
 	struct chain *chains;
 	uint64_t chain_used, chain_mask;
+	struct meaning meanings[MEANINGS];
+	uint32_t root;            /* a stack of one frame; the others are its siblings */
 	struct step steps[STEPS]; /* of the stack at hand, innermost first */
 
 	struct clew_perf_sample *samples;

@@ -149,7 +149,7 @@ static bool is_generated(const char *name, size_t size, uint32_t flags)
 static void map_kernel(struct clew_perf *perf, struct map map, const char *name, size_t size, uint64_t offset)
 {
 	const char *close = memchr(name, ']', size);
-	struct clew_perf_module module = {0};
+	struct clew_perf_module module = {.pid = -1};
 	if (close && starts(name, size, "[kernel")) {
 		const size_t whole = (size_t)(close + 1 - name);
 		if (offset && whole < size) { /* [kernel.kallsyms]_text at the address that it had */
@@ -217,7 +217,7 @@ void map_event(struct clew_perf *perf, const struct record *record)
 	if (!size || map.end <= map.start)
 		return;
 	const uint64_t offset = load64(body + 24);
-	struct clew_perf_module module = {0};
+	struct clew_perf_module module = {.pid = map.pid};
 	uint64_t inode = 0;
 	uint32_t flags = 0;
 	bool executable = !(record->misc & PERF_RECORD_MISC_MMAP_DATA);
@@ -258,7 +258,7 @@ void ksymbol_event(struct clew_perf *perf, const struct record *record)
 		perf->failed = -ENOMEM;
 		return;
 	}
-	struct clew_perf_module module = {.name = text_of(perf, body + 16, size)};
+	struct clew_perf_module module = {.name = text_of(perf, body + 16, size), .pid = -1};
 	const struct map map = {
 		.start = start, .end = start + length, .kind = CLEW_PERF_KERNEL, .module = module_of(perf, &module, 1)};
 	perf->ksymbols[row] = (struct clew_perf_ksymbol){start, length, module.name};

@@ -65,6 +65,8 @@ int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **handl
 		return -ENOMEM;
 	perf->input = *input;
 	perf->told.kernel_symbol = -1;
+	perf->root = ABSENT;
+	perf->kernel_version = ++perf->versions;
 	for (uint64_t i = 0; i < input->id_count && !perf->failed; i++) {
 		bool fresh;
 		uint32_t *event = NULL;

@@ -11,13 +11,14 @@
 
 #include "perf.h"
 
+#define FEW 8                                    /* children that are looked through one by one */
 #define LOWEST_MARK ((uint64_t)PERF_CONTEXT_MAX) /* addresses from here on say of which context the next ones are */
 
 /* The number of a place; ABSENT: out of memory. */
 static uint32_t place_of(struct clew_perf *perf, const struct clew_perf_place *place)
 {
-	uint64_t key =
-		mix(place->address, mix((uint64_t)(uint32_t)place->module << 32 | (uint32_t)place->pid, place->kind)) | 1;
+	const uint64_t where = mix((uint64_t)(uint32_t)place->module << 32 | (uint32_t)place->pid, place->kind);
+	uint64_t key = mix(place->address, where + place->is_return) | 1;
 	for (;; key += 2) { /* as good as never more than once */
 		bool fresh;
 		uint32_t *number = table_put(&perf->place_table, key, &fresh);
@@ -36,78 +37,106 @@ static uint32_t place_of(struct clew_perf *perf, const struct clew_perf_place *p
 
 static uint32_t place_at(struct clew_perf *perf, const struct process *process, const struct step *step)
 {
+	const uint64_t of = step->kernel ? perf->kernel_version : process ? process->version : INT64_MAX;
+	const uint64_t version = of | (uint64_t)step->is_return << 63;
+	struct meaning *known = &perf->meanings[mix(step->address, version) % MEANINGS];
+	if (known->version == version && known->address == step->address)
+		return known->place;
 	const struct map *map = NULL;
 	if (step->kernel)
 		map = maps_find(perf->kernel, step->address);
 	else if (process && !(map = maps_find(process->maps, step->address)) && process->before)
 		map = maps_find(process->before, step->address);
-	struct clew_perf_place place = {.address = step->address, .module = -1, .pid = -1, .kind = CLEW_PERF_UNKNOWN};
-	if (map)
-		place = (struct clew_perf_place){.address = step->address + map->offset,
-										 .module = (int32_t)map->module,
-										 .pid = map->kind == CLEW_PERF_JIT ? map->pid : -1,
-										 .kind = map->kind};
-	else if (step->kernel)
+	struct clew_perf_place place = {
+		.address = step->address, .module = -1, .pid = -1, .kind = CLEW_PERF_UNKNOWN, .is_return = step->is_return};
+	if (map) {
+		place.address += map->offset;
+		place.module = (int32_t)map->module;
+		place.pid = map->kind == CLEW_PERF_JIT ? map->pid : -1;
+		place.kind = map->kind;
+	} else if (step->kernel) {
 		place.kind = CLEW_PERF_KERNEL;
-	return place_of(perf, &place);
+	}
+	*known = (struct meaning){step->address, version, place_of(perf, &place)};
+	return known->place;
 }
 
-/* The child of `parent` (-1: none) at `place`; -1: out of memory. */
+static int32_t add(struct clew_perf *perf, int32_t parent, uint32_t place, uint32_t next)
+{
+	const uint64_t row = perf->told.stack_count;
+	if (row >= INT32_MAX || !reserve(&perf->stacks, row, &perf->stack_room, sizeof *perf->stacks)) {
+		perf->failed = -ENOMEM;
+		return -1;
+	}
+	perf->stacks[row] = (struct clew_perf_stack){parent, place, ABSENT, next};
+	perf->told.stack_count++;
+	return (int32_t)row;
+}
+
+/*
+ * The child of `parent` (-1: none) at `place`, made if there is none; -1: out of memory. Most have few children, which
+ * are looked through: they were made one after the other and lie near their parents. Others are found by hash.
+ */
 static int32_t child_of(struct clew_perf *perf, int32_t parent, uint32_t place)
 {
-	bool fresh;
-	uint32_t *number = table_put(&perf->stack_table, ((uint64_t)(parent + 1) << 32 | place) + 1, &fresh);
-	if (number && fresh) {
-		const uint64_t row = perf->told.stack_count;
-		if (row < INT32_MAX && reserve(&perf->stacks, row, &perf->stack_room, sizeof *perf->stacks)) {
-			*number = (uint32_t)row;
-			perf->stacks[row] = (struct clew_perf_stack){parent, place};
-			perf->told.stack_count++;
-		} else {
-			number = NULL;
-		}
-	}
-	if (!number)
+	const uint32_t head = parent < 0 ? perf->root : perf->stacks[parent].child;
+	unsigned seen = 0;
+	for (uint32_t child = head; child != ABSENT; child = perf->stacks[child].next, seen++)
+		if (perf->stacks[child].place == place)
+			return (int32_t)child;
+	bool fresh = true;
+	uint32_t *found = NULL;
+	if (seen >= FEW && !(found = table_put(&perf->stack_table, ((uint64_t)(parent + 1) << 32 | place) + 1, &fresh))) {
 		perf->failed = -ENOMEM;
-	return number ? (int32_t)*number : -1;
+		return -1;
+	}
+	if (!fresh)
+		return (int32_t)*found;
+	const int32_t row = add(perf, parent, place, found ? ABSENT : head);
+	if (row < 0)
+		return -1;
+	if (found)
+		*found = (uint32_t)row;
+	else if (parent < 0)
+		perf->root = (uint32_t)row;
+	else
+		perf->stacks[parent].child = (uint32_t)row;
+	return row;
 }
 
 /* The steps of a sample, innermost first; returns how many. */
 static unsigned steps_of(struct clew_perf *perf, const struct sample *sample, unsigned mode)
 {
 	unsigned count = 0;
-	bool kernel = false, known = true;
+	bool kernel = false, known = true, first = true;
 	for (uint32_t i = 0; i < sample->chain_count; i++) {
 		const uint64_t address = load64(sample->chain + 8ull * i);
 		if (address >= LOWEST_MARK) {
 			kernel = address == (uint64_t)PERF_CONTEXT_KERNEL;
 			known = kernel || address == (uint64_t)PERF_CONTEXT_USER;
+			first = true;
 		} else if (known) {
-			perf->steps[count++] = (struct step){address, kernel};
+			perf->steps[count++] = (struct step){address, kernel, !first};
+			first = false;
 		}
 	}
 	if (!count && !sample->regs && sample->has_ip && (mode == PERF_RECORD_MISC_KERNEL || mode == PERF_RECORD_MISC_USER))
-		perf->steps[count++] = (struct step){sample->ip, mode == PERF_RECORD_MISC_KERNEL};
+		perf->steps[count++] = (struct step){sample->ip, mode == PERF_RECORD_MISC_KERNEL, false};
 	return count;
 }
 
-static struct chain *find(const struct clew_perf *perf, const struct chain *wanted)
+static struct chain *find(const struct clew_perf *perf, uint64_t hash, uint32_t more)
 {
-	uint64_t at = wanted->hash & perf->chain_mask;
-	for (; perf->chains[at].hash; at = (at + 1) & perf->chain_mask) {
-		const struct chain *chain = &perf->chains[at];
-		if (chain->hash == wanted->hash && chain->version == wanted->version && chain->count == wanted->count &&
-			!memcmp(chain->bytes, wanted->bytes, 8ull * wanted->count))
-			break;
-	}
+	uint64_t at = hash & perf->chain_mask;
+	while (perf->chains[at].hash && (perf->chains[at].hash != hash || perf->chains[at].more != more))
+		at = (at + 1) & perf->chain_mask;
 	return &perf->chains[at];
 }
 
 static bool widen(struct clew_perf *perf)
 {
-	const uint64_t size = perf->chains ? 2 * (perf->chain_mask + 1) : 1024;
 	struct chain *old = perf->chains;
-	const uint64_t old_size = old ? perf->chain_mask + 1 : 0;
+	const uint64_t old_size = old ? perf->chain_mask + 1 : 0, size = old ? 2 * old_size : 1024;
 	struct chain *wider = calloc(size, sizeof *wider);
 	if (!wider) {
 		perf->failed = -ENOMEM;
@@ -115,13 +144,9 @@ static bool widen(struct clew_perf *perf)
 	}
 	perf->chains = wider;
 	perf->chain_mask = size - 1;
-	for (uint64_t i = 0; i < old_size; i++) {
-		uint64_t at = old[i].hash & perf->chain_mask;
-		while (old[i].hash && wider[at].hash)
-			at = (at + 1) & perf->chain_mask;
+	for (uint64_t i = 0; i < old_size; i++)
 		if (old[i].hash)
-			wider[at] = old[i];
-	}
+			*find(perf, old[i].hash, old[i].more) = old[i];
 	free(old);
 	return true;
 }
@@ -144,15 +169,38 @@ int32_t stack_of(struct clew_perf *perf, const struct process *process, const st
 		return walk(perf, process, steps_of(perf, sample, mode));
 	if ((!perf->chains || perf->chain_used * 2 > perf->chain_mask) && !widen(perf))
 		return -1;
-	struct chain chain = {.version = mix(process ? process->version : 0, perf->kernel_version),
-						  .bytes = sample->chain,
-						  .count = sample->chain_count};
-	chain.hash = hash_bytes(chain.bytes, 8ull * chain.count, chain.version);
-	struct chain *found = find(perf, &chain);
+	const uint64_t version = mix(process ? process->version : 0, perf->kernel_version);
+	uint64_t hash = version, more = sample->chain_count;
+	for (uint32_t i = 0; i < sample->chain_count; i++) {
+		const uint64_t address = load64(sample->chain + 8ull * i);
+		hash = mix(address, hash);
+		more = (more ^ address) * 0x9fb21c651e98df25u;
+		more ^= more >> 32;
+	}
+	hash |= 1;
+	struct chain *found = find(perf, hash, (uint32_t)more);
 	if (!found->hash) {
-		chain.stack = walk(perf, process, steps_of(perf, sample, mode));
-		*found = chain;
+		*found = (struct chain){hash, (uint32_t)more, walk(perf, process, steps_of(perf, sample, mode))};
 		perf->chain_used++;
 	}
 	return found->stack;
+}
+
+int64_t clew_perf_expand(const struct clew_perf_stack *stacks, uint64_t count, const int32_t *first,
+						 const int32_t *frames, int32_t *out_parent, uint32_t *out_frame, int32_t *last, uint64_t room)
+{
+	uint64_t row = 0;
+	for (uint64_t i = 0; i < count; i++) {
+		const uint32_t place = stacks[i].place;
+		int32_t parent = stacks[i].parent < 0 ? -1 : last[stacks[i].parent];
+		for (int32_t inside = 0; inside < frames[place]; inside++, row++) {
+			if (row >= room)
+				return -ENOSPC;
+			out_parent[row] = parent;
+			out_frame[row] = (uint32_t)(first[place] + inside);
+			parent = (int32_t)row;
+		}
+		last[i] = parent;
+	}
+	return (int64_t)row;
 }

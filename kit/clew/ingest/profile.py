@@ -167,23 +167,30 @@ def insert_profile(
             "op_id": pa.array([OP_ID.get(event.op or "") for event in profile.events], pa.uint8()),
         }
     )
+    threads, samples = conform(profile.threads, THREADS), conform(profile.samples, SAMPLES)
+    for name in ("pid", "tid"):  # taken here: a join costs more than all the rest
+        samples = samples.append_column(name, threads[name].take(samples["thread"]))
     tables = {
         "p_events": events,
         "p_frames": conform(profile.frames, FRAMES),
         "p_stacks": conform(profile.stacks, STACKS).append_column("depth", depths(profile.stacks)),
-        "p_samples": conform(profile.samples, SAMPLES),
-        "p_threads": conform(profile.threads, THREADS),
+        "p_samples": samples,
+        "p_threads": threads,
     }
     for name, table in tables.items():
         numbered = pa.array(np.arange(table.num_rows, dtype=np.uint64))
         connection.register(name, table.append_column("row", numbered) if name != "p_samples" else table)
     known = {"capture_id": capture_id, "base": (capture_id - 1) * CAPTURE_STEP + first, "host": host}
+    by_call = samples["thread_id"].null_count < samples.num_rows
+    (workers,) = connection.execute("SELECT current_setting('threads')").fetchall()[0]
+    connection.execute("SET threads = 1")  # several wait for one another longer than the work takes
     try:
-        for statement in _INSERTS:
+        for statement in (*_INSERTS, _INSERT_CALLS if by_call else _INSERT_SAMPLES):
             connection.execute(statement, {name: value for name, value in known.items() if "$" + name in statement})
         for name, table in profile.tables.items():
             _insert_table(connection, name, table, known)
     finally:
+        connection.execute(f"SET threads = {workers}")
         for name in tables:
             connection.unregister(name)
 
@@ -243,12 +250,15 @@ _INSERTS = (
        SELECT $base + row + 1, $capture_id, $base + min(row) OVER (PARTITION BY pid, command, exe) + 1, pid, tid, name,
               coalesce(command, name, 'pid ' || pid, 'unknown'), ppid, exe, start_ns, end_ns
        FROM p_threads""",
-    """INSERT INTO sample
-       SELECT $capture_id, coalesce(s.thread_id, $base + s.thread + 1), $host, coalesce(t.pid, e.pid),
-              coalesce(t.tid, e.tid), s.cpu, s.ts_ns, $base + s.event, s.weight, $base + s.stack, s.address,
+)
+_INSERT_SAMPLES = """INSERT INTO sample
+       SELECT $capture_id, $base + thread + 1, $host, pid, tid, cpu, ts_ns, $base + event, weight, $base + stack,
+              address, other_tid, detail, seq
+       FROM p_samples"""
+_INSERT_CALLS = """INSERT INTO sample
+       SELECT $capture_id, coalesce(s.thread_id, $base + s.thread + 1), $host, coalesce(s.pid, e.pid),
+              coalesce(s.tid, e.tid), s.cpu, s.ts_ns, $base + s.event, s.weight, $base + s.stack, s.address,
               s.other_tid, s.detail, s.seq
        FROM p_samples s
-       LEFT JOIN p_threads t ON t.row = s.thread
        LEFT JOIN (SELECT thread_id, pid, tid FROM landing.seen WHERE capture_id = $capture_id GROUP BY ALL) e
-            ON e.thread_id = s.thread_id""",
-)
+            ON e.thread_id = s.thread_id"""

@@ -37,9 +37,9 @@ _ROWS: dict[str, np.dtype[np.void]] = {
             *(("stack", "i4"), ("thread", "i4"), ("cpu", "i4"), ("event", "u4"), ("mode", "u4")),
         ]
     ),
-    "stack": np.dtype([("parent", "i4"), ("place", "u4")]),
-    "place": np.dtype([("address", "u8"), ("module", "i4"), ("pid", "i4"), ("kind", "u4"), ("zero", "u4")]),
-    "module": np.dtype([("name", "u4"), ("build_id_size", "u4"), ("build_id", "u1", 24)]),
+    "stack": np.dtype([("parent", "i4"), ("place", "u4"), ("child", "u4"), ("next", "u4")]),
+    "place": np.dtype([("address", "u8"), ("module", "i4"), ("pid", "i4"), ("kind", "u4"), ("is_return", "u4")]),
+    "module": np.dtype([("name", "u4"), ("build_id_size", "u4"), ("pid", "i4"), ("build_id", "u1", 20)]),
     "thread": np.dtype(
         [
             *((name, "i8") for name in ("start_ns", "end_ns")),
@@ -84,6 +84,8 @@ def _library() -> ctypes.CDLL:
     library.clew_perf_notes.argtypes = [_ANY, _U64, ctypes.POINTER(_U64), _ANY, _U64]
     library.clew_perf_read.restype = ctypes.c_int
     library.clew_perf_read.argtypes = [ctypes.POINTER(_Input), ctypes.POINTER(_ANY), ctypes.POINTER(_Tables)]
+    library.clew_perf_expand.restype = ctypes.c_int64
+    library.clew_perf_expand.argtypes = [_ANY, _U64, _ANY, _ANY, _ANY, _ANY, _ANY, _U64]
     library.clew_perf_close.restype = None
     library.clew_perf_close.argtypes = [_ANY]
     return library
@@ -183,9 +185,45 @@ def read(data: Array, events: Sequence[Layout], ids: Sequence[tuple[int, int]], 
     return Recording(**rows, **told, _text=(ends, text), _handle=handle)
 
 
+def expand(stack: Array, first: Array, count: Array) -> tuple[Array, Array, Array]:
+    """Rows of ``Recording.stack`` as stacks of frames: place P is ``count`` [P] >= 1 frames from ``first`` [P] on.
+
+    Returns (parent, frame) of each stack of frames, -1 above the outermost, and for each row of ``stack`` the last of
+    those that it became.
+    """
+    first, count = np.ascontiguousarray(first, np.int32), np.ascontiguousarray(count, np.int32)
+    room = int(count[stack["place"]].sum(dtype=np.int64))
+    parent, frame, last = np.empty(room, np.int32), np.empty(room, np.uint32), np.empty(len(stack), np.int32)
+    arguments = [stack, first, count, parent, frame, last]
+    at = [array.ctypes.data for array in arguments]
+    check(_library().clew_perf_expand(at[0], len(stack), *at[1:], room), "cannot expand stacks")
+    return parent, frame, last
+
+
 def _view(address: int | None, count: int, kind: np.dtype[Any]) -> Array:
     if not address or not count:
         return np.empty(0, kind)
     memory: Any = (ctypes.c_char * (count * kind.itemsize)).from_address(address)
     rows: Array = np.frombuffer(memory, kind)
     return rows
+
+
+def gather(data: Array, at: Array, size: int) -> Array:
+    """``size`` bytes from each place of ``data``, as rows; every place must have them."""
+    lengths = np.full(len(at), size, np.uint64)
+    out, _ = _strings("clew_gather", data, at, lengths, 1)
+    return out[: len(at) * size].reshape(len(at), size)
+
+
+def texts(data: Array, at: Array, lengths: Array) -> tuple[Array, Array]:
+    """Strings of ``data`` as (UTF-8 bytes, the n + 1 offsets of their ends); bytes that are not UTF-8 as \\xNN."""
+    return _strings("clew_gather_text", data, at, lengths, 4)
+
+
+def _strings(name: str, data: Array, at: Array, lengths: Array, growth: int) -> tuple[Array, Array]:
+    at, lengths = np.ascontiguousarray(at, np.uint64), np.ascontiguousarray(lengths, np.uint64)
+    out, ends = np.empty(int(lengths.sum()) * growth + 1, np.uint8), np.zeros(len(at) + 1, np.int64)
+    function = getattr(load(), name)
+    places = [data.ctypes.data, len(data), at.ctypes.data, lengths.ctypes.data, len(at)]
+    check(function(*places, out.ctypes.data, len(out), ends[1:].ctypes.data), "cannot gather strings")
+    return out, ends

@@ -14,10 +14,10 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.errors import ClewError
-from clew.ingest.profile import Event, Profile
-from clew.ingest.profiles._perf_event import event_of
-from clew.ingest.profiles._perf_header import MAGIC, OLD, SWAPPED, PerfEvent, PerfFile, open_perf
+from clew.ingest.profile import Profile
+from clew.ingest.profiles._perf_header import MAGIC, OLD, SWAPPED, TRACEPOINT, PerfFile, open_perf
 from clew.ingest.profiles._perf_places import expand, resolve_places
+from clew.ingest.profiles._perf_tracepoints import OFF_CPU, Said, described, said, tracepoint_formats
 from clew.native import perf
 
 FORMAT = "perf.data"
@@ -45,7 +45,7 @@ def read(path: Path) -> Profile:
             event.regs_user,
             event.period,
             event.sample_id_all,
-            keep_raw=True,
+            keep_raw=event.type == TRACEPOINT,
         )
         for event in file.events
     ]
@@ -64,13 +64,37 @@ def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
     resolved = resolve_places(recording, file.build_ids, kept if kept.is_dir() else None)
     stacks, leaf = expand(recording.stack, resolved)
     used, event = np.unique(recording.sample["event"], return_inverse=True)
-    events = [_event(file.events[number]) for number in used.tolist()]
-    samples = _samples(recording, event, leaf)
-    notes = [*file.notes, *_notes(file, recording)]
+    formats = tracepoint_formats(file)
+    events = [described(file.events[number], formats) for number in used.tolist()]
+    told = said(file, recording, used.tolist(), events, formats)
+    samples = _samples(recording, event, leaf, told)
+    notes = [*file.notes, *_notes(file, recording), *resolved.notes]
+    if told.off is not None:
+        samples = pa.concat_tables([samples, _off_cpu(samples, told, len(events))])
+        events.append(OFF_CPU)
+        if told.off.unfinished:
+            notes.append(f"{told.off.unfinished} times a thread left its processor and was not seen to come back")
     return Profile(events, resolved.frames, stacks, samples, _threads(recording), recording.lost, notes)
 
 
-def _samples(recording: perf.Recording, event: Array, leaf: Array) -> pa.Table:
+def _off_cpu(samples: pa.Table, told: Said, event: int) -> pa.Table:
+    """The samples of switches again, as time that the thread was off."""
+    if told.off is None:
+        return samples.slice(0, 0)
+    waker = told.off.waker
+    columns = {
+        "event": pa.array(np.full(len(waker), event, np.uint16)),
+        "weight": pa.array(told.off.length_ns.astype(np.float64)),
+        "other_tid": pa.array(waker.astype(np.int32), mask=waker < 0),
+        "detail": told.off_detail,
+    }
+    found = samples.take(pa.array(told.off.row))
+    for name, column in columns.items():
+        found = found.set_column(found.column_names.index(name), name, column)
+    return found
+
+
+def _samples(recording: perf.Recording, event: Array, leaf: Array, told: Said) -> pa.Table:
     rows = recording.sample
     stack = rows["stack"]
     return pa.table(
@@ -82,6 +106,8 @@ def _samples(recording: perf.Recording, event: Array, leaf: Array) -> pa.Table:
             "ts_ns": pa.array(np.ascontiguousarray(rows["ts_ns"]), mask=rows["ts_ns"] == perf.NO_TIME),
             "cpu": pa.array(np.ascontiguousarray(rows["cpu"]), mask=rows["cpu"] < 0),
             "address": pa.array(np.ascontiguousarray(rows["address"]), mask=rows["address"] == 0),
+            "other_tid": pa.array(told.other_tid.astype(np.int32), mask=told.other_tid < 0),
+            "detail": told.detail,
         }
     )
 
@@ -106,10 +132,6 @@ def _threads(recording: perf.Recording) -> pa.Table:
             **{name: time(name) for name in ("start_ns", "end_ns")},
         }
     )
-
-
-def _event(event: PerfEvent) -> Event:
-    return event_of(event.name)
 
 
 def _why_none(file: PerfFile, recording: perf.Recording) -> str:
