@@ -210,8 +210,8 @@ def make_samples(folder: Path, samples: list[Taken], *, timed: bool = True) -> P
     db.execute(schema_text())
     common = {"capture_id": 1, "host": "loom"}
     _insert(
-        db, "capture", **common, engine="perf", command="shop --serve", started_ns=ORIGIN if timed else None,
-        ended_ns=ORIGIN + 3 * 10**9 if timed else None, exit_code=0, started_utc=datetime(2026, 11, 21, 8),
+        db, "capture", **common, engine="perf", command="shop --serve", started_ns=ORIGIN,
+        ended_ns=ORIGIN + 3 * 10**9, exit_code=0, started_utc=datetime(2026, 11, 21, 8),
         complete=True, lost_events=0, skipped_bytes=0, traced=False, params="{}",
     )  # fmt: skip
     for tid in (701, 702) if timed else ():

@@ -8,6 +8,7 @@
 const ROW = 18; // pixels of a level
 const ROWS_LEAST = 10;
 const ROWS_MOST = 28;
+const DOUBLE = 350; // ms between the clicks of a double click
 const WORTH = 5; // pixels: levels with a box that wide shall be in sight
 const MARGIN_X = 12; // as flame_figure.py
 const AXIS_Y = 44;
@@ -215,7 +216,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     else if (view.root > 0) zoomTo(tree.parent[view.root]);
   }
   function crumbs() {
-    if (tree.form === "runs") barring.zoomed(view.from > tree.from || view.to < tree.to ? [["whole time", 0], [spanWords(body, view.from, view.to), 0]] : []);
+    if (tree.form === "runs") barring.zoomed([["whole time", 0], ...(view.from > tree.from || view.to < tree.to ? [[spanWords(body, view.from, view.to), 0]] : [])]);
     else barring.zoomed([[tree.name(0), 0], ...tree.path(view.root).map((row) => [tree.name(row), row])]);
   }
 
@@ -279,6 +280,7 @@ async function drawFlame(root, item, send, loadBokeh) {
 
   let dragged = null; // {x, moved}
   let clicked = -1;
+  let clickedAt = -DOUBLE;
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && tree) dragged = { x: where(event).x, at: event.clientX, moved: false };
   });
@@ -301,8 +303,9 @@ async function drawFlame(root, item, send, loadBokeh) {
     brush.setv({ visible: false });
     if (!was.moved) {
       const { box } = where(event);
-      if (event.detail > 1) return;
-      if (box < 0) return;
+      const second = event.timeStamp - clickedAt < DOUBLE;
+      clickedAt = event.timeStamp;
+      if (second || box < 0) return; // the second of two: dblclick says what it means
       clicked = boxes.many[box] ? -1 : boxes.row[box];
       frame.focus({ preventScroll: true });
       const row = boxes.row[box], many = boxes.many[box];

@@ -49,8 +49,9 @@ def flame(
     """The flame graph of a table of ``questions.flame`` (or ``flame_diff``: with columns before and after).
 
     ``grows``: up, the root at the bottom, or down (an icicle). ``inverted``: the tree goes from innermost functions
-    to their callers. ``at``: the row to open and zoom to. ``actions``: messages that somebody listens to (stack, focus, hide,
-    merge, recursion, drop, function, command, brush, open). ``command`` prints the same; ``edits`` are shown as chips.
+    to their callers. ``at``: the row to open and zoom to. ``actions``: messages that somebody listens to (stack,
+    focus, hide, merge, recursion, drop, function, command, brush, open). ``command`` prints the same; ``edits`` are
+    shown as chips.
     ``whole``: what shares are of, if not of the root. A tree of more than ``most`` rows is
     pruned of what is narrower than 1 / ``narrowest`` of ``at``.
     """

@@ -36,7 +36,6 @@ function flameBar(root, legend, act) {
         const here = index === shown.length - 1;
         return make("li", {}, make("button", { type: "button", "data-row": one[1], "aria-current": here ? "location" : null, title: clipped(one[0]), onclick: () => act.zoom(one[1]) }, one[0].slice(0, 120)));
       }));
-      crumbs.hidden = steps.length < 2;
     },
     // list: [{label, index}], undo: whether there is a step to take back
     edited(list, undo) {

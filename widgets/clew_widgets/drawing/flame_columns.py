@@ -104,7 +104,7 @@ def prune(
 ) -> Pruned | None:
     """The tree without frames narrower than 1 / ``narrowest`` of the root, or of row ``at``.
 
-    Of what is not below ``at`` only its callers are kept; of its children those CHILDREN that weigh most, however narrow.
+    Of what is not below ``at`` only its callers are kept; of its children the CHILDREN that weigh most.
     The narrow frames below one frame become one, after its other children. None: all of it fits (``most`` rows).
     """
     count = len(parent)
