@@ -1,33 +1,138 @@
-"""Lines and inlined functions from debug information (DWARF)."""
+"""Lines and inlined functions from debug information (DWARF), by the symbolic library; read once for each build."""
 
 from __future__ import annotations
 
+import contextlib
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from numpy.typing import NDArray
+from clew.errors import ClewError
+from clew.symbols import cache
+from clew.symbols.demangle import demangle
+from clew.symbols.elf import PT_LOAD, Elf, open_elf
+from clew.symbols.find import debug_paths, open_binary
+from clew.symbols.load import identity, kept_name
 
-from clew.symbols.elf import Elf
-
-Array = NDArray[Any]
-
-
-class Line(NamedTuple):
-    """A function at one address: its name, the file and the line in it (0: not known)."""
-
-    function: str
-    file: str
-    line: int
+LINES = ".lines"
+"""Ending of kept line tables."""
+_SECTIONS = (".debug_line", ".zdebug_line")
+_NONE = b""
 
 
-def lines(
-    module: str, build_id: str | None, addresses: Array, keep: Path | None = None, pid: int | None = None
-) -> dict[int, list[Line]]:
-    """For each index of ``addresses`` that debug information knows: its functions, outermost first."""
-    del module, build_id, addresses, keep, pid
-    return {}
+@dataclass
+class Chains:
+    """Functions at places, those of one place together, outermost first.
+
+    ``place`` says whose each row is; ``function`` and ``file`` are numbers of ``texts`` (file -1: not known), ``line``
+    counts from 1 (0: not known).
+    """
+
+    place: list[int] = field(default_factory=list)
+    function: list[int] = field(default_factory=list)
+    file: list[int] = field(default_factory=list)
+    line: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
 
 
-def keep(binary: Elf, folder: Path, name: str) -> None:
-    """Keep the lines of ``binary`` in ``folder``."""
-    del binary, folder, name
+class Lines:
+    """The line table of one build."""
+
+    def __init__(self, content: bytes, base: int) -> None:
+        from symbolic.symcache import SymCache
+
+        self._table = SymCache.from_bytes(content)
+        self._base = base
+
+    def chains(self, addresses: Sequence[int]) -> Chains:
+        """What is known of each of ``addresses``, which are the places; nothing of one without a line."""
+        found, numbers, base, lookup = Chains(), dict[str, int](), self._base, self._table.lookup
+        texts = dict[str, int]()
+        for place, address in enumerate(addresses):
+            rows = lookup(address - base) if address >= base else ()
+            if not any(row.line for row in rows):
+                continue
+            for row in reversed(rows):
+                number = numbers.get(row.symbol)
+                if number is None:
+                    name = demangle(row.symbol.encode("utf-8", "backslashreplace"))
+                    number = numbers[row.symbol] = texts.setdefault(name, len(texts))
+                found.place.append(place)
+                found.function.append(number)
+                found.file.append(texts.setdefault(row.full_path, len(texts)) if row.full_path else -1)
+                found.line.append(row.line)
+        found.texts = list(texts)
+        return found
+
+
+def load_lines(module: str, build_id: str | None, keep: Path | None = None, pid: int | None = None) -> Lines | None:
+    """The line table of a module; None without debug information."""
+    if keep is not None:
+        with contextlib.suppress(OSError):
+            return _opened((keep / (kept_name(module, build_id) + LINES)).read_bytes())
+    binary = open_binary(module, build_id, pid)
+    if binary is None:
+        return None
+    with binary:
+        return _opened(_content(binary))
+
+
+def keep_lines(binary: Elf, folder: Path, name: str) -> None:
+    """Keep the line table of ``binary`` in ``folder``; an empty one says that there is no debug information."""
+    cache.write(folder / (name + LINES), _content(binary))
+
+
+def _opened(content: bytes) -> Lines | None:
+    """The table in what _content() made; None where it is empty or damaged."""
+    if len(content) < 12 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
+        return None
+    try:
+        return Lines(content[:-12], int.from_bytes(content[-12:-4], "little"))
+    except Exception:
+        return None  # written by another version of the library: it has exceptions of its own for that
+
+
+def _content(binary: Elf) -> bytes:
+    """The line table as a file: that of the library, the address where the file is loaded, a checksum."""
+    name = cache.key("lines", _version(), *identity(binary))
+    stored = cache.load(name)
+    if stored is None:
+        stored = _made(binary)
+        cache.store(name, stored)
+    return stored
+
+
+def _version() -> int:
+    from symbolic.symcache import SYMCACHE_LATEST_VERSION
+
+    return int(SYMCACHE_LATEST_VERSION)
+
+
+def _made(binary: Elf) -> bytes:
+    source = _with_lines(binary)
+    if source is None:
+        return _NONE
+    from symbolic.debuginfo import Archive
+
+    try:
+        table = next(iter(Archive.open(source).iter_objects())).make_symcache().open_stream().read()
+    except Exception:  # the library has a class for each way in which a file can be damaged, panics among them
+        return _NONE
+    base = min((one.address for one in binary.segments if one.kind == PT_LOAD), default=0)
+    body = table + base.to_bytes(8, "little")
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+def _with_lines(binary: Elf) -> str | None:
+    """The file with the debug information of ``binary``."""
+    if not binary.path.startswith("/"):
+        return None  # the vdso: in memory only
+    if any(binary.content(binary.section(name)) for name in _SECTIONS):
+        return binary.path
+    for path in debug_paths(binary):
+        with contextlib.suppress(ClewError), open_elf(path) as found:
+            same = binary.build_id is None or found.build_id == binary.build_id
+            if same and any(found.content(found.section(name)) for name in _SECTIONS):
+                return str(path)
+    return None

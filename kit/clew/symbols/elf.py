@@ -12,7 +12,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from clew.errors import ClewError
@@ -49,6 +48,7 @@ class Segment(NamedTuple):
     offset: int
     address: int
     size: int  # in the file
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -106,17 +106,6 @@ class Elf:
             if found:
                 return found
         return None
-
-    def addresses(self, offsets: Array) -> tuple[Array, Array]:
-        """(address by the program headers, whether there is one) of each offset in the file (u64)."""
-        address, known = np.zeros(len(offsets), np.uint64), np.zeros(len(offsets), bool)
-        loads = [segment for segment in self.segments if segment.kind == PT_LOAD]
-        for segment in sorted(loads, key=lambda one: not one.flags & PF_X):  # code first
-            begin, end = np.uint64(segment.offset), np.uint64(min(segment.offset + segment.size, 2**64 - 1))
-            inside = (offsets >= begin) & (offsets < end) & ~known
-            address[inside] = offsets[inside] - begin + np.uint64(segment.address)
-            known |= inside
-        return address, known
 
 
 def open_elf(path: Path | str) -> Elf:
@@ -200,10 +189,10 @@ def _parsed(path: str, descriptor: int, content: bytes, whole: int) -> Elf:
     )
     if wide:
         found = table(segments_at, segment_size, segment_count, order + "2I6Q")
-        segments = tuple(Segment(one[0], one[1], one[2], one[3], one[5]) for one in found)
+        segments = tuple(Segment(one[0], one[1], one[2], one[3], one[5], one[6]) for one in found)
     else:
         found = table(segments_at, segment_size, segment_count, order + "8I")
-        segments = tuple(Segment(one[0], one[6], one[1], one[2], one[4]) for one in found)
+        segments = tuple(Segment(one[0], one[6], one[1], one[2], one[4], one[5]) for one in found)
     return Elf(path, whole, machine, wide, order, sections, segments, descriptor, content)
 
 

@@ -35,6 +35,10 @@ class JitMap:
         piece[(piece >= 0) & (addresses >= self.end[np.maximum(piece, 0)])] = -1
         return piece
 
+    def name(self, piece: int) -> str:
+        """The name of the function that a piece is of."""
+        return self.names[int(self.row[piece])]
+
 
 def map_name(pid: int) -> str:
     """The name of a process's map, as the programs that write it know it."""

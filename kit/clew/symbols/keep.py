@@ -61,7 +61,7 @@ def keep_binaries(folder: Path, modules: Iterable[tuple[str, str | None] | tuple
                 continue
             with binary, contextlib.suppress(OSError):
                 folder.mkdir(parents=True, exist_ok=True)
-                debug.keep(binary, folder, kept_name(module, build_id))
+                debug.keep_lines(binary, folder, kept_name(module, build_id))
                 write(target, table_of(binary).to_bytes())
         count += 1
     return count

@@ -5,7 +5,7 @@ The one way in for readers and recorders; what it finds is the same again as lon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ class _Found:
     offset: Array
     named: Array  # whether offset is known
     texts: dict[str, int]
-    inlined: dict[int, Sequence[debug.Line]]
+    chains: list[tuple[Array, Array, Array, Array]]  # place, function, file, line of each row
     notes: list[str]
 
     def text(self, value: str) -> int:
@@ -102,7 +102,7 @@ def resolve(
         np.zeros(rows, np.uint64),
         np.zeros(rows, bool),
         {UNKNOWN: 0},
-        {},
+        [],
         [],
     )
     kind = columns["kind"].to_numpy()
@@ -167,28 +167,48 @@ def _user(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], keep:
         known = np.where(in_file[here], known, found.known[rows[here]])
         found.address[rows[here]], found.known[rows[here]] = address, known
         symbol = np.where(known, table.lookup(address), -1)
-        _put(
-            found,
-            rows[here],
-            symbol,
-            [],
-            table.name,
-            address - table.start[np.maximum(symbol, 0)] if len(table.start) else address,
-        )
-        if inlines:
-            at = (address - (back[here] & (address > 0)).astype(np.uint64))[known]
-            lines = debug.lines(module, build_id, at, keep, pid)
-            found.inlined.update({int(rows[here[known]][row]): line for row, line in lines.items()})
+        within = address - table.start[np.maximum(symbol, 0)] if len(table.start) else address
+        _put(found, rows[here], symbol, table.name, within)
+        lines = debug.load_lines(module, build_id, keep, pid) if inlines else None
+        if lines is not None:
+            asked = rows[here[known]]
+            _add_lines(found, lines, asked, (address - (back[here] & (address > 0)))[known])
     if without:
         names = sorted(without)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         found.notes.append(f"no symbols: the files of {', '.join(names[:3])}{more} are gone, or others by now")
 
 
-def _put(found: _Found, rows: Array, symbol: Array, names: Sequence[str], name: Any, offset: Array) -> None:
+def _add_lines(found: _Found, lines: debug.Lines, rows: Array, addresses: Array) -> None:
+    """Write down what debug information knows of places (``rows``)."""
+    distinct, inverse = np.unique(addresses, return_inverse=True)
+    known = lines.chains(distinct.tolist())
+    if not known.place:
+        return
+    numbers = np.array([found.text(text) for text in known.texts] + [-1], np.int32)
+    place = np.array(known.place)
+    low, high = np.searchsorted(place, inverse, side="left"), np.searchsorted(place, inverse, side="right")
+    row = _ranges(low, high - low)
+    found.chains.append(
+        (
+            np.repeat(rows, high - low),
+            numbers[np.array(known.function)][row],
+            numbers[np.array(known.file)][row],
+            np.array(known.line, np.uint32)[row],
+        )
+    )
+
+
+def _ranges(start: Array, count: Array) -> Array:
+    """start[0], start[0] + 1, ... count[0] of them, then start[1], ..."""
+    before = np.cumsum(count) - count
+    return np.arange(int(count.sum())) + np.repeat(start - before, count)
+
+
+def _put(found: _Found, rows: Array, symbol: Array, name: Callable[[int], str], offset: Array) -> None:
     """Write functions (by number of symbol; -1: none) and the offsets in them."""
     distinct, inverse = np.unique(symbol, return_inverse=True)
-    texts = [0 if one < 0 else found.text(name(int(one)) if name else names[one]) for one in distinct]
+    texts = [0 if one < 0 else found.text(name(one)) for one in distinct.tolist()]
     found.function[rows] = np.array(texts, np.int32)[inverse]
     found.named[rows] = symbol >= 0
     found.offset[rows] = np.where(symbol >= 0, offset, 0)
@@ -204,10 +224,11 @@ def _kernel(found: _Found, rows: Array, keep: Path | None, start: tuple[str, int
     except ClewError as error:
         found.notes.append(f"no names of kernel functions: {error}")
         return
-    moved = (start[1] - kernel.address.get(start[0], start[1])) % 2**64 if start else 0
+    now = kernel.address(start[0]) if start else None
+    moved = (start[1] - now) % 2**64 if start and now is not None else 0
     address = found.address[rows] - np.uint64(moved)
     symbol = kernel.lookup(address)
-    _put(found, rows, symbol, kernel.name, None, address - kernel.start[np.maximum(symbol, 0)])
+    _put(found, rows, symbol, kernel.name, address - kernel.start[np.maximum(symbol, 0)])
     in_module = (symbol >= 0) & (kernel.module[np.maximum(symbol, 0)] > 0)
     numbers = np.array([found.text(name) for name in kernel.modules], np.int32)
     found.module[rows[in_module]] = numbers[kernel.module[symbol[in_module]]]
@@ -229,10 +250,8 @@ def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None) -
             without += 1
             continue
         piece = known.lookup(found.address[here])
-        at = np.maximum(piece, 0)
-        names = [known.names[row] for row in known.row]
-        offset = found.address[here] - known.begin[at] if len(known.begin) else found.address[here]
-        _put(found, here, piece, names, None, offset)
+        offset = found.address[here] - known.begin[np.maximum(piece, 0)] if len(known.begin) else found.address[here]
+        _put(found, here, piece, known.name, offset)
     if without:
         found.notes.append(
             f"{without} processes ran code that they made themselves and left no perf-PID.map "
@@ -244,36 +263,30 @@ def _expanded(found: _Found, build_ids: pa.ChunkedArray) -> Resolved:
     """The table of frames: each place's own function, then what was inlined into it."""
     rows = len(found.function)
     count = np.ones(rows, np.int32)
-    for row, lines in found.inlined.items():
-        count[row] = max(1, len(lines))
+    for place, *_ in found.chains:
+        count[place] = np.bincount(place, minlength=rows)[place]
     first = np.zeros(rows, np.int32)
     np.cumsum(count[:-1], out=first[1:])
     place = np.repeat(np.arange(rows), count)
     function, kind = found.function[place], found.kind[place]
     file, line = np.full(len(place), -1, np.int32), np.zeros(len(place), np.uint32)
-    inlined = np.zeros(len(place), bool)
-    for row, lines in found.inlined.items():
-        at = int(first[row])
-        for step, one in enumerate(lines):
-            if step:
-                function[at + step] = found.text(one.function)
-                inlined[at + step] = True
-            elif not function[at]:
-                function[at] = found.text(one.function)
-            if one.file:
-                file[at + step] = found.text(one.file)
-                line[at + step] = one.line
+    step = np.arange(len(place)) - first[place]
+    for own, names, files, numbers in found.chains:
+        at = _ranges(first[own[np.append(True, own[1:] != own[:-1])]], np.unique(own, return_counts=True)[1])
+        file[at], line[at] = files, numbers
+        function[at] = np.where((step[at] > 0) | (function[at] == 0), names, function[at])
+    inlined = step > 0
     kind = np.where(inlined, _KINDS.index("inlined"), kind)
     texts = pa.array(list(found.texts), pa.string())
     known = found.known[place]
     frames = pa.table(
         {
             "function": texts.take(pa.array(function)),
-            "module": texts.take(pa.array(found.module[place], mask=found.module[place] < 0)),
+            "module": texts.take(pa.array(np.maximum(found.module[place], 0), mask=found.module[place] < 0)),
             "kind": pa.array(list(_KINDS), pa.string()).take(pa.array(kind)),
             "address": pa.array(found.address[place], mask=~known),
             "byte_offset": pa.array(found.offset[place], mask=~found.named[place] | inlined),
-            "file": texts.take(pa.array(file, mask=file < 0)),
+            "file": texts.take(pa.array(np.maximum(file, 0), mask=file < 0)),
             "line": pa.array(line, mask=line == 0),
             "build_id": build_ids.combine_chunks().take(pa.array(place)),
         }

@@ -56,9 +56,10 @@ def read_table(binary: Elf, full: Elf | None = None) -> SymbolTable:
 
 
 def segments_of(elf: Elf) -> Array:
-    """What of the file is loaded where, code first: rows of offset, size, address."""
+    """What of the file is loaded where, code first: rows of offset, size, address; last what has only memory (.bss)."""
     loads = sorted((s for s in elf.segments if s.kind == PT_LOAD), key=lambda one: not one.flags & PF_X)
     rows = [(one.offset, one.size, one.address) for one in loads]
+    rows += [(one.offset, one.memory, one.address) for one in loads if one.memory > one.size]
     return np.array(rows, "<u8").reshape(-1, 3)
 
 
@@ -136,7 +137,7 @@ def _with_plt(elf: Elf, table: SymbolTable) -> SymbolTable:
     start = np.uint64(plt.address + head) + np.arange(len(index), dtype="u8") * np.uint64(each)
     known = (index < len(symbols)) & (start < np.uint64(plt.address) + np.uint64(plt.size))
     start, at = start[known], symbols["name"][index[known].astype("i8")]
-    named = (at > 0) & (at < len(names))
+    named = at < len(names)  # 0: a function that is chosen when the program starts, without a name
     start, at = start[named], at[named]
     size = np.full(len(start), each, "u8")
     ones = np.full(len(start), GLOBAL, "u1")

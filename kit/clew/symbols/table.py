@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import struct
+import zlib
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,8 +17,14 @@ Array = NDArray[Any]
 LOCAL, GLOBAL, WEAK = 0, 1, 2
 PLT = 1
 """Bit of ``flags``: the entry of the procedure linkage table for a function elsewhere."""
+STRETCHED = 2
+"""Bit of ``flags``: has no size of its own; reaches to the next symbol, but not over a larger one around it."""
 
 _PAGE = np.uint64(4096)
+_MARK = b"clewSYM1"
+_ARRAYS = {"start": "<u8", "end": "<u8", "name_at": "<u4", "flags": "|u1", "segments": "<u8"}
+_LENGTHS = struct.Struct("<7Q")
+_DEEPEST = 1000  # symbols that are looked back over for one around them
 
 
 @dataclass(frozen=True)
@@ -49,22 +57,29 @@ class SymbolTable:
         if not len(self.start):
             return np.full(len(addresses), -1)
         row = self._chosen(np.searchsorted(self.start, addresses, side="right") - 1)
-        missed = np.flatnonzero((row >= 0) & (addresses >= self.end[row]))
-        if len(missed):  # the function may go on after a label or a smaller function inside it
-            reach = np.maximum.accumulate(self.end)
-            held = addresses[missed] < reach[row[missed]]
-            row[missed[~held]] = -1
-            for place in missed[held]:
-                row[place] = self._around(int(row[place]), addresses[place], reach)
+        stretched = (self.flags[row] & STRETCHED) != 0
+        missed = addresses >= self.end[row]
+        asked = np.flatnonzero((row >= 0) & (missed | stretched))
+        if len(asked):  # the function may go on after a label or a smaller function inside it
+            around = self._around(row[asked], addresses[asked])
+            row[asked] = np.where((around < 0) & ~missed[asked], row[asked], around)
         return row
 
-    def _around(self, row: int, address: Any, reach: Array) -> int:
-        """The nearest row before ``row`` that reaches to ``address``."""
-        while row >= 0 and address < reach[row]:
-            if address < self.end[row]:
-                return row
-            row -= 1
-        return -1
+    def _around(self, row: Array, addresses: Array) -> Array:
+        """The nearest row up to each of ``row`` with a size of its own that holds the address; -1 where none does."""
+        end = np.where(self.flags & STRETCHED, self.start, self.end)
+        reach = np.maximum.accumulate(end)
+        found = np.full(len(row), -1)
+        left = np.arange(len(row))
+        for _ in range(_DEEPEST):
+            left = left[(row[left] >= 0) & (addresses[left] < reach[row[left]])]
+            if not len(left):
+                break
+            inside = addresses[left] < end[row[left]]
+            found[left[inside]] = row[left[inside]]
+            left = left[~inside]
+            row[left] -= 1
+        return found
 
     def _chosen(self, row: Array) -> Array:
         """In place of each row, of all symbols with its start, the one whose name tells most."""
@@ -88,41 +103,23 @@ class SymbolTable:
         return self.names[at : end if end >= 0 else len(self.names)]
 
     def to_bytes(self) -> bytes:
-        """As a file (NumPy's npz)."""
-        file = io.BytesIO()
-        np.savez(
-            file,
-            start=self.start,
-            end=self.end,
-            name_at=self.name_at,
-            flags=self.flags,
-            names=np.frombuffer(self.names, np.uint8),
-            segments=self.segments,
-            build_id=np.frombuffer(bytes.fromhex(self.build_id or ""), np.uint8),
-        )
-        return file.getvalue()
+        """As a file: a mark, a checksum and lengths, then the arrays as they are."""
+        parts = [getattr(self, name).tobytes() for name in _ARRAYS] + [self.names, bytes.fromhex(self.build_id or "")]
+        body = _LENGTHS.pack(*map(len, parts)) + b"".join(parts)
+        return _MARK + zlib.crc32(body).to_bytes(4, "little") + body
 
     @staticmethod
     def from_bytes(data: bytes) -> SymbolTable:
         """The table that to_bytes() wrote; raises ValueError if it is none."""
-        kinds = {"start": "<u8", "end": "<u8", "name_at": "<u4", "flags": "|u1", "names": "|u1", "segments": "<u8"}
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as file:
-                arrays = {name: file[name] for name in (*kinds, "build_id")}
-        except Exception as error:
-            raise ValueError("damaged symbol table") from error
-        rows = len(arrays["start"])
-        if any(arrays[name].dtype.str != kind for name, kind in kinds.items()) or any(
-            arrays[name].shape != (rows,) for name in ("start", "end", "name_at", "flags")
-        ):
+        begin = len(_MARK) + 4
+        body = memoryview(data)[begin:]
+        if data[: len(_MARK)] != _MARK or zlib.crc32(body).to_bytes(4, "little") != data[len(_MARK) : begin]:
             raise ValueError("damaged symbol table")
-        if arrays["segments"].ndim != 2 or arrays["segments"].shape[1] != 3:
-            raise ValueError("damaged symbol table")
-        build_id = arrays["build_id"].tobytes().hex() or None
-        names = arrays["names"].tobytes()
-        return SymbolTable(
-            arrays["start"], arrays["end"], arrays["name_at"], arrays["flags"], names, arrays["segments"], build_id
-        )
+        edge = np.cumsum((_LENGTHS.size, *_LENGTHS.unpack_from(body))).tolist()
+        pieces = [body[low:high] for low, high in pairwise(edge)]
+        start, end, name_at, flags, segments = map(np.frombuffer, pieces, _ARRAYS.values())
+        names, build_id = bytes(pieces[-2]), bytes(pieces[-1]).hex()
+        return SymbolTable(start, end, name_at, flags, names, segments.reshape(-1, 3), build_id or None)
 
 
 def _plainness(name: str) -> tuple[int, int]:
@@ -143,6 +140,7 @@ def ordered(start: Array, size: Array, binding: Array, name_at: Array, flags: Ar
     if len(start):
         after = np.append(start[1:], (start[-1] + _PAGE - np.uint64(1)) // _PAGE * _PAGE + _PAGE)
         end = np.where(size == 0, after, end)
+        flags = flags | np.where(size == 0, STRETCHED, 0).astype("u1")
         rank = ((end > start) * 4 + (binding != WEAK) * 2 + (binding == GLOBAL)).astype(np.uint8)
         group = np.cumsum(np.append(0, start[1:] != start[:-1]))
         best = np.zeros(int(group[-1]) + 1, np.uint8)
