@@ -166,6 +166,8 @@ class PerfEngine(Engine):
             if not perf.running() and perf.exit_code not in (0, -signal.SIGINT):
                 from clew.capture.engines._perf_said import explain
 
+                if (perf.exit_code or 0) < 0:
+                    return f"it was killed by {signal.Signals(-(perf.exit_code or 0)).name}"
                 return str(explain(perf.said(), self._target))
         return None if any(perf.running() for perf in running) else ""
 
