@@ -35,6 +35,12 @@ struct clew_perf_note {
 	uint32_t size; /* of the record; what follows HEADER_TRACING_DATA and AUXTRACE is not counted */
 };
 
+/** Where the bytes of a module are by now. */
+struct clew_perf_file {
+	const char *module; /* as records name it */
+	const char *path;   /* NULL: nowhere */
+};
+
 struct clew_perf_input {
 	const uint8_t *data;
 	uint64_t size;
@@ -43,6 +49,8 @@ struct clew_perf_input {
 	const struct clew_perf_id *ids;
 	uint64_t id_count;
 	uint64_t unwind; /* walk user stacks that were copied into samples (DWARF); 0: take their innermost address */
+	const struct clew_perf_file *files; /* for walking; modules that are not named are where they were */
+	uint64_t file_count;
 };
 
 enum clew_perf_kind { CLEW_PERF_USER, CLEW_PERF_KERNEL, CLEW_PERF_JIT, CLEW_PERF_UNKNOWN };

@@ -175,6 +175,10 @@ void sample_event(struct clew_perf *perf, const struct record *record);
 int32_t stack_of(struct clew_perf *perf, const struct process *process, const struct sample *sample, uint32_t event,
 				 unsigned mode);
 
+/* The chain of a sample with registers and stack, behind the `count` steps that there are; returns how many. */
+unsigned unwind_steps(struct clew_perf *perf, const struct process *process, const struct sample *sample,
+					  uint32_t event, unsigned count);
+
 /* -- all of it -- */
 
 struct clew_perf {
@@ -199,6 +203,10 @@ struct clew_perf {
 	struct meaning meanings[MEANINGS];
 	uint32_t root;            /* a stack of one frame; the others are its siblings */
 	struct step steps[STEPS]; /* of the stack at hand, innermost first */
+
+	struct clew_unwind *unwind; /* NULL: not needed so far */
+	int32_t *handles;           /* the unwinder's, of modules */
+	uint64_t handle_room;
 
 	struct clew_perf_sample *samples;
 	struct clew_perf_stack *stacks;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "clew_unwind.h"
 #include "perf.h"
 
 static void lost_event(struct clew_perf *perf, const struct record *record)
@@ -112,13 +113,14 @@ void clew_perf_close(struct clew_perf *perf)
 		maps_free(perf->processes[i].before);
 	}
 	maps_free(perf->kernel);
+	clew_unwind_free(perf->unwind);
 	struct table *tables[] = {&perf->ids,          &perf->by_pid,      &perf->by_tid,     &perf->text_table,
 							  &perf->module_table, &perf->place_table, &perf->stack_table};
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		table_free(tables[i]);
-	void *arrays[] = {perf->entries,  perf->processes, perf->threads,   perf->chains, perf->samples,
-					  perf->stacks,   perf->places,    perf->modules,   perf->rows,   perf->switches,
-					  perf->ksymbols, perf->text_ends, perf->text_bytes};
+	void *arrays[] = {perf->entries,  perf->processes, perf->threads,    perf->chains, perf->samples,
+					  perf->stacks,   perf->places,    perf->modules,    perf->rows,   perf->switches,
+					  perf->ksymbols, perf->text_ends, perf->text_bytes, perf->handles};
 	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
 		free(arrays[i]);
 	free(perf);

@@ -105,7 +105,8 @@ static int32_t child_of(struct clew_perf *perf, int32_t parent, uint32_t place)
 }
 
 /* The steps of a sample, innermost first; returns how many. */
-static unsigned steps_of(struct clew_perf *perf, const struct sample *sample, unsigned mode)
+static unsigned steps_of(struct clew_perf *perf, const struct process *process, const struct sample *sample,
+						 uint32_t event, unsigned mode)
 {
 	unsigned count = 0;
 	bool kernel = false, known = true, first = true;
@@ -122,6 +123,8 @@ static unsigned steps_of(struct clew_perf *perf, const struct sample *sample, un
 	}
 	if (!count && !sample->regs && sample->has_ip && (mode == PERF_RECORD_MISC_KERNEL || mode == PERF_RECORD_MISC_USER))
 		perf->steps[count++] = (struct step){sample->ip, mode == PERF_RECORD_MISC_KERNEL, false};
+	if (process && sample->regs && sample->stack && perf->input.unwind)
+		return unwind_steps(perf, process, sample, event, count);
 	return count;
 }
 
@@ -164,9 +167,8 @@ static int32_t walk(struct clew_perf *perf, const struct process *process, unsig
 int32_t stack_of(struct clew_perf *perf, const struct process *process, const struct sample *sample, uint32_t event,
 				 unsigned mode)
 {
-	(void)event;
 	if (!sample->chain_count || sample->regs)
-		return walk(perf, process, steps_of(perf, sample, mode));
+		return walk(perf, process, steps_of(perf, process, sample, event, mode));
 	if ((!perf->chains || perf->chain_used * 2 > perf->chain_mask) && !widen(perf))
 		return -1;
 	const uint64_t version = mix(process ? process->version : 0, perf->kernel_version);
@@ -180,7 +182,8 @@ int32_t stack_of(struct clew_perf *perf, const struct process *process, const st
 	hash |= 1;
 	struct chain *found = find(perf, hash, (uint32_t)more);
 	if (!found->hash) {
-		*found = (struct chain){hash, (uint32_t)more, walk(perf, process, steps_of(perf, sample, mode))};
+		*found =
+			(struct chain){hash, (uint32_t)more, walk(perf, process, steps_of(perf, process, sample, event, mode))};
 		perf->chain_used++;
 	}
 	return found->stack;

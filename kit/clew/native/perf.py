@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple
@@ -65,6 +66,8 @@ class _Input(ctypes.Structure):
         ("ids", _ANY),
         ("id_count", _U64),
         ("unwind", _U64),
+        ("files", _ANY),
+        ("file_count", _U64),
     ]
 
 
@@ -160,9 +163,22 @@ class Recording:
             setattr(self, name, np.empty(0, _ROWS[name]))
 
 
-def read(data: Array, events: Sequence[Layout], ids: Sequence[tuple[int, int]], *, unwind: bool = False) -> Recording:
-    """Read the records in ``data`` (bytes); ``ids``: (id, index into ``events``). Raises ClewError (no memory)."""
+def read(
+    data: Array,
+    events: Sequence[Layout],
+    ids: Sequence[tuple[int, int]],
+    *,
+    unwind: bool = False,
+    files: Mapping[str, str | None] | None = None,
+) -> Recording:
+    """Read the records in ``data`` (bytes); ``ids``: (id, index into ``events``). Raises ClewError (no memory).
+
+    ``unwind``: walk stacks that were copied into samples; ``files``: where modules are that are not where they were,
+    None: nowhere.
+    """
     layouts, numbers = np.array([tuple(event) for event in events], _EVENT), np.array(ids, _ID)
+    texts = [os.fsencode(text) if text else None for pair in (files or {}).items() for text in pair]
+    moved = (ctypes.c_char_p * len(texts))(*texts)
     given = _Input(
         data.ctypes.data,
         len(data),
@@ -171,6 +187,8 @@ def read(data: Array, events: Sequence[Layout], ids: Sequence[tuple[int, int]], 
         numbers.ctypes.data,
         len(numbers),
         int(unwind),
+        ctypes.addressof(moved),
+        len(texts) // 2,
     )
     handle, tables = ctypes.c_void_p(), _Tables()
     done = _library().clew_perf_read(ctypes.byref(given), ctypes.byref(handle), ctypes.byref(tables))
