@@ -55,6 +55,5 @@ def run(args: argparse.Namespace) -> int:
     lines = (
         collapse_stream(sys.stdin.buffer, options, say) if args.file == "-" else collapse(Path(args.file), options, say)
     )
-    if lines:
-        sys.stdout.buffer.write(b"\n".join(lines) + b"\n")
+    sys.stdout.buffer.writelines(line + b"\n" for line in lines)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import BinaryIO
@@ -20,7 +20,7 @@ from clew.ingest.profiles import HEAD, folded, perf_data, perf_script, reader_of
 from clew.ingest.profiles._text import opened, unpacked
 
 
-def collapse(path: Path, options: Options, say: Callable[[str], object]) -> list[bytes]:
+def collapse(path: Path, options: Options, say: Callable[[str], object]) -> Iterator[bytes]:
     """Lines of folded stacks of the profile at ``path``, sorted; ``say`` gets what is to be known of them.
 
     Text of perf script is folded as stackcollapse-perf.pl does. Of any other profile samples of one event are counted:
@@ -36,7 +36,7 @@ def collapse(path: Path, options: Options, say: Callable[[str], object]) -> list
     return fold(profile, options, say, perf=reader is perf_data, marked=reader is folded)
 
 
-def collapse_stream(stream: BinaryIO, options: Options, say: Callable[[str], object]) -> list[bytes]:
+def collapse_stream(stream: BinaryIO, options: Options, say: Callable[[str], object]) -> Iterator[bytes]:
     """As collapse(), of what comes from a pipe: text is folded as it comes, anything else is kept in a file first."""
     head = stream.read(HEAD)
     reader = next((one for one in readers() if one.matches(head, Path("-"))), None)
@@ -49,26 +49,25 @@ def collapse_stream(stream: BinaryIO, options: Options, say: Callable[[str], obj
         return collapse(Path(copy.name), options, say)
 
 
-def _text(file: BinaryIO, head: bytes, options: Options, say: Callable[[str], object], name: str) -> list[bytes]:
+def _text(file: BinaryIO, head: bytes, options: Options, say: Callable[[str], object], name: str) -> Iterator[bytes]:
     """Text of perf script: ``head`` and what ``file`` holds."""
     head = head or file.read(HEAD)
     if b"\0" in head:
         raise ClewError(f"{name} is none of the profiles that clew reads")
     text = Collapse(options, say)
     text.add(file, head)
-    lines = text.folded()
-    if not lines and not options.compatible:
+    if not text.counts and not options.compatible:
         raise ClewError(f"{name}: no sample in it")
     if text.strange:
         say(f"{text.strange} lines are no samples and no frames, and were left out")
     if text.kept:
         say(f"{text.kept} samples counted that stackcollapse-perf.pl loses (--flamegraph-compat: lost here, too)")
-    return lines
+    return text.folded()
 
 
 def fold(
     profile: Profile, options: Options, say: Callable[[str], object], *, perf: bool = False, marked: bool = False
-) -> list[bytes]:
+) -> Iterator[bytes]:
     """Lines of folded stacks of ``profile``. ``perf``: names as of perf script; ``marked``: all suffixes are set."""
     samples = profile.samples
     event = _event(profile, options, say)
@@ -90,7 +89,7 @@ def fold(
             parts.append(roots[thread])
         if parts:
             sums[b";".join(reversed(parts))] += weight
-    return [b"%b %b" % (stack, _weight(sums[stack])) for stack in sorted(sums)]
+    return (b"%b %b" % (stack, _weight(sums[stack])) for stack in sorted(sums))
 
 
 def _event(profile: Profile, options: Options, say: Callable[[str], object]) -> int:

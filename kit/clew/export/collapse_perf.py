@@ -28,6 +28,7 @@ _NUMBER = re.compile(rb"(?<=\s)(\d++)/*+(\d++)?+\s")
 _EVENT = re.compile(rb":(?:\s*+(\d++)\s++|\s++)(\S+):\s*\Z")
 _BRACKETS = re.compile(rb"\[.*?\]", re.DOTALL)
 _EXACT = 2**64  # the script counts in 64 bits, and in floating point beyond that
+_KEPT = 100_000  # heads that are remembered, of each half
 _LOOK, _NO_FRAME, _STRANGE = -1, -2, -3
 
 
@@ -80,6 +81,8 @@ class Collapse:
         self.known: dict[bytes, int] = {}  # names of frames
         self.plain = _Names(self.known, options.style, java=False)
         self.java = _Names(self.known, options.style, java=True)
+        self.roots: dict[bytes, bytes] = {}
+        self.whats: dict[bytes, tuple[int, bytes | None]] = {}
         self.stacks: dict[bytes, int] = {b"": 0}  # numbers of names from the innermost, as bytes
         self.counts: defaultdict[tuple[bytes, int, int], int] = defaultdict(int)  # root, callers, innermost
         self.filter = options.event_filter.encode()
@@ -116,7 +119,7 @@ class Collapse:
     def sample(self, text: bytes) -> bool:
         """Count one sample that is a head and its frames; False, with nothing done, if it is anything else."""
         line, _, rest = text.partition(b"\n")
-        head = self.head_of(line)
+        head = self.known_head(line)
         if head is None:
             return False
         root, period, event = head
@@ -128,7 +131,7 @@ class Collapse:
             key = hash(callers)
             known = names.callers.get(key)
             if known is None:
-                numbers = [names[line] for line in callers.split(b"\n")]
+                numbers = list(map(names.__getitem__, callers.split(b"\n")))
                 if min(numbers) < 0:
                     if _LOOK in numbers:
                         return False
@@ -148,6 +151,21 @@ class Collapse:
     def number(self, numbers: list[int]) -> int:
         """The number of a stack, given by numbers of names."""
         return self.stacks.setdefault(array("I", numbers).tobytes(), len(self.stacks))
+
+    def known_head(self, line: bytes) -> tuple[bytes, int, bytes | None] | None:
+        """As head_of(), from what is remembered of heads that are alike but for the last part of their times."""
+        dot = line.rfind(b".") + 1
+        colon = line.find(b":", dot) if dot else -1
+        before, after = line[:dot], line[colon:]
+        root, what = self.roots.get(before), self.whats.get(after)
+        if root and what:
+            return root, *what
+        head = self.head_of(line)
+        if head and colon >= 0 and len(self.roots) < _KEPT and len(self.whats) < _KEPT:
+            number = _NUMBER.search(line, 3)
+            if number and number.end() <= dot and _EVENT.match(after):
+                self.roots[before], self.whats[after] = head[0], head[1:]
+        return head
 
     def head_of(self, line: bytes) -> tuple[bytes, int, bytes | None] | None:
         """(root, period, event) if ``line`` is a sample's head, by the script's grammar."""
@@ -286,17 +304,18 @@ class Collapse:
                 self.counts[key] += period
             self.kept += len(self.lost[event])
 
-    def folded(self) -> list[bytes]:
+    def folded(self) -> Iterator[bytes]:
         """The stacks with their counts, sorted by their bytes."""
-        known = list(self.known)
-        callers = [array("I", key) for key in self.stacks]
+        known = [b";" + name for name in self.known]
         sums: defaultdict[bytes, int] = defaultdict(int)
-        for (root, stack, inner), count in self.counts.items():
-            parts = [root, *[known[number] for number in reversed(callers[stack])]]
-            if inner >= 0:
-                parts.append(known[inner])
-            sums[b";".join(parts)] += count
-        return [b"%b %b" % (stack, _count(sums[stack])) for stack in sorted(sums)]
+        stacks, last, text = list(self.stacks), -1, b""
+        for (root, stack, inner), count in sorted(self.counts.items(), key=lambda item: item[0][1]):
+            if stack != last:
+                numbers = array("I", stacks[stack])
+                numbers.reverse()
+                last, text = stack, b"".join(map(known.__getitem__, numbers))
+            sums[b"%b%b%b" % (root, text, known[inner] if inner >= 0 else b"")] += count
+        return (b"%b %b" % (stack, _count(sums[stack])) for stack in sorted(sums))
 
 
 def _all_lines(file: BinaryIO, start: bytes) -> Iterator[bytes]:

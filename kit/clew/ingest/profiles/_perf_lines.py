@@ -13,10 +13,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TIME = re.compile(rb"(?<=\s)(\d{1,10})\.(\d{9}|\d{6}):(?=\s)")
+TIME = re.compile(rb"(?<=\s)(\d{1,10})\.(\d{9}|\d{6}):(?=\s)")
 _WHO = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?(?:\s+\[(\d{1,5})\])?\s*$")
 _EVENT = re.compile(rb"\s*(?:(\d{1,19})\s+)?(\S+?):(?=\s|$)[ \t]*(.*)", re.DOTALL)
-_NO_TIME = re.compile(
+_NOTIME = re.compile(
     rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?\s(?:\s*\[(\d{1,5})\]\s)?(?:\s*(\d{1,19})\s)?\s*([^\s\d]\S*):[ \t]*$"
 )
 _NUMBER = re.compile(rb"\d+\.\d+$")
@@ -71,7 +71,7 @@ def text(raw: bytes) -> str:
 def head(line: bytes) -> Head | None:
     """``line`` as the first of a sample; None if it is none."""
     found: list[Head] = []
-    for time in _TIME.finditer(line):
+    for time in TIME.finditer(line):
         who = _WHO.search(line, max(0, time.start() - 64), time.start())
         event = _EVENT.match(line, time.end())
         if not who or not event or event[2].startswith(b"PERF_RECORD_") or _NUMBER.match(event[2]):
@@ -83,7 +83,7 @@ def head(line: bytes) -> Head | None:
         if len(found) > 1:
             short = [one for one in found if len(one.comm) <= COMM]
             return (short or found)[-1]._replace(ambiguous=True)
-    if not found and not line[:1].isspace() and (bare := _NO_TIME.search(line)):
+    if not found and not line[:1].isspace() and (bare := _NOTIME.search(line)):
         period = int(bare[4]) if bare[4] else None
         return Head(*_who(line, bare), None, period, bare[5], b"", ambiguous=False)
     return found[0] if found else None

@@ -11,7 +11,7 @@ from typing import BinaryIO, cast
 
 from clew.errors import ClewError
 
-BLOCK = 4 << 20
+BLOCK = 1 << 20
 """Bytes read at a time: paragraphs of one block share a list, the rest of the file is not in memory."""
 _GZIP = b"\x1f\x8b"
 

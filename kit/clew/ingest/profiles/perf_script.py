@@ -18,6 +18,7 @@ import pyarrow as pa
 from clew.errors import ClewError
 from clew.ingest.profile import THREADS, Profile, Tree
 from clew.ingest.profiles import _perf_lines
+from clew.ingest.profiles._chains import Chains
 from clew.ingest.profiles._perf_event import event_of
 from clew.ingest.profiles._perf_lines import Frame, Head, Source, text
 from clew.ingest.profiles._text import opened, paragraphs, unpacked
@@ -31,6 +32,7 @@ _ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
 _NO_HEAD = b"# \t"  # a head may begin so, but then it is looked at with care
 _NONE = -1  # no stack, no processor, no time
 _EVENTS = 65536
+_KEPT = 100_000  # heads that are remembered, of each half
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
@@ -85,16 +87,18 @@ class _Script:
     """Samples found so far."""
 
     def __init__(self) -> None:
-        self.tree = Tree()
+        self.tree, self.chains = Tree(), Chains()
         self.frames = _Frames(self.tree)
         self.stacks: dict[int, int] = {}  # by hash of the text: of a million texts two are alike once in 10^7 files
         self.events: dict[bytes, int] = {}
-        self.with_period: set[int] = set()
-        self.threads: dict[tuple[int | None, int, bytes], int] = {}
+        self.threads: dict[tuple[int | None, int, bytes], int] = {}  # process, thread, name
+        self.whos: dict[tuple[int, int], int] = {}  # thread, processor
+        self.whats: dict[tuple[int, int | None], int] = {}  # event, period
+        self.known_who: dict[bytes, int] = {}  # by what stands before the time
+        self.known_what: dict[bytes, int] = {}  # by what stands after it
+        self.who, self.what, self.stack, self.time = array("i"), array("i"), array("i"), array("q")  # of each sample
         self.details: dict[int, bytes] = {}
         self.addresses: dict[int, int] = {}
-        self.event, self.thread, self.cpu = array("H"), array("i"), array("i")
-        self.stack, self.time, self.weight = array("i"), array("q"), array("d")
         self.whole = False  # source lines stand between frames: stacks are told apart as a whole
         self.open = False  # the last sample may have more frames
         self.ambiguous = self.strange = self.lost = 0
@@ -104,18 +108,35 @@ class _Script:
     def paragraph(self, paragraph: bytes, ended: bool) -> None:
         """One sample as a rule: a head and its frames."""
         first, _, rest = paragraph.partition(b"\n")
-        head = None if self.open or not ended or first[0] in _NO_HEAD else _perf_lines.head(first)
-        if head is None:
+        if self.open or not ended or first[0] in _NO_HEAD or not self.begin(first):
             self.lines(paragraph, ended)
-            return
-        self.sample(head)
-        if rest:
+        elif rest:
             row = self.row(rest)
             if row is None:
                 self.open = True
                 self.lines(rest, ended)
             else:
                 self.stack[-1] = row
+
+    def begin(self, line: bytes) -> bool:
+        """Add the sample whose head is ``line``, without its stack; False if it is none."""
+        time = _perf_lines.TIME.search(line)
+        before, after = (line[: time.start()], line[time.end() :]) if time else (line, b"")
+        who, what = self.known_who.get(before), self.known_what.get(after)
+        if time and who is not None and what is not None:
+            seconds, fraction = time.groups()
+            self.time.append(int(seconds + (fraction if len(fraction) == 9 else fraction + b"000")))
+            self.who.append(who)
+            self.what.append(what)
+            self.stack.append(_NONE)
+            return True
+        head = _perf_lines.head(line)
+        if head is None:
+            return False
+        self.sample(head)
+        if time and not head.ambiguous and not head.fields and len(self.known_what) < _KEPT > len(self.known_who):
+            self.known_who[before], self.known_what[after] = self.who[-1], self.what[-1]
+        return True
 
     def sample(self, head: Head, before: bytes = b"") -> None:
         """Add a sample, without its stack. ``before``: a line that is the first half of its thread's name."""
@@ -124,29 +145,23 @@ class _Script:
         event = self.events.setdefault(head.event, len(self.events))
         if event >= _EVENTS:
             raise ClewError(f"more than {_EVENTS} kinds of events: this is no text of perf script")
-        self.event.append(event)
-        self.thread.append(self.threads.setdefault((head.pid, head.tid, comm), len(self.threads)))
-        self.cpu.append(_NONE if head.cpu is None else head.cpu)
+        thread = self.threads.setdefault((head.pid, head.tid, comm), len(self.threads))
+        self.who.append(self.whos.setdefault((thread, _NONE if head.cpu is None else head.cpu), len(self.whos)))
+        self.what.append(self.whats.setdefault((event, head.period), len(self.whats)))
         self.time.append(_NONE if head.time_ns is None else head.time_ns)
         self.stack.append(_NONE)
-        if head.period is None:
-            self.weight.append(1.0)
-        else:
-            self.weight.append(head.period)
-            self.with_period.add(event)
         if head.fields:
-            self.more(head.fields)
+            self.more(event, head.fields)
 
-    def more(self, fields: bytes) -> None:
+    def more(self, event: int, fields: bytes) -> None:
         """What follows the event: the only frame, with the address of a fault before it perhaps, or a tracepoint's."""
         fault = _ADDRESS.match(fields)
-        if fault and event_of(text(list(self.events)[self.event[-1]])).kind == "fault":
+        if fault and event_of(text(list(self.events)[event])).kind == "fault":
             self.addresses[len(self.time) - 1] = int(fault[1], 16)
             fields = fields[fault.end() :]
         frame = _perf_lines.frame(fields)
         if isinstance(frame, Frame):
-            row = self.tree.stack([self.tree.frame(*frame)])
-            self.stack[-1] = _NONE if row is None else row
+            self.stack[-1] = self.chains.under(_NONE, self.tree.frame(*frame))
         elif fields:
             self.details[len(self.time) - 1] = fields
 
@@ -160,16 +175,16 @@ class _Script:
         if self.whole or frame < 0:
             return self.whole_row(rest)
         if not callers:
-            return self.tree.under(_NONE, frame)
+            return self.chains.under(_NONE, frame)
         key = hash(callers)
         row = self.stacks.get(key)
         if row is None:
-            rows = [self.frames[line] for line in callers.split(b"\n")]
+            rows = list(map(self.frames.__getitem__, callers.split(b"\n")))
             if min(rows) < 0:
                 return self.whole_row(rest)
             rows.reverse()
-            row = self.stacks[key] = self.tree.stack(rows) or 0
-        return self.tree.under(row, frame)
+            row = self.stacks[key] = self.chains.add(rows)
+        return self.chains.under(row, frame)
 
     def whole_row(self, rest: bytes) -> int | None:
         """As row(), for stacks with lines that mean something only beside others."""
@@ -188,9 +203,8 @@ class _Script:
             else:
                 self.whole = self.whole or isinstance(part, Source)
                 parts.append(part)
-        made = self.tree.stack(self.placed(parts))
-        self.stacks[key] = _NONE if made is None else made
-        return self.stacks[key]
+        made = self.stacks[key] = self.chains.add(self.placed(parts))
+        return made
 
     def placed(self, parts: Sequence[Frame | Source]) -> list[int]:
         """Rows of frames, outermost first: source lines put to theirs, inlined frames into their function's module."""
@@ -240,14 +254,18 @@ class _Script:
 
     def profile(self) -> Profile:
         """Everything as tables."""
-        frames, stacks = self.tree.tables()
+        frames, _ = self.tree.tables()
+        stacks, stack = self.chains.rows(self.stack)
+        who, what = np.array(self.who), np.array(self.what)
+        thread, cpu = (np.array(column, np.int32)[who] for column in zip(*self.whos, strict=True))
+        event, period = zip(*self.whats, strict=True)
         samples = {
-            "event": pa.array(np.array(self.event, np.uint16)),
-            "weight": pa.array(np.array(self.weight, np.float64)),
-            "stack": _known(self.stack, np.int32),
-            "thread": pa.array(np.array(self.thread, np.int32)),
-            "ts_ns": _known(self.time, np.int64),
-            "cpu": _known(self.cpu, np.int32),
+            "event": pa.array(np.array(event, np.uint16)[what]),
+            "weight": pa.array(np.array([1.0 if one is None else one for one in period], np.float64)[what]),
+            "stack": stack,
+            "thread": pa.array(thread),
+            "ts_ns": pa.array(np.array(self.time), mask=np.array(self.time) == _NONE),
+            "cpu": pa.array(cpu, mask=cpu == _NONE),
         }
         if self.details:
             details = (self.details.get(row) for row in range(len(self.time)))
@@ -255,7 +273,8 @@ class _Script:
         if self.addresses:
             samples["address"] = pa.array([self.addresses.get(row) for row in range(len(self.time))], pa.uint64())
         events = [event_of(text(name)) for name in self.events]
-        for row in set(range(len(events))) - self.with_period:  # no period is printed: each sample counts as one
+        with_period = {row for row, period in self.whats if period is not None}
+        for row in set(range(len(events))) - with_period:  # no period is printed: each sample counts as one
             events[row] = replace(events[row], unit="samples")
         return Profile(events, frames, stacks, pa.table(samples), self.thread_table(), self.lost, self.notes())
 
@@ -290,9 +309,3 @@ class _Script:
         if self.truncated:
             notes.append("the text ends inside a stack: the last sample lacks outer frames")
         return notes
-
-
-def _known(values: array[int], kind: type[np.signedinteger]) -> pa.Array:
-    """``values`` with -1 as NULL."""
-    plain = np.array(values, kind)
-    return pa.array(plain, mask=plain == _NONE)
