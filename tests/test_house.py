@@ -30,7 +30,7 @@ ROOMS = [
     {"protocols"},
     {"causal"},
     {"questions"},
-    {"export"},
+    {"export", "watch"},
     {"commands", "demo"},
     {"__main__"},
 ]
