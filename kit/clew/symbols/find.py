@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from clew.errors import ClewError
@@ -40,6 +40,17 @@ def open_binary(module: str, build_id: str | None, pid: int | None = None) -> El
             if found is not None:
                 return found
     return None
+
+
+def moved(build_ids: Mapping[str, str]) -> dict[str, str | None]:
+    """Where the files of modules (path to build-id) are that are not where they were any more; None: nowhere."""
+    found: dict[str, str | None] = {}
+    for module, build_id in build_ids.items():
+        if module.startswith("/"):
+            with open_binary(module, build_id) or contextlib.nullcontext() as binary:
+                if binary is None or binary.path != module:
+                    found[module] = binary.path if binary else None
+    return found
 
 
 def open_debug(binary: Elf) -> Elf | None:
