@@ -19,12 +19,14 @@ from clew.ingest.profiles._perf_header import MAGIC, OLD, SWAPPED, TRACEPOINT, P
 from clew.ingest.profiles._perf_places import expand, resolve_places
 from clew.ingest.profiles._perf_tracepoints import OFF_CPU, Said, described, said, tracepoint_formats
 from clew.native import perf
+from clew.symbols.find import moved
 
 FORMAT = "perf.data"
 RANK = 0
 
 Array = NDArray[Any]
 _MONOTONIC = 1  # clockid of CLOCK_MONOTONIC
+_STACK_USER = 1 << 13  # PERF_SAMPLE_STACK_USER
 _KEPT = "symbols"
 """Folder beside the file with what explains its addresses."""
 
@@ -50,7 +52,9 @@ def read(path: Path) -> Profile:
         for event in file.events
     ]
     ids = [(number, place) for place, event in enumerate(file.events) for number in event.ids]
-    recording = perf.read(file.records, layouts, ids)
+    unwind = any(event.sample_type & _STACK_USER for event in file.events)
+    files = moved(file.build_ids) if unwind else None
+    recording = perf.read(file.records, layouts, ids, unwind=unwind, files=files)
     try:
         if not len(recording.sample):
             raise ClewError(f"{path} holds no sample: {_why_none(file, recording)}")
