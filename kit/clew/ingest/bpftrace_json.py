@@ -33,6 +33,7 @@ TYPES = ("attached_probes", "lost_events", "map", "stats", "hist", "value", "pri
 _BYTES = re.compile(r"(?:\uffffff[0-9a-f]{2})+")
 _STATS = ["count", "average", "total"]
 _EXACT = 1 << 53
+_LARGEST = 1e300  # JSON's whole numbers have no end
 _TOO_LARGE = (-(1 << 31), 0)  # bpftrace 0.17 computes the ends of this bucket and all above it in 32 bits
 _ADDING = ("count", "sum", "value")
 _NONE = Keys((), (), ())
@@ -107,7 +108,7 @@ class _Reading:
             return
         if kind == "lost_events":
             found = dict(data).get("events") if isinstance(data, Pairs) else whole.get("count")
-            self.lost += int(_number(found) or 0)
+            self.lost += _calls(found)
         elif kind in ("map", "stats", "hist") and isinstance(data, Pairs):
             for name, value in data:
                 self._map(ns, kind, text_of(name), value)
@@ -163,15 +164,15 @@ class _Reading:
             low, high = _number(bucket.get("min")), _number(bucket.get("max"))
             if (low, high) == _TOO_LARGE:
                 low, high = float(1 << 31), None
-            row = (ns, reading, name, texts, _whole(low), _whole(high), int(_number(bucket.get("count")) or 0))
+            row = (ns, reading, name, texts, _whole(low), _whole(high), _calls(bucket.get("count")))
             self.histograms.rows.append(row)
 
     def _stack(self, keys: Keys) -> int | None:
         if not keys.stacks:
             return None
-        pid = keys.get("pid")
         of_all = self.head.get("pid")
-        return self.stacks.number(keys.stacks, int(pid) if pid else of_all if isinstance(of_all, int) else None)
+        pid = _id(keys.get("pid")) or (of_all if isinstance(of_all, int) else None)
+        return self.stacks.number(keys.stacks, pid)
 
     def _sample(self, ns: int | None, name: str, keys: Keys, stack: int, weight: float) -> None:
         """One row of samples; a stack that was not met again has none."""
@@ -180,7 +181,7 @@ class _Reading:
         pid, tid, command = keys.get("pid"), keys.get("tid"), keys.get("comm")
         thread = None
         if pid is not None or tid is not None or command is not None:
-            who = (int(pid) if pid else None, int(tid) if tid else None, command)
+            who = (_id(pid), _id(tid), command)
             thread = self.threads.setdefault(who, len(self.threads))
         event = self.events.setdefault(name, len(self.events))
         self.samples.append((event, weight, stack, thread, ns))
@@ -303,7 +304,7 @@ def _number(value: Any, *, quoted: bool = False) -> float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return float(value) if abs(value) < _LARGEST else None
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,20}", value) and (quoted or abs(int(value)) > _EXACT):
         return float(value)
     return None
@@ -315,6 +316,16 @@ def _json(value: Any) -> str:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else max(-(1 << 63), min(int(value), (1 << 63) - 1))
+
+
+def _calls(value: Any) -> int:
+    """How often, as far as the column goes."""
+    return min(max(int(_number(value) or 0), 0), (1 << 63) - 1)
+
+
+def _id(text: Any) -> int | None:
+    """The number of a process or thread."""
+    return int(text) if isinstance(text, str) and re.fullmatch(r"[0-9]{1,10}", text) and int(text) < 1 << 31 else None
 
 
 def _plain(value: Any) -> Any:

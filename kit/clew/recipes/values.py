@@ -40,6 +40,11 @@ def _name(value: str) -> str | None:
     return value if re.fullmatch(r"[a-z_][a-z0-9_]{0,40}", value) else None
 
 
+def _names(value: str) -> str | None:
+    """names of system calls as a pattern, such as * or w*"""
+    return value if re.fullmatch(r"[a-z0-9_*]{1,40}", value) else None
+
+
 def _comm(value: str) -> str | None:
     """the kernel's name of a program or thread, up to 15 bytes ("": every one)"""
     return _quoted(value, _COMM)
@@ -51,10 +56,14 @@ def _text(value: str) -> str | None:
 
 
 def _quoted(value: str, longest: int) -> str | None:
-    data = value.encode("utf-8", "surrogateescape")
+    """In bpftrace's quotes, with octal escapes; ``*`` too, since a parameter may stand in the recipe's comment."""
+    try:
+        data = value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return None
     if len(data) > longest or 0 in data:
         return None
-    plain = [chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\{byte:03o}" for byte in data]
+    plain = [chr(byte) if 32 <= byte < 127 and byte not in b'"\\*' else f"\\{byte:03o}" for byte in data]
     return '"' + "".join(plain) + '"'
 
 
@@ -64,6 +73,7 @@ TYPES: dict[str, Callable[[str], str | None]] = {
     "pid": _pid,
     "time": _time,
     "name": _name,
+    "names": _names,
     "comm": _comm,
     "text": _text,
 }
