@@ -91,6 +91,7 @@ class _Reading:
         self.lost = self.strange = 0
         self.stacks = Stacks()
         self.head: dict[str, Any] = {}
+        self.full: set[str] = set()
         self._forms: dict[str, Map] = {}
         self._splitters: dict[str, Splitter] = {}
         self._readings: dict[str, int] = {}
@@ -125,6 +126,9 @@ class _Reading:
         if name not in self._splitters:
             self._splitters[name] = Splitter(form)
         keyed = isinstance(value, Pairs) and not (kind == "stats" and _is_stats(value, form))
+        room = self.head.get("map_keys_max")
+        if keyed and isinstance(room, int) and len(value) >= room:
+            self.full.add(name)
         grown = list[tuple[str, Keys, int, float]]()
         for joined, item in value if keyed else [("", value)]:
             key = text_of(joined)
@@ -206,6 +210,8 @@ class _Reading:
             }
         )
         tables = {"map_value": self.maps, "histogram": self.histograms, "printed": self.printed, "series": self.series}
+        for name in sorted(self.full):
+            notes.append(f"map {name} was full, further keys are not in it: set BPFTRACE_MAP_KEYS_MAX")
         if self.strange:
             notes.append(f"{self.strange} lines are no records of bpftrace and were left out")
         return Profile(

@@ -222,10 +222,17 @@ def test_numbers_out_of_all_bounds(tmp_path: Path) -> None:
     profile = bpftrace_json.read(path)
     assert profile.threads["pid"].to_pylist() == [None] and profile.lost == 0
     assert table(path, "histogram")[0] | {"ts_ns": 0, "reading": 0, "name": "", "keys": []} == {
-        **{"ts_ns": 0, "reading": 0, "name": "", "keys": [], "calls": 0},
-        **{"low": -(1 << 63), "high": (1 << 63) - 1},
+        "ts_ns": 0, "reading": 0, "name": "", "keys": [], "calls": 0,
+        "low": -(1 << 63), "high": (1 << 63) - 1,
     }
     assert [row["text"][:4] for row in table(path, "printed")] == ["@n: ", "@m: "]
+
+
+def test_a_full_map_is_said(tmp_path: Path) -> None:
+    """bpftrace drops keys that find no room without a word."""
+    lines = [map_line("@", '{"1": 1, "2": 1}'), map_line("@few", '{"1": 1}')]
+    path = file_of(tmp_path, *lines, script="p { @[pid] = count(); }", map_keys_max=2)
+    assert [note.split(",")[0] for note in bpftrace_json.read(path).notes] == ["map @ was full"]
 
 
 def test_a_line_that_is_being_written_is_left_for_later(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ _READ = 1 << 16
 _TURN_S = 0.05
 _BIRTH_TURNS = 40  # in which the memory map of a program is looked at each turn, after that each _SETTLED turns
 _SETTLED = 10
+_MAP_KEYS = 4096  # bpftrace's own limit
 _LIMITS = {"BPFTRACE_MAX_PROBES": "2048", "BPFTRACE_MAX_BPF_PROGS": "2048"}
 
 
@@ -72,7 +73,9 @@ class Run:
             descriptor = os.open(self.folder / self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ClewError(f"cannot record into {self.folder}: {error.strerror}", exit_code=1) from None
+        room = os.environ.get("BPFTRACE_MAP_KEYS_MAX", "")
         head = {"clew": "bpftrace", "ns": time.monotonic_ns(), "pid": self.pid, "recipe": self.bound.name}
+        head |= {"map_keys_max": int(room) if room.isdecimal() else _MAP_KEYS}
         os.write(descriptor, _line({**head, "script": self.bound.text, "samples": self.bound.samples}))
         reading, writing = os.pipe2(os.O_CLOEXEC)
         environment = {name: value for name, value in _LIMITS.items() if name not in os.environ}
