@@ -40,9 +40,10 @@ def test_samples_are_of_what_computes_and_join_the_calls(record: Command, run: R
 def test_stacks_are_recorded_as_asked(record: Command, run: Run, recorded: Any, does: str, graph: str) -> None:
     done = run(record([does, "compute", "200"], "--engine", "perf", "--call-graph", graph, "--rate", "199"))
     assert (done.returncode, done.stderr) == (0, "")
-    found = recorded.printed("--no-inline", "-F", "ip,sym,symoff,dso") if graph != "none" else None
-    assert found is None or (found["compute"] > 10 and found["main"] > 10)
-    assert ("CALLCHAIN" in recorded.script("--header")) == bool(found)
+    header = recorded.script("--header")
+    assert ("CALLCHAIN" in header, "STACK_USER" in header) == (graph != "none", graph.startswith("dwarf"))
+    assert graph != "fp" or min(recorded.printed()[name] for name in ("compute", "work", "main")) > 10
+    assert graph != "dwarf,4096" or "sample_stack_user = 4096" in header
     assert recorded.meta()["options"]["call_graph"] == graph
 
 
@@ -156,13 +157,14 @@ def test_one_processor(attach: Command, run: Run, running: Begin, recorded: Any,
 
 @root
 def test_off_cpu_shows_where_it_waits(record: Command, run: Run, recorded: Any, does: str) -> None:
-    options = ("--off-cpu", "--on-cpu", "no", "--call-graph", "dwarf")  # libc, which rest calls, has no frame pointers
-    done = run(record([does, *(["rest", "20"] * 10)], "--engine", "perf", *options))
+    done = run(record([does, *(["rest", "20"] * 10)], "--engine", "perf", "--off-cpu", "--on-cpu", "no"))
     assert (done.returncode, done.stderr) == (0, "")
     said = recorded.script("--show-switch-events")
     assert said.count("sched:sched_switch:") >= 10
     assert said.count("PERF_RECORD_SWITCH IN") >= 10
-    assert recorded.printed("--no-inline")["rest"] >= 10
+    assert (
+        recorded.printed()["work"] >= 10
+    )  # libc keeps no frame pointers: that of rest, which calls it, is passed over
     assert "cpu-clock" not in said
 
 
@@ -184,7 +186,7 @@ def test_system_calls_by_name_are_as_many_as_were_made(record: Command, run: Run
     done = run(record([does, "shut", "4000"], *options))
     assert (done.returncode, done.stderr) == (0, "")
     made = recorded.rows("SELECT detail FROM samples WHERE event = 'syscalls:sys_enter_close'")
-    assert len([row for row in made if "fd: 0x000003e8" in (row["detail"] or "")]) == 1
+    assert len([row for row in made if (row["detail"] or "").endswith("fd=1000")]) == 1
     assert recorded.functions("syscalls:sys_enter_close")["work"] == 4000
     calls = recorded.rows("SELECT count(*) AS calls FROM calls WHERE op = 'close' AND fd >= 1000")
     assert calls == [{"calls": 4000}]
