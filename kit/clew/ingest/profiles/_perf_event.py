@@ -16,7 +16,9 @@ _SOFTWARE = {"context-switches", "cs", "cpu-migrations", "migrations", "cgroup-s
 def event_of(name: str) -> Event:
     """The event that perf calls ``name`` (``cycles:u``, ``sched:sched_switch``, ``cpu/event=0x3c/``)."""
     plain = _MODIFIERS.sub("", name)
-    core = re.sub(r"^\w+/([\w-]+)[/,].*", r"\1", plain)
+    device, _, terms = plain.partition("/")
+    core = re.split("[/,]", terms)[0] if terms and device not in _TIME | _CYCLES | _FAULTS | _SOFTWARE else device
+    core = core if "=" not in core else plain
     if core in _TIME:
         return Event(name, "on-cpu", "ns")
     if core in _CYCLES:

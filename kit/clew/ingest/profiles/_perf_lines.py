@@ -1,7 +1,7 @@
 r"""The two kinds of lines that ``perf script`` prints, taken apart: heads of samples, and frames of their stacks.
 
     head   COMM WS [PID/]TID WS ["[" CPU "]" WS] SECONDS ":" WS [PERIOD WS] EVENT ":" [WS FIELDS | WS frame]
-    frame  WS ADDRESS SYMBOL["+0x" OFFSET] "(" MODULE ")"     inlined functions: MODULE is "inlined"
+    frame  WS ADDRESS SYMBOL["+0x" OFFSET] ["(" MODULE ")"]    inlined functions: MODULE is "inlined"
 
 COMM is printed as it is, so that a head may be read in more than one way; Head.ambiguous tells. It is printed in 16
 columns, to the right, where samples have no stacks; the number after it in 5. Addresses in user code are offsets in a
@@ -23,7 +23,9 @@ _NUMBER = re.compile(rb"\d+\.\d+$")
 _FRAME = re.compile(rb"\s*([0-9a-fA-F]{1,16})\s+(\S.*)\)\s*$")
 _OFFSET = re.compile(rb"\+0x([0-9a-f]{1,16})$")
 _MODULE = re.compile(rb"(?:\+0x[0-9a-f]{1,16}|^\[unknown\]) \(| \((?=[/\[]|inlined$|anon)")
-_SOURCE = re.compile(rb"\s+(\S.*?):(\d{1,9})\s*$")
+_NO_MODULE = re.compile(rb"\s+([0-9a-fA-F]{1,16})\s+(\S.*?)\s*$")
+_SOURCE = re.compile(rb"\s+(\S.*?):(\d{1,9})(?: (\(inlined\)))?\s*$")
+_BARE = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?()\s*$")
 _JIT = re.compile(r"perf-\d+\.map$|^\[JIT\b|/jitted-[^/]*\.so$|^jitted-|JIT app cache")
 _KERNEL = re.compile(r"^\[(?!vdso|vsyscall|vectors|heap|stack|anon|unknown|uprobes|JIT)|vmlinux$|\.ko(\.\w+)?$")
 _KERNEL_FROM = 1 << 63
@@ -53,7 +55,8 @@ class Frame(NamedTuple):
     module: str | None
     kind: str
     address: int | None
-    byte_offset: int | None
+    byte_offset: int | None  # of inlined frames perf prints that of the function they are in
+    printed: int  # the address as it stands there: frames inlined in each other have the same
 
 
 class Source(NamedTuple):
@@ -61,6 +64,7 @@ class Source(NamedTuple):
 
     file: str
     line: int
+    inlined: bool  # so is the frame, which has no module then
 
 
 def text(raw: bytes) -> str:
@@ -89,6 +93,12 @@ def head(line: bytes) -> Head | None:
     return found[0] if found else None
 
 
+def bare(line: bytes) -> Head | None:
+    """``line`` as the first of a sample, where perf was asked for neither times nor events; None if it is none."""
+    found = None if line[:1].isspace() else _BARE.search(line[:128])
+    return Head(*_who(line, found), None, None, b"samples", b"", ambiguous=False) if found else None
+
+
 def _who(line: bytes, found: re.Match[bytes]) -> tuple[bytes, int | None, int, int | None]:
     """(comm, pid, tid, cpu): comm without the one blank after it and those that fill the number's 5 columns."""
     first, second, cpu = found[1], found[2], found[3]
@@ -106,20 +116,24 @@ def frame(line: bytes) -> Frame | Source | None:
     found = _FRAME.match(line)
     split = (_MODULE.search(found[2]) or _last(found[2])) if found else None
     if not found or not split:
-        source = _SOURCE.match(line)
-        return Source(text(source[1]), int(source[2])) if source else None
-    symbol = found[2][: split.end() - 2]
-    module = text(found[2][split.end() :])
+        if source := _SOURCE.match(line):
+            return Source(text(source[1]), int(source[2]), source[3] is not None)
+        found = _NO_MODULE.match(line)
+        return _made(found[2], "", int(found[1], 16)) if found else None
+    return _made(found[2][: split.end() - 2], text(found[2][split.end() :]), int(found[1], 16))
+
+
+def _made(symbol: bytes, module: str, address: int) -> Frame:
     offset = _OFFSET.search(symbol)
     name = text(symbol[: offset.start()] if offset else symbol) or "[unknown]"
-    address = int(found[1], 16)
     kind = _kind(module, address)
     return Frame(
         name,
         None if module in ("[unknown]", "inlined", "") else module,
         kind,
         address if kind in ("kernel", "jit") else None,
-        int(offset[1], 16) if offset else None,
+        int(offset[1], 16) if offset and kind != "inlined" else None,
+        address,
     )
 
 

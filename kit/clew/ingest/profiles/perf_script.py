@@ -25,13 +25,14 @@ from clew.ingest.profiles._text import opened, paragraphs, unpacked
 
 FORMAT = "text of perf script"
 RANK = 50
-_STACKED = re.compile(rb"^[^\s#].*[^\s:]:[ \t]*\n[ \t]+[0-9a-f]{1,16} \S.* \(.*\)$", re.MULTILINE)
+_STACKED = re.compile(rb"^[^\s#].*(?:[^\s:]:| \d+)[ \t]*\n[ \t]+[0-9a-f]{1,16} \S.* \(.*\)$", re.MULTILINE)
 _LOST = re.compile(rb"PERF_RECORD_LOST(?:_SAMPLES)?\s+lost (\d{1,18})")
 _NO_SOURCE = re.compile(rb"\s*\S*\[[0-9a-f]+\]\s*$")  # where perf knows no source line: libc.so.6[27b25]
 _ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
 _NO_HEAD = b"# \t"  # a head may begin so, but then it is looked at with care
 _NONE = -1  # no stack, no processor, no time
 _EVENTS = 65536
+_KNOWN = 5  # of a frame's line, for table ``frame``
 _KEPT = 100_000  # heads that are remembered, of each half
 
 
@@ -74,7 +75,7 @@ class _Frames(dict[bytes, int]):
             and found.kind != "inlined"
             and not (found.kind == "jit" and "->" in found.function)
         ):
-            row = self.tree.frame(*found)
+            row = self.tree.frame(*found[:_KNOWN])
             self.known[row] = found
         else:
             self.odd.append(found)
@@ -130,7 +131,7 @@ class _Script:
             self.what.append(what)
             self.stack.append(_NONE)
             return True
-        head = _perf_lines.head(line)
+        head = _perf_lines.head(line) or _perf_lines.bare(line)
         if head is None:
             return False
         self.sample(head)
@@ -161,7 +162,7 @@ class _Script:
             fields = fields[fault.end() :]
         frame = _perf_lines.frame(fields)
         if isinstance(frame, Frame):
-            self.stack[-1] = self.chains.under(_NONE, self.tree.frame(*frame))
+            self.stack[-1] = self.chains.under(_NONE, self.tree.frame(*frame[:_KNOWN]))
         elif fields:
             self.details[len(self.time) - 1] = fields
 
@@ -210,17 +211,20 @@ class _Script:
         """Rows of frames, outermost first: source lines put to theirs, inlined frames into their function's module."""
         rows: list[int] = []
         source: tuple[str | None, int | None] = (None, None)
-        module = None
+        module, inlined, printed = None, False, -1
         for part in reversed(parts):
             if isinstance(part, Source):
-                source = (part.file, part.line)
+                source, inlined = (part.file, part.line), part.inlined
                 continue
-            module = part.module if part.kind != "inlined" else module
+            inlined = inlined or part.kind == "inlined"
+            module = part.module if not inlined else module if part.printed == printed else None
             names = part.function.split("->") if part.kind == "jit" else [part.function]
             for number, name in enumerate(name for name in names if name):
-                kind = "inlined" if number else part.kind
-                rows.append(self.tree.frame(name, module, kind, part.address, part.byte_offset, *source))
-            source = (None, None)
+                kind = "inlined" if number or inlined else part.kind
+                rows.append(
+                    self.tree.frame(name, module, kind, part.address, None if inlined else part.byte_offset, *source)
+                )
+            source, inlined, printed = (None, None), False, part.printed
         return rows
 
     def lines(self, paragraph: bytes, ended: bool) -> None:
@@ -231,7 +235,9 @@ class _Script:
             head = _perf_lines.head(line)
             if head:
                 self.close(stack)
-                self.sample(head, before if len(before) + len(head.comm) < _perf_lines.COMM else b"")
+                before = before if len(before) + len(head.comm) < _perf_lines.COMM else b""
+                self.strange -= bool(before)
+                self.sample(head, before)
                 self.open, before = True, b""
             elif found := _LOST.search(line):
                 self.lost += int(found[1])
@@ -239,7 +245,7 @@ class _Script:
                 stack.append(line)
             elif line and not line.startswith(b"#") and b"PERF_RECORD_" not in line:
                 self.said = self.said or line.strip()
-                self.strange += not before
+                self.strange += 1
                 before = line
         if not ended and stack and not paragraph.endswith(b"\n") and _perf_lines.frame(stack[-1]) is None:
             self.truncated = True
@@ -258,9 +264,9 @@ class _Script:
         stacks, stack = self.chains.rows(self.stack)
         who, what = np.array(self.who), np.array(self.what)
         thread, cpu = (np.array(column, np.int32)[who] for column in zip(*self.whos, strict=True))
-        event, period = zip(*self.whats, strict=True)
+        kind, period = zip(*self.whats, strict=True)
         samples = {
-            "event": pa.array(np.array(event, np.uint16)[what]),
+            "event": pa.array(np.array(kind, np.uint16)[what]),
             "weight": pa.array(np.array([1.0 if one is None else one for one in period], np.float64)[what]),
             "stack": stack,
             "thread": pa.array(thread),
@@ -274,8 +280,9 @@ class _Script:
             samples["address"] = pa.array([self.addresses.get(row) for row in range(len(self.time))], pa.uint64())
         events = [event_of(text(name)) for name in self.events]
         with_period = {row for row, period in self.whats if period is not None}
-        for row in set(range(len(events))) - with_period:  # no period is printed: each sample counts as one
-            events[row] = replace(events[row], unit="samples")
+        for row, event in enumerate(events):  # where no period is printed each sample counts as one
+            if row not in with_period and event.kind not in ("tracepoint", "syscall"):
+                events[row] = replace(event, unit="samples")
         return Profile(events, frames, stacks, pa.table(samples), self.thread_table(), self.lost, self.notes())
 
     def thread_table(self) -> pa.Table:
