@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clew.errors import ClewError
 from clew.symbols import cache
@@ -40,9 +41,7 @@ class Lines:
     """The line table of one build."""
 
     def __init__(self, content: bytes, base: int) -> None:
-        from symbolic.symcache import SymCache
-
-        self._table = SymCache.from_bytes(content)
+        self._table = _library().symcache.SymCache.from_bytes(content)
         self._base = base
 
     def chains(self, addresses: Sequence[int]) -> Chains:
@@ -103,20 +102,24 @@ def _content(binary: Elf) -> bytes:
     return stored
 
 
-def _version() -> int:
-    from symbolic.symcache import SYMCACHE_LATEST_VERSION
+def _library() -> Any:
+    """The symbolic library; it is large, and most recordings have been seen before."""
+    import symbolic.debuginfo
 
-    return int(SYMCACHE_LATEST_VERSION)
+    return symbolic
+
+
+def _version() -> int:
+    return int(_library().symcache.SYMCACHE_LATEST_VERSION)
 
 
 def _made(binary: Elf) -> bytes:
     source = _with_lines(binary)
     if source is None:
         return _NONE
-    from symbolic.debuginfo import Archive
-
     try:
-        table = next(iter(Archive.open(source).iter_objects())).make_symcache().open_stream().read()
+        objects = _library().debuginfo.Archive.open(source).iter_objects()
+        table: bytes = next(objects).make_symcache().open_stream().read()
     except Exception:  # the library has a class for each way in which a file can be damaged, panics among them
         return _NONE
     base = min((one.address for one in binary.segments if one.kind == PT_LOAD), default=0)

@@ -6,7 +6,8 @@ import re
 from functools import lru_cache
 
 from clew.native.demangle import cxx
-from clew.symbols.rust import legacy, v0
+from clew.symbols.rust import legacy
+from clew.symbols.rust_v0 import v0
 
 LONGEST = 4096  # bytes of a mangled name: longer ones stay as they are
 _SPECIAL = re.compile(rb"_Z(?:T[A-Za-z]|G[A-Z])")

@@ -29,9 +29,10 @@ def open_binary(module: str, build_id: str | None, pid: int | None = None) -> El
     path = module.removesuffix(DELETED)
     places: list[Path] = []
     if path.startswith("/") and (build_id is not None or not deleted):
-        places.append(Path(path))
-        if pid is not None and pid > 0:
+        if pid is not None and is_elsewhere(pid):
             places.append(Path(f"/proc/{pid}/root{path}"))
+        if build_id is not None or not places:
+            places.append(Path(path))
     if build_id is not None:
         places += _of_perf(build_id, "elf")
     for place in places:
@@ -40,6 +41,14 @@ def open_binary(module: str, build_id: str | None, pid: int | None = None) -> El
             if found is not None:
                 return found
     return None
+
+
+def is_elsewhere(pid: int) -> bool:
+    """Whether a process has another root than this one: paths mean other files to it."""
+    try:
+        return pid > 0 and not Path(f"/proc/{pid}/root").samefile("/")
+    except OSError:
+        return False
 
 
 def moved(build_ids: Mapping[str, str]) -> dict[str, str | None]:

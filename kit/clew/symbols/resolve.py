@@ -5,7 +5,7 @@ The one way in for readers and recorders; what it finds is the same again as lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from clew.errors import ClewError
 from clew.symbols import debug
+from clew.symbols.find import is_elsewhere
 from clew.symbols.jit import map_name, read_map
 from clew.symbols.kernel import KERNEL, read_kallsyms
 from clew.symbols.load import load_table
@@ -147,6 +148,7 @@ def _user(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], keep:
     found.kind[rows] = _KINDS.index("user")
     chosen = pa.array(rows)
     column = {name: columns[name].take(chosen) for name in columns}
+    column["pid"] = _of_containers(column["pid"])
     group, keys = _groups(column["module"], column["build_id"], column["pid"])
     offset = pc.fill_null(column["file_offset"], 0).to_numpy()
     in_file = column["file_offset"].is_valid().to_numpy()
@@ -159,7 +161,7 @@ def _user(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], keep:
         table = load_table(module, build_id, keep, pid) if module else None
         if table is None:
             found.known[rows[here]] &= ~in_file[here]
-            if module:
+            if module and module.startswith("/"):
                 without.add(module)
             continue
         address, known = table.addresses(offset[here])
@@ -177,6 +179,12 @@ def _user(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], keep:
         names = sorted(without)
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         found.notes.append(f"no symbols: the files of {', '.join(names[:3])}{more} are gone, or others by now")
+
+
+def _of_containers(pids: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Only the pids of processes whose files are not ours: for all others the path says enough."""
+    other = [pid for pid in pc.unique(pids).to_pylist() if pid is not None and is_elsewhere(pid)]
+    return pc.if_else(pc.is_in(pids, pa.array(other, pa.int32())), pids, pa.scalar(None, pa.int32()))
 
 
 def _add_lines(found: _Found, lines: debug.Lines, rows: Array, addresses: Array) -> None:
@@ -202,7 +210,8 @@ def _add_lines(found: _Found, lines: debug.Lines, rows: Array, addresses: Array)
 def _ranges(start: Array, count: Array) -> Array:
     """start[0], start[0] + 1, ... count[0] of them, then start[1], ..."""
     before = np.cumsum(count) - count
-    return np.arange(int(count.sum())) + np.repeat(start - before, count)
+    rows: Array = np.arange(int(count.sum())) + np.repeat(start - before, count)
+    return rows
 
 
 def _put(found: _Found, rows: Array, symbol: Array, name: Callable[[int], str], offset: Array) -> None:

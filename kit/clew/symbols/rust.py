@@ -1,4 +1,4 @@
-"""Names that rustc mangles: the older form (an Itanium name that ends in a hash) and v0 (RFC 2603)."""
+"""Names that rustc mangled before v0: Itanium names whose last part is a hash."""
 
 from __future__ import annotations
 
@@ -43,8 +43,3 @@ def _escape(found: re.Match[str]) -> str:
         return _ESCAPES[found[1]]
     value = int(found[1][1:], 16)
     return chr(value) if 0x20 <= value < 0x7F else found[0]
-
-
-def v0(name: bytes) -> str | None:  # noqa: ARG001
-    """The path that a v0 name of Rust stands for; None if it is none."""
-    return None
