@@ -32,7 +32,6 @@ _ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
 _NO_HEAD = b"# \t"  # a head may begin so, but then it is looked at with care
 _NONE = -1  # no stack, no processor, no time
 _EVENTS = 65536
-_KNOWN = 5  # of a frame's line, for table ``frame``
 _KEPT = 100_000  # heads that are remembered, of each half
 
 
@@ -75,7 +74,7 @@ class _Frames(dict[bytes, int]):
             and found.kind != "inlined"
             and not (found.kind == "jit" and "->" in found.function)
         ):
-            row = self.tree.frame(*found[:_KNOWN])
+            row = self.tree.frame(found.function, found.module, found.kind, found.address, found.byte_offset)
             self.known[row] = found
         else:
             self.odd.append(found)
@@ -162,7 +161,9 @@ class _Script:
             fields = fields[fault.end() :]
         frame = _perf_lines.frame(fields)
         if isinstance(frame, Frame):
-            self.stack[-1] = self.chains.under(_NONE, self.tree.frame(*frame[:_KNOWN]))
+            self.stack[-1] = self.chains.under(
+                _NONE, self.tree.frame(frame.function, frame.module, frame.kind, frame.address, frame.byte_offset)
+            )
         elif fields:
             self.details[len(self.time) - 1] = fields
 
