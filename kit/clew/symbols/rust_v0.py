@@ -8,9 +8,27 @@ LONGEST = 1 << 14  # characters of a name for people
 _DEEPEST = 200
 _NAME = re.compile(r"_?_R([A-Z][A-Za-z0-9_]*)(?:\..*)?")
 _BASIC = {
-    **{"a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize"},
-    **{"l": "i32", "m": "u32", "n": "i128", "o": "u128", "p": "_", "s": "i16", "t": "u16", "u": "()", "v": "..."},
-    **{"x": "i64", "y": "u64", "z": "!"},
+    "a": "i8",
+    "b": "bool",
+    "c": "char",
+    "d": "f64",
+    "e": "str",
+    "f": "f32",
+    "h": "u8",
+    "i": "isize",
+    "j": "usize",
+    "l": "i32",
+    "m": "u32",
+    "n": "i128",
+    "o": "u128",
+    "p": "_",
+    "s": "i16",
+    "t": "u16",
+    "u": "()",
+    "v": "...",
+    "x": "i64",
+    "y": "u64",
+    "z": "!",
 }
 _SPECIAL = {"C": "closure", "S": "shim"}
 _SIGNED, _UNSIGNED = "aslxni", "htmyoj"
