@@ -165,7 +165,7 @@ def test_a_difference_has_both_sides_and_says_what_changed_most(sampled: Case, t
                 counter[stack.split(";")[-1]] += weight
     change = {name: own[1][name] - own[0][name] for name in own[0] | own[1]}
     assert f"{max(change, key=lambda name: change[name])} grew most (+" in drawing.finding
-    assert f"{min(change, key=lambda name: change[name])} shrank most (−" in drawing.finding
+    assert f"{min(change, key=lambda name: change[name])} shrank most (\N{MINUS SIGN}" in drawing.finding
     assert drawing.heads == ["function", "self before", "self after", "change"]
 
 

@@ -203,7 +203,7 @@ def test_a_difference_says_the_sign_in_words_and_colours(sampled: Case, panel_pa
     view = FlameDiff(sampled, Lens(start_ns=first + 1_500_000_000), baseline=Lens(end_ns=first + 1_500_000_000))
     opened = panel_page(view.spec)
     texts = opened.texts()
-    assert any(text.startswith("+") for text in texts) and any(text.startswith("−") for text in texts)
+    assert any(text.startswith("+") for text in texts) and any(text.startswith("\N{MINUS SIGN}") for text in texts)
     assert len({box["color"] for box in opened.boxes()}) > 2
     wide = opened.boxes()
     opened.page.locator('[data-choice="weight=before"]').click()

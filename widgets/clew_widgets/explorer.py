@@ -20,7 +20,7 @@ from clew_widgets.views.activity import Activity
 from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.latency import Latency
-from clew_widgets.views.stack_view import NOTHING
+from clew_widgets.views.stack_view import NOTHING, samples_in
 from clew_widgets.views.stacks import Note, Stacks
 
 NO_CALLS = "None were recorded. `clew record -- COMMAND` counts and times what programs ask of the system."
@@ -96,7 +96,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.children = [self.bar, *(calls + stacks if called else stacks + calls)]
 
     def _samples(self, lens: Lens) -> int:
-        return sum(self.answers.ask(sample_events, replace(lens, events=())).table["samples"].to_pylist())
+        rows = self.answers.ask(sample_events, replace(lens, events=())).table.to_pylist()
+        return sum(samples_in(row, "weight") for row in rows)
 
     def _everything(self, by: str) -> Answer:
         return self.answers.ask(counts, Lens(), by=by, limit=LIMIT + 1)

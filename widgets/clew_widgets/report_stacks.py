@@ -22,7 +22,7 @@ from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.findings import Finding
 from clew_widgets.redact import Redactor
 from clew_widgets.views.base import panel
-from clew_widgets.views.stack_view import COLOR
+from clew_widgets.views.stack_view import COLOR, heading, samples_in
 
 EVENTS = 3
 ROWS = 200
@@ -58,8 +58,7 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
             most=NODES,
             narrowest=NARROWEST,
         )
-        said = [f"{amount(figures['unit'], figures['total'])} in {number(figures['samples'])} samples"]
-        said += [merged_note(drawing, tree.table.num_rows), tree.note or "", _HERE]
+        said = [heading(figures), merged_note(drawing, tree.table.num_rows), tree.note or "", _HERE]
         _add(shown, "flame", f"Flame graph of {name}", drawing, tree, "; ".join(filter(None, said)))
         top = _masked(functions(case, lens, event, limit=ROWS), redactor)
         heads = draw_functions(top, name)
@@ -77,7 +76,7 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
 
 def _add(shown: Stacks, view: str, title: str, drawing: Drawing, answer: Answer, note: str) -> None:
     controls = (COLOR,) if view == "flame" else ()
-    total = answer.summary["samples"]
+    total = samples_in(answer.summary)
     shown.specs.append(panel(view, title, drawing, sql=answer.sql, note=note, controls=controls, total=total))
     shown.drawings[title] = drawing
 

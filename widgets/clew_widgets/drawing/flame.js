@@ -130,7 +130,7 @@ async function drawFlame(root, item, send, loadBokeh) {
       model("x_axis").setv({ axis_label: `${body.axis} (${unit})` });
     } else {
       ticks = niceTicks(span, body.unit === "bytes" ? 2 : 10).map((value) => [value, body.unit === "bytes" ? words("bytes", value) : String(+value.toPrecision(6)).replace(/\B(?=(\d{3})+$)/g, ",")]);
-      model("x_axis").setv({ axis_label: `${body.axis} (${body.unit})` });
+      model("x_axis").setv({ axis_label: body.axis === body.unit ? body.unit : `${body.axis} (${body.unit})` });
     }
     model("x_axis").ticker.setv({ ticks: ticks.map(([at]) => at) });
     model("x_axis").setv({ major_label_overrides: new Map(ticks) });

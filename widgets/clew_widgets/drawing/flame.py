@@ -17,6 +17,7 @@ from clew_widgets.drawing.flame_figure import flame_figure
 from clew_widgets.drawing.flame_still import picture
 
 _TWIN_ROWS = 10
+MINUS = "\N{MINUS SIGN}"
 _NOTHING = "no samples."
 
 
@@ -156,7 +157,7 @@ def _differences(
     first = [index for index in np.argsort(-np.abs(change), kind="stable")[:_TWIN_ROWS] if change[index]]
 
     def sign(value: float) -> str:
-        return ("+" if value >= 0 else "−") + amount(unit, abs(value))
+        return ("+" if value >= 0 else MINUS) + amount(unit, abs(value))
 
     rows = [
         [

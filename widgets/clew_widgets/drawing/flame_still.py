@@ -51,7 +51,7 @@ def picture(table: pa.Table, values: Mapping[str, NDArray[np.float64]], grows: s
         if "before" in values:
             change = values["after"][row] - values["before"][row]
             color = FILLS["grew" if change > 0 else "shrank" if change < 0 else "same"]
-            name = f"{'+' if change > 0 else '−' if change < 0 else '='} {name}"
+            name = ("+ " if change > 0 else "\N{MINUS SIGN} " if change < 0 else "= ") + str(name)
         parts.append(
             f'<rect x="{left:.1f}" y="{top}" width="{max(width - 0.7, 0.4):.1f}" height="{_ROW - 1}" fill="{color}"/>'
         )

@@ -93,6 +93,11 @@ function make(tag, attributes, ...children) {
   return element;
 }
 
+// A sentence as nodes; what stands between backticks is something to type.
+function withCode(text) {
+  return text.split("`").map((part, index) => (index % 2 ? make("code", {}, part) : part));
+}
+
 function swatch(color) {
   const mark = make("span", { class: "clew-swatch", "aria-hidden": "true" });
   mark.style.background = `var(--clew-${color})`;

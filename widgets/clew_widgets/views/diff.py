@@ -15,7 +15,7 @@ from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import Control
 from clew_widgets.views.stack_state import StackState
-from clew_widgets.views.stack_view import BY, StackView
+from clew_widgets.views.stack_view import BY, StackView, samples_in
 
 SHAPES = {"callees": ("down", "up"), "callers": ("up", "down")}
 WIDTHS = Control("weight", "widths", "after", (("after", "after"), ("before", "before")), local=True)
@@ -92,7 +92,7 @@ class FlameDiff(StackView):
             "note": note,
             "warning": warning,
             "controls": self.choices(figures["event"]),
-            "total": figures["samples"],
+            "total": samples_in(figures),
         }
 
     def choices(self, event: str) -> tuple[Control, ...]:

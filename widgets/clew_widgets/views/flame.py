@@ -6,12 +6,11 @@ from typing import Any
 
 from clew.questions.answer import Answer
 from clew.questions.flame import flame
-from clew.units import number
 from clew_widgets.drawing import Drawing
-from clew_widgets.drawing.flame import amount, merged_note
 from clew_widgets.drawing.flame import flame as draw_flame
+from clew_widgets.drawing.flame import merged_note
 from clew_widgets.views.base import Control
-from clew_widgets.views.stack_view import BY, COLOR, StackView
+from clew_widgets.views.stack_view import BY, COLOR, StackView, heading, samples_in
 
 DIRECTIONS = {"flame": ("down", "up"), "icicle": ("down", "down"), "callers": ("up", "down")}
 """What is shown -> (direction of the question, where the drawing grows)."""
@@ -57,13 +56,12 @@ class Flame(StackView):
             edits=[one.label for one in self.state.edits],
             undo=self.state.can_undo,
         )
-        said = [f"{amount(figures['unit'], figures['total'])} in {number(figures['samples'])} samples"]
-        said.append(merged_note(drawing, answer.table.num_rows))
+        said = [heading(figures), merged_note(drawing, answer.table.num_rows)]
         shape = Control("shape", "show", self.shape, tuple((name, name) for name in DIRECTIONS))
         by = Control(BY.name, BY.label, self.state.by, BY.options, form=BY.form)
         controls = (*self.event_control(figures["event"]), shape, by, COLOR)
         note = "; ".join(filter(None, said))
-        return drawing, {"note": note, "controls": controls, "total": figures["samples"], "empty": NO_FRAMES}
+        return drawing, {"note": note, "controls": controls, "total": samples_in(figures), "empty": NO_FRAMES}
 
     def choose(self, name: str, value: str) -> None:
         """Another form, besides what all views of stacks know."""

@@ -112,7 +112,7 @@ function mountPanel(root, send, loadBokeh) {
       const say = spec.error || spec.empty;
       message.hidden = !say;
       message.classList.toggle("clew-failed", Boolean(spec.error));
-      message.textContent = say || "";
+      message.replaceChildren(...withCode(say || ""));
       content.hidden = Boolean(say);
       details.hidden = !spec.sql;
       sql.textContent = spec.sql || "";

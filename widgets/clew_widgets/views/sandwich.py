@@ -14,7 +14,7 @@ from clew.units import number, printable
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.flame import amount, sandwich
 from clew_widgets.views.base import Control
-from clew_widgets.views.stack_view import COLOR, StackView
+from clew_widgets.views.stack_view import COLOR, StackView, samples_in
 
 _SUGGESTED = 500
 
@@ -66,7 +66,7 @@ class Sandwich(StackView):
         share = figures["total"] / whole if whole else 0
         note = f"{amount(figures['unit'], figures['total'])} in or below it, {share:.1%} of all"
         controls = (*self.event_control(figures["event"]), self.chooser(), COLOR)
-        return drawing, {"note": note, "controls": controls, "total": figures["samples"]}
+        return drawing, {"note": note, "controls": controls, "total": samples_in(figures)}
 
     def chooser(self) -> Control:
         """The function, typed with suggestions, the heaviest first."""

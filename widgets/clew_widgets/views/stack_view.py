@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from clew.lens import Lens
 from clew.questions.samples import sample_events
 from clew.units import number, printable
 from clew_widgets.answers import Answers
+from clew_widgets.drawing.flame import amount
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views import command_line
 from clew_widgets.views.base import Control, View
@@ -28,6 +30,17 @@ BY = Control("by", "merge by", "function", tuple((name, name) for name in ("func
 _SIDE_BY_SIDE = 3  # events; more are a list
 _PLACE = r" \([^()]*:\d+\)$"
 EDITS = ("hide", "merge", "drop", "recursion")
+
+
+def samples_in(figures: Mapping[str, Any], weight: str = "total") -> int:
+    """How many samples ``figures`` are of: formats that hold equal stacks once have their number as weight."""
+    return int(figures[weight] if figures["unit"] == "samples" else figures["samples"])
+
+
+def heading(figures: Mapping[str, Any]) -> str:
+    """The whole in words: its weight, and of how many samples."""
+    whole = amount(figures["unit"], figures["total"])
+    return whole if figures["unit"] == "samples" else f"{whole} in {number(figures['samples'])} samples"
 
 
 class StackView(View):
@@ -57,7 +70,7 @@ class StackView(View):
     def events(self) -> list[tuple[str, int]]:
         """(event, samples) under the lens, most first."""
         table = self.answers.ask(sample_events, replace(self.model.lens, events=())).table
-        return list(zip(table["event_name"].to_pylist(), table["samples"].to_pylist(), strict=True))
+        return [(row["event_name"], samples_in(row, "weight")) for row in table.to_pylist()]
 
     def event_control(self, shown: str) -> tuple[Control, ...]:
         """The choice of the event; none where there is only one."""

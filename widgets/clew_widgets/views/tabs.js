@@ -13,7 +13,7 @@ function mountTabs(root, send) {
     update(spec) {
       const hadFocus = list.contains(document.activeElement);
       heading.textContent = spec.label;
-      note.textContent = spec.note;
+      note.replaceChildren(...withCode(spec.note));
       list.setAttribute("aria-label", spec.label);
       const tabs = spec.tabs.map(([name, title, hint]) => make("button", {
         type: "button", role: "tab", class: "clew-tab", "aria-selected": String(name === spec.chosen), tabindex: name === spec.chosen ? "0" : "-1",
