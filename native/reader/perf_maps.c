@@ -10,6 +10,7 @@
 #include "perf.h"
 
 #define BUILD_ID_SIZE 20
+#define MAPPED_SHARED 1     /* MAP_SHARED */
 #define MAPPED_HUGE 0x40000 /* MAP_HUGETLB */
 #define EXECUTABLE 4        /* PROT_EXEC */
 
@@ -138,12 +139,13 @@ static bool starts(const char *text, size_t size, const char *with)
 	return size >= strlen(with) && !memcmp(text, with, strlen(with));
 }
 
-/* Memory without a file: what a JIT compiler wrote, if it can be run. */
+/* Memory without a file: what a JIT compiler wrote, if it can be run. A memfd that is not shared is a program in
+ * memory. */
 static bool is_generated(const char *name, size_t size, uint32_t flags)
 {
 	return flags & MAPPED_HUGE || (size == 6 && starts(name, size, "//anon")) || starts(name, size, "/dev/zero") ||
-		   starts(name, size, "/anon_hugepage") || starts(name, size, "/memfd:") || starts(name, size, "[stack") ||
-		   starts(name, size, "/SYSV") || (size == 6 && starts(name, size, "[heap]"));
+		   starts(name, size, "/anon_hugepage") || (flags & MAPPED_SHARED && starts(name, size, "/memfd:")) ||
+		   starts(name, size, "[stack") || starts(name, size, "/SYSV") || (size == 6 && starts(name, size, "[heap]"));
 }
 
 static void map_kernel(struct clew_perf *perf, struct map map, const char *name, size_t size, uint64_t offset)

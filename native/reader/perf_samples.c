@@ -125,7 +125,7 @@ void sample_event(struct clew_perf *perf, const struct record *record)
 	}
 	struct process *process = NULL;
 	uint32_t thread_number = ABSENT;
-	if (sample.tid != ABSENT && sample.pid != ABSENT) {
+	if (sample.pid != ABSENT) {
 		struct thread *thread = thread_of(perf, sample.pid, sample.tid);
 		if (!thread)
 			return;

@@ -37,11 +37,17 @@ struct process *process_of(struct clew_perf *perf, uint32_t pid)
 	return perf->failed ? NULL : process;
 }
 
+/* A thread that was ending has lost its number, but not its process. */
+static uint64_t key_of(uint32_t pid, uint32_t tid)
+{
+	return tid == ABSENT ? (uint64_t)pid << 32 | tid : (uint64_t)tid + 1;
+}
+
 /* A thread of that process, in place of whoever had its number before. */
 static struct thread *thread_new(struct clew_perf *perf, const struct process *process, uint32_t tid)
 {
 	bool fresh;
-	uint32_t *number = table_put(&perf->by_tid, (uint64_t)tid + 1, &fresh);
+	uint32_t *number = table_put(&perf->by_tid, key_of((uint32_t)process->pid, tid), &fresh);
 	if (!number || !reserve(&perf->threads, perf->thread_count, &perf->thread_room, sizeof *perf->threads)) {
 		perf->failed = -ENOMEM;
 		return NULL;
@@ -61,7 +67,7 @@ static struct thread *thread_new(struct clew_perf *perf, const struct process *p
 
 struct thread *thread_of(struct clew_perf *perf, uint32_t pid, uint32_t tid)
 {
-	const uint32_t *number = table_get(&perf->by_tid, (uint64_t)tid + 1);
+	const uint32_t *number = table_get(&perf->by_tid, key_of(pid, tid));
 	struct thread *thread = number ? &perf->threads[*number] : NULL;
 	if (thread && thread->pid == (int32_t)pid)
 		return thread;
@@ -129,7 +135,7 @@ void thread_exe(struct clew_perf *perf, struct process *process, uint32_t name)
 		return;
 	process->wants_exe = false;
 	process->exe = name;
-	const uint32_t *number = table_get(&perf->by_tid, (uint64_t)(uint32_t)process->pid + 1);
+	const uint32_t *number = table_get(&perf->by_tid, key_of((uint32_t)process->pid, (uint32_t)process->pid));
 	const struct thread *main = number ? &perf->threads[*number] : NULL;
 	if (main && main->pid == process->pid && main->row != ABSENT)
 		perf->rows[main->row].exe = (int32_t)name;
@@ -174,7 +180,7 @@ void fork_event(struct clew_perf *perf, const struct record *record)
 	if (!parent)
 		return;
 	const uint32_t name = parent->name, of = parent->process;
-	const uint32_t *old = table_get(&perf->by_tid, (uint64_t)tid + 1);
+	const uint32_t *old = table_get(&perf->by_tid, key_of(pid, tid));
 	if (old)
 		row_ends(perf, &perf->threads[*old], record->ts);
 	struct process *process = pid == ppid ? &perf->processes[of] : NULL;
@@ -214,7 +220,7 @@ void exit_event(struct clew_perf *perf, const struct record *record)
 		perf->told.broken++;
 		return;
 	}
-	const uint32_t *number = table_get(&perf->by_tid, (uint64_t)load32(record->body + 8) + 1);
+	const uint32_t *number = table_get(&perf->by_tid, key_of(load32(record->body), load32(record->body + 8)));
 	const struct thread *thread = number ? &perf->threads[*number] : NULL;
 	if (thread && thread->row != ABSENT && record->ts != NO_TIME)
 		perf->rows[thread->row].end_ns = record->ts;

@@ -204,13 +204,14 @@ def _event(attribute: bytes, ids: list[int]) -> PerfEvent:
         regs_user,
         clock if flags >> 25 & 1 else None,
         tuple(ids),
-        _plain_name(kind, config),
+        plain_name(kind, config) or f"type {kind} config {config:#x}",
     )
 
 
-def _plain_name(kind: int, config: int) -> str:
+def plain_name(kind: int, config: int) -> str:
+    """The name of a generic event, whatever the recording calls it; "" for others."""
     names = {0: HARDWARE, 1: SOFTWARE}.get(kind, [])
-    return names[config] if config < len(names) else f"type {kind} config {config:#x}"
+    return names[config] if config < len(names) else ""
 
 
 def _feature(found: PerfFile, feature: int, content: bytes) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from clew.ingest.profile import Event
 from clew.ingest.profiles import _switches
 from clew.ingest.profiles._perf_event import event_of
-from clew.ingest.profiles._perf_header import TRACEPOINT, PerfEvent, PerfFile
+from clew.ingest.profiles._perf_header import TRACEPOINT, PerfEvent, PerfFile, plain_name
 from clew.ingest.profiles._switches import Happened
 from clew.ingest.profiles._tracepoints import Format, details, formats_of, numbers
 from clew.native import perf
@@ -49,7 +49,7 @@ def described(event: PerfEvent, formats: dict[int, Format]) -> Event:
     name = event.name
     if event.type == TRACEPOINT and event.config in formats and ":" not in name:
         name = formats[event.config].name
-    made = event_of(name)
+    made = replace(event_of(plain_name(event.type, event.config) or name), name=name)
     if name.startswith(_ENTER):
         call = name.removeprefix(_ENTER).split(":")[0]
         op = _SAME_CALL.get(call, call)

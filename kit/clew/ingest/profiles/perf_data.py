@@ -39,6 +39,17 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
 def read(path: Path) -> Profile:
     """Samples with symbolised stacks; raises ClewError where the file is broken or holds no sample, and says why."""
     file = open_perf(path)
+    recording = records(file)
+    try:
+        if not len(recording.sample):
+            raise ClewError(f"{path} holds no sample: {_why_none(file, recording)}")
+        return _profile(path, file, recording)
+    finally:
+        recording.close()
+
+
+def records(file: PerfFile) -> perf.Recording:
+    """The records of a file as columns; raises ClewError where there is no memory for them."""
     layouts = [
         perf.Layout(
             event.sample_type,
@@ -54,13 +65,7 @@ def read(path: Path) -> Profile:
     ids = [(number, place) for place, event in enumerate(file.events) for number in event.ids]
     unwind = any(event.sample_type & _STACK_USER for event in file.events)
     files = moved(file.build_ids) if unwind else None
-    recording = perf.read(file.records, layouts, ids, unwind=unwind, files=files)
-    try:
-        if not len(recording.sample):
-            raise ClewError(f"{path} holds no sample: {_why_none(file, recording)}")
-        return _profile(path, file, recording)
-    finally:
-        recording.close()
+    return perf.read(file.records, layouts, ids, unwind=unwind, files=files)
 
 
 def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
@@ -131,7 +136,7 @@ def _threads(recording: perf.Recording) -> pa.Table:
 
     return pa.table(
         {
-            **{name: number(name) for name in ("pid", "tid", "ppid")},
+            **{name: number(name) for name in ("pid", "tid", "ppid")},  # the tid of a thread that was ending is -1
             **{name: text(name) for name in ("name", "command", "exe")},
             **{name: time(name) for name in ("start_ns", "end_ns")},
         }
