@@ -35,6 +35,7 @@ class Recorded:
     said: list[str] = field(default_factory=list)  # what people should know, a line each
     empty: bool = False  # no engine recorded anything
     progress: str = ""  # what each engine has, in a few words
+    folders: list[Path] = field(default_factory=list)  # of the captures by engines besides the preload library
 
 
 class Session:
@@ -96,6 +97,7 @@ class Session:
         companions.note_exit(recorded.exit_code)
         recorded.said += [line for each in companions.running for line in each.said]
         recorded.progress = companions.progress()
+        recorded.folders = [each.place.directory for each in companions.running]
         found = [each.engine.found() for each in companions.running]
         recorded.empty = recorded.preload is None and not any(found)
         return recorded

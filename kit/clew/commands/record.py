@@ -25,6 +25,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from clew.commands import _options
@@ -108,8 +109,6 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Record; returns the exit code of the command, or 1 where there was none and nothing was recorded."""
-    from pathlib import Path
-
     from clew.capture.session import Session
     from clew.commands._recording import ProgressLine, tell, warn
 
@@ -128,9 +127,22 @@ def run(args: argparse.Namespace) -> int:
     if line:
         line.clear()
     tell(recorded, quiet=args.quiet)
+    _keep_symbols(recorded.folders)
     if not target.command:
         return 1 if recorded.empty else 0
     return recorded.exit_code or 0
+
+
+def _keep_symbols(folders: Sequence[Path]) -> None:
+    """Keep beside each perf.data what gives its addresses their names, for when programs will have been replaced."""
+    from clew.capture.engines.perf import DATA
+
+    found = [folder / DATA for folder in folders if (folder / DATA).is_file()]
+    if found:
+        from clew.ingest.keep import keep_binaries_met
+
+        for data in found:
+            keep_binaries_met(data)
 
 
 def _names(args: argparse.Namespace) -> list[str]:

@@ -111,6 +111,7 @@ class PerfEngine(Engine):
         self._folder = Path()
         self._record: Perf | None = None
         self._stat: Perf | None = None
+        self._began = 0.0  # s, wall clock
         self._large = _LARGE
         self._size = 0
 
@@ -134,7 +135,7 @@ class PerfEngine(Engine):
         from clew.capture.engines._perf_run import Perf, build_ids
 
         perf = perf_path()
-        self._target, self._folder = target, folder
+        self._target, self._folder, self._began = target, folder, time.time()
         if self.wanted.samples:
             command = [perf, "record", "-N", *build_ids(perf), "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
             command += [*arguments(self.wanted, self._events, target), *aim(target)]
@@ -197,7 +198,17 @@ class PerfEngine(Engine):
         if self._part.exists():
             self._part.replace(self._folder / DATA)
         self._measure()
-        return [*said, *self._why_empty()]
+        return [*said, *self._why_empty(), *self._keep()]
+
+    def _keep(self) -> list[str]:
+        """Keep what gives addresses in the kernel and in JIT code their names; why it cannot be."""
+        from clew.capture.engines._perf_file import first_sample
+        from clew.capture.engines._perf_keep import keep
+
+        data = self._folder / DATA
+        if first_sample(data) is None:
+            return []
+        return keep(self._folder, self._target, self._began, kernel=first_sample(data, kernel=True) is not None)
 
     def found(self) -> bool:
         """Whether there is a sample or a figure."""
