@@ -2,6 +2,7 @@
 
 from clew.questions.activity import activity
 from clew.questions.allocations import allocations
+from clew.questions.annotate import annotate
 from clew.questions.answer import Answer
 from clew.questions.call_graph import call_graph
 from clew.questions.counts import counts
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "activity",
     "allocations",
+    "annotate",
     "call_graph",
     "counts",
     "coverage",
