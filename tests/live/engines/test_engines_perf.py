@@ -237,3 +237,20 @@ def test_the_file_is_not_shown_before_it_is_complete(
     recorder.communicate("!", timeout=60)
     assert recorder.returncode == 0
     assert recorded.functions()["compute"] > 20
+
+
+def test_names_outlive_the_program(
+    record: Command, run: Run, recorded: Any, does: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Symbols of the kernel and of every binary met are kept in the case."""
+    program = tmp_path / "replaced"
+    program.write_bytes(Path(does).read_bytes())
+    program.chmod(0o755)
+    assert run(record([program, "compute", "200"], "--engine", "perf")).returncode == 0
+    program.unlink()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing yet"))
+    found = recorded.functions()
+    assert min(found[name] for name in ("compute", "work", "main")) > 20
+    kept = {path.name for path in recorded.path.glob("raw/*/symbols/*")}
+    in_kernel = [row for row in recorded.rows("SELECT DISTINCT kind FROM frame") if row["kind"] == "kernel"]
+    assert ("kallsyms" in kept) == bool(in_kernel)

@@ -107,10 +107,10 @@ class Gdb:
         self._say("detach")
         pause = time.monotonic() - began
         if not _THREAD.search(text):
-            if _DENIED.search(head):
-                raise ClewError(f"gdb may not attach to process {pid}: run as root, or allow ptrace (CAP_SYS_PTRACE)")
             if not _is_alive(pid):
                 return None
+            if _DENIED.search(head):
+                raise ClewError(f"gdb may not attach to process {pid}: run as root, or allow ptrace (CAP_SYS_PTRACE)")
             raise ClewError(f"gdb cannot attach to process {pid}: {_said(head)}")
         return Look(_THREAD.sub(r"Thread \1 (", text).strip("\n"), at_ns, pause)
 
