@@ -233,8 +233,8 @@ static struct part eh_frame_of(const struct image *image, uint64_t pointer)
 	return image->eh_frame;
 }
 
-/* By the sorted table of .eh_frame_hdr; BROKEN: it has none that can be searched. */
-static enum found in_table(struct image *image, uint64_t virtual_address, struct description *description)
+/* By the sorted table of .eh_frame_hdr; *none: it has none that can be searched. */
+static enum found in_table(struct image *image, uint64_t virtual_address, struct description *description, bool *none)
 {
 	const struct part *header = &image->eh_frame_hdr;
 	const uint64_t delta = header->start - header->offset;
@@ -244,11 +244,13 @@ static enum found in_table(struct image *image, uint64_t virtual_address, struct
 	const uint64_t table_encoding = take(&bytes, 1);
 	const uint64_t pointer = take_encoded(image, &bytes, pointer_encoding, delta, 0);
 	const uint64_t count = take_encoded(image, &bytes, count_encoding, delta, 0);
+	*none = true;
 	if (bytes.failed || version != 1)
 		return BROKEN;
 	image->eh_frame = eh_frame_of(image, pointer);
 	if (table_encoding != TABLE_ENCODING || count > (bytes.end - bytes.at) / 8)
 		return BROKEN;
+	*none = false;
 	const int64_t wanted = (int64_t)(virtual_address - header->start);
 	const uint64_t table = bytes.at;
 	uint64_t low = 0, next;
@@ -279,8 +281,11 @@ bool has_descriptions(const struct image *image)
 
 enum found describe(struct image *image, uint64_t virtual_address, struct description *description)
 {
-	enum found found = image->eh_frame_hdr.size ? in_table(image, virtual_address, description) : BROKEN;
-	if (found == BROKEN)
+	bool none = true;
+	enum found found = BROKEN;
+	if (image->eh_frame_hdr.size)
+		found = in_table(image, virtual_address, description, &none);
+	if (none)
 		found = in_index(image, &image->eh_frame, true, &image->eh_index, virtual_address, description);
 	if (found == NOT_FOUND)
 		found = in_index(image, &image->debug_frame, false, &image->debug_index, virtual_address, description);
