@@ -1,52 +1,148 @@
 """Folded stacks: one line for each stack, frames from the outermost joined by ``;``, then a blank and how often.
 
 The format of FlameGraph's stackcollapse scripts. Suffixes _[k], _[j] and _[i] of a frame say kernel, JIT and inlined.
+Two numbers in every line are a comparison: before and after. Where every stack begins with ``command-PID/TID``, that is
+its thread. In UTF-8 or, with a byte order mark, UTF-16; lines that are no stacks are counted and left out.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 import pyarrow as pa
 
 from clew.errors import ClewError
-from clew.ingest.profile import Event, Profile, Tree
+from clew.ingest.profile import THREADS, Event, Profile, Tree
+from clew.ingest.profiles._chains import Chains
+from clew.ingest.profiles._text import opened, unpacked
 
 FORMAT = "folded stacks"
 RANK = 90
-_LINE = re.compile(r"^(.*?) (\d+(?:\.\d*)?|\.\d+)(?: (\d+(?:\.\d*)?))?$")
+_LINE = re.compile(r"(.*\S) (\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30})\s*$")
+_THREAD = re.compile(r"(.*)-(\d{1,9}|\?)/(\d{1,9})$")
 _KINDS = {"_[k]": "kernel", "_[j]": "jit", "_[i]": "inlined"}
-_TRUSTED = 5  # lines that must look right
+_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_TRUSTED = 50  # lines of which half must look right
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether the first lines all are a stack and a count, and one of them has more than one frame."""
-    if b"\0" in head:
+    """Whether most of the first lines are a stack and a count, and one of them has more than one frame."""
+    head = unpacked(head)
+    text = head.decode(_encoding(head), "replace")
+    if "\0" in text:
         return False
-    lines = [line for line in head.decode("utf-8", "replace").splitlines()[:_TRUSTED] if line.strip()]
-    return bool(lines) and all(_LINE.match(line) for line in lines) and any(";" in line for line in lines)
+    lines = [line for line in text.splitlines()[:_TRUSTED] if line.strip() and not line.startswith("#")]
+    good = [line for line in lines if not line[0].isspace() and _LINE.match(line)]
+    return bool(good) and 2 * len(good) >= len(lines) and any(";" in line for line in good)
 
 
 def read(path: Path) -> Profile:
     """Stacks with their counts; raises ClewError if there is none."""
-    tree, rows, weights, strange = Tree(), list[int | None](), list[float](), 0
-    with path.open(encoding="utf-8", errors="replace", newline=None) as file:
-        for line in file:
-            found = _LINE.match(line.rstrip())
-            if found is None:
-                strange += bool(line.strip()) and not line.startswith("#")
-                continue
-            rows.append(tree.stack(_frame(tree, name) for name in found[1].split(";")))
-            weights.append(float(found[3] or found[2]))
-    if not rows:
+    folded = _Folded()
+    with opened(path) as raw:
+        for line in _lines(raw):
+            folded.add(line)
+    if not folded.stacks:
         raise ClewError(f"{path}: no stack in it")
-    frames, stacks = tree.tables()
-    samples = pa.table({"event": pa.array([0] * len(rows), pa.uint16()), "weight": weights, "stack": rows})
-    notes = [f"{strange} lines are no folded stacks and were left out"] if strange else []
-    return Profile([Event("samples", "other", "samples")], frames, stacks, samples, notes=notes)
+    return folded.profile()
 
 
-def _frame(tree: Tree, name: str) -> int:
-    kind = _KINDS.get(name[-4:], "user")
-    return tree.frame(name if kind == "user" else name[:-4], kind=kind)
+def _encoding(head: bytes) -> str:
+    return _MARKS.get(head[:2], "utf-8-sig")
+
+
+def _lines(raw: BinaryIO) -> Iterator[str]:
+    """The lines of ``raw``, by the mark it begins with."""
+    first = raw.readline()
+    encoding = _encoding(first)
+    if encoding == "utf-16":
+        yield from (first + raw.read()).decode(encoding, "replace").split("\n")
+        return
+    yield first.decode(encoding, "replace")
+    for line in raw:
+        yield line.decode("utf-8", "replace")
+
+
+class _Folded:
+    """Stacks found so far."""
+
+    def __init__(self) -> None:
+        self.stacks: list[str] = []
+        self.weights = array("d")
+        self.strange = 0
+
+    def add(self, line: str) -> None:
+        """One line."""
+        found = _LINE.match(line)
+        if found:
+            self.stacks.append(found[1])
+            self.weights.append(float(found[2]))
+        else:
+            self.strange += bool(line.strip()) and not line.startswith("#")
+
+    def profile(self) -> Profile:
+        """Everything as tables."""
+        first = [_LINE.match(stack) for stack in self.stacks]
+        columns = {"weight": np.array(self.weights)}
+        events = ["samples"]
+        if all(first):
+            self.stacks = [found[1] for found in first if found]
+            before = np.array([float(found[2]) for found in first if found])
+            events, columns = ["after", "before"], {"weight": np.concatenate([columns["weight"], before])}
+        roots = [_THREAD.match(stack.partition(";")[0]) for stack in self.stacks]
+        threads, thread = dict[tuple[str, str, str], int](), None
+        if all(roots):
+            owners = [(found[1], found[2], found[3]) for found in roots if found]
+            thread = np.array([threads.setdefault(owner, len(threads)) for owner in owners], np.int32)
+            self.stacks = [stack.partition(";")[2] for stack in self.stacks]
+        frames, stacks, stack = self.tables()
+        turns = len(events)
+        columns["event"] = np.repeat(np.arange(turns, dtype=np.uint16), len(self.stacks))
+        if thread is not None:
+            columns["thread"] = np.tile(thread, turns)
+        samples = pa.table({name: pa.array(column) for name, column in columns.items()})
+        samples = samples.append_column("stack", pa.chunked_array([stack] * turns, pa.int32()))
+        samples = samples.filter(pa.array(columns["weight"] > 0)) if turns > 1 else samples
+        notes = [f"{self.strange} lines are no folded stacks and were left out"] if self.strange else []
+        made = [Event(name, "other", "samples") for name in events]
+        return Profile(made, frames, stacks, samples, _threads(list(threads)), notes=notes)
+
+    def tables(self) -> tuple[pa.Table, pa.Table, pa.Array]:
+        """(frames, stacks, column ``stack``). Callers that stacks have in common are taken apart once."""
+        tree, chains = Tree(), Chains()
+        frames, callers, rows = _Frames(tree), {"": -1}, array("i")
+        for stack in self.stacks:
+            outer, _, inner = stack.rpartition(";")
+            row = callers.get(outer)
+            if row is None:
+                row = callers[outer] = chains.add(list(map(frames.__getitem__, outer.split(";"))))
+            rows.append(chains.under(row, frames[inner]) if stack else -1)
+        return tree.tables()[0], *chains.rows(rows)
+
+
+class _Frames(dict[str, int]):
+    """Names to rows of frames."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__()
+        self.tree = tree
+
+    def __missing__(self, name: str) -> int:
+        kind = _KINDS.get(name[-4:], "user")
+        row = self[name] = self.tree.frame(name if kind == "user" else name[:-4], kind=kind)
+        return row
+
+
+def _threads(owners: list[tuple[str, str, str]]) -> pa.Table:
+    """Threads by (command, process, thread) as the stacks name them."""
+    rows = [(None if pid == "?" else int(pid), int(tid), comm, comm) for comm, pid, tid in owners]
+    main: dict[int | None, str] = {pid: comm for pid, tid, comm, _ in rows if pid == tid}
+    table = [(pid, tid, comm, main.get(pid, comm), None, None, None, None) for pid, tid, comm, _ in rows]
+    columns = list(zip(*table, strict=True)) or [()] * len(THREADS)
+    return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, THREADS, strict=True)], THREADS)
