@@ -377,6 +377,15 @@ def test_case_can_be_looked_at_while_it_is_recorded(case_path: Path) -> None:
     assert capture["started_ns"] <= printed["a"] <= printed["b"] <= capture["ended_ns"] + 10e9
 
 
+def test_a_signal_that_bpftrace_misses_is_sent_again(case_path: Path) -> None:
+    """Busy scripts seldom wait for events, so that SIGINT often comes between two waits: the maps are there each time."""
+    for _ in range(6):
+        busy = 'profile:hz:997 { printf("%d\\n", pid); @n = count(); }'
+        assert not recipes.run(case_path, busy, seconds=0.2)
+    case = clew.open(case_path)
+    assert case.sql("SELECT count(DISTINCT capture_id) AS n FROM map_value WHERE value > 50").column(0)[0].as_py() == 6
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -10,5 +10,6 @@ lens bar ``data-name`` and ``data-total``; buttons ``data-action`` (undo, redo, 
 from __future__ import annotations
 
 from clew_widgets.explorer import Explorer
+from clew_widgets.views.recipe import RecipeView
 
-__all__ = ["Explorer"]
+__all__ = ["Explorer", "RecipeView"]

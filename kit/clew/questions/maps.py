@@ -10,16 +10,18 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
 
+# Every question takes ``capture_id``: what one run of a script left; None: all of them.
+
 _KEY = "array_to_string(m.keys, ', ') AS key"
 
 
-def maps(case: Case, lens: Lens) -> Answer:
+def maps(case: Case, lens: Lens, *, capture_id: int | None = None) -> Answer:
     """Every map there is: what `map_values` and `histogram` can be asked for.
 
     Columns: ``capture_id``, ``name``, ``what`` (count, sum, ..., histogram), ``readings`` (how often it was printed),
     ``entries`` (different keys), ``first_ns``, ``last_ns`` (when it was read; NULL: not known).
     """
-    term, params = _when(lens)
+    term, params = _when(lens, capture_id)
     sql = f"""WITH each AS (
     SELECT capture_id, name, kind AS what, reading, keys, stack_id, ts_ns FROM map_value WHERE {term}
     UNION ALL SELECT capture_id, name, 'histogram', reading, keys, NULL, ts_ns FROM histogram WHERE {term})
@@ -33,7 +35,13 @@ FROM each GROUP BY capture_id, name ORDER BY capture_id, name"""
 
 
 def map_values(
-    case: Case, lens: Lens, name: str | None = None, at: int | str | None = None, limit: int | None = None
+    case: Case,
+    lens: Lens,
+    name: str | None = None,
+    at: int | str | None = None,
+    limit: int | None = None,
+    *,
+    capture_id: int | None = None,
 ) -> Answer:
     """The entries of the map ``name`` (None: the only one), the largest first, ``limit`` of them for each reading.
 
@@ -42,7 +50,7 @@ def map_values(
     the stack, where a key is one), ``kind`` (count, sum, min, ...), ``value``, ``stack_id``. Raises ClewError for a map
     that is not there.
     """
-    term, params = _when(lens)
+    term, params = _when(lens, capture_id)
     name = _name(case, "map_value", name)
     chosen = {None: "reading = last", "each": "TRUE"}.get(at if not isinstance(at, int) else "", "reading = $at")
     if isinstance(at, int):
@@ -50,7 +58,7 @@ def map_values(
     elif at not in (None, "each"):
         raise ClewError(f"a reading is a number from 1, or 'each', not {at!r:.40}")
     params |= {"name": name, **({"limit": limit} if limit is not None else {})}
-    most = "QUALIFY row_number() OVER (PARTITION BY capture_id, reading ORDER BY value DESC, key) <= $limit"
+    most = "QUALIFY row_number() OVER (PARTITION BY m.capture_id, m.reading ORDER BY m.value DESC, m.keys) <= $limit"
     sql = f"""WITH m AS (
     SELECT *, max(reading) OVER (PARTITION BY capture_id) AS last FROM map_value WHERE name = $name AND {term})
 SELECT m.capture_id, m.reading, m.ts_ns, {_KEY}, f.function, m.kind, m.value, m.stack_id
@@ -60,13 +68,20 @@ ORDER BY m.capture_id, m.reading, m.value DESC, key, m.kind, m.stack_id"""
     return ask(case, sql, params, f"map {name}", _narrowed(lens))
 
 
-def histogram(case: Case, lens: Lens, name: str | None = None, keys: Sequence[str] | None = None) -> Answer:
+def histogram(
+    case: Case,
+    lens: Lens,
+    name: str | None = None,
+    keys: Sequence[str] | None = None,
+    *,
+    capture_id: int | None = None,
+) -> Answer:
     """The distribution that hist() or lhist() kept in the map ``name`` (None: the only one), as printed last.
 
     ``keys``: those of one entry; None: every entry. Columns: ``capture_id``, ``key``, ``low``, ``high`` (both
     inclusive; NULL: no end), ``calls``. Raises ClewError for a histogram that is not there.
     """
-    term, params = _when(lens)
+    term, params = _when(lens, capture_id)
     name = _name(case, "histogram", name)
     params |= {"name": name, **({"keys": list(keys)} if keys is not None else {})}
     of_keys = "AND m.keys = $keys::VARCHAR[]" if keys is not None else ""
@@ -77,16 +92,19 @@ ORDER BY m.capture_id, key, m.low NULLS FIRST"""
     return ask(case, sql, params, f"distribution {name}", _narrowed(lens))
 
 
-def printed(case: Case, lens: Lens) -> Answer:
+def printed(case: Case, lens: Lens, *, capture_id: int | None = None) -> Answer:
     """What scripts printed, in order. Columns: ``capture_id``, ``ts_ns`` (when it was read), ``kind``, ``text``."""
-    term, params = _when(lens)
+    term, params = _when(lens, capture_id)
     sql = f"SELECT capture_id, ts_ns, kind, text FROM printed WHERE {term} ORDER BY capture_id, nth"
     return ask(case, sql, params, "printed by scripts", _narrowed(lens))
 
 
-def _when(lens: Lens) -> tuple[str, dict[str, object]]:
-    """The Lens's time: a map's keys are text that only its script knows the meaning of."""
-    return Lens(start_ns=lens.start_ns, end_ns=lens.end_ns).compile("counter")
+def _when(lens: Lens, capture_id: int | None) -> tuple[str, dict[str, object]]:
+    """The Lens's time and the capture: a map's keys are text that only its script knows the meaning of."""
+    term, params = Lens(start_ns=lens.start_ns, end_ns=lens.end_ns).compile("counter")
+    if capture_id is None:
+        return term, params
+    return f"{term} AND capture_id = $capture_id", params | {"capture_id": capture_id}
 
 
 def _narrowed(lens: Lens) -> str | None:

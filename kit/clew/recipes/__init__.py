@@ -14,7 +14,8 @@ from clew.recipes.recipe import Bound, Param, Recipe, parse, parse_values
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
+    import threading
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Bound", "Param", "Recipe", "get", "library", "names", "parse", "parse_values", "run"]
 
@@ -48,12 +49,15 @@ def run(
     *,
     pid: int | None = None,
     seconds: float | None = None,
-    **values: Any,
+    stop: threading.Event | None = None,
+    values: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> list[str]:
     """Record into ``case`` (made if need be) by a recipe, the name of one, or the text of a script.
 
-    Until ``command`` has ended, ``seconds`` are over, or the script says exit(); ``pid``: one process that runs. Other
-    names are parameters of the recipe. Returns what must be known to read the result right. Raises ClewError.
+    Until ``command`` has ended, ``seconds`` are over, or the script says exit(); ``pid``: one process that runs.
+    ``values``, and other names, are parameters of the recipe. ``stop`` ends it, too, when another thread sets it (a
+    command that runs goes on, and is waited for). Returns what must be known to read the result right; or ClewError.
     """
     from pathlib import Path
 
@@ -65,7 +69,7 @@ def run(
         recipe = get(recipe) if recipe in library() else _of_text(recipe)
     pids = () if pid is None else (pid,)
     target = Target(tuple(command), pids, system=not command and not pids, seconds=seconds)
-    return Session([BpftraceEngine(recipe, values)], target, Path(case)).run().said
+    return Session([BpftraceEngine(recipe, {**(values or {}), **more}, stop)], target, Path(case)).run().said
 
 
 def _of_text(text: str) -> Recipe:

@@ -8,6 +8,7 @@ import re
 import select
 import shutil
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +26,8 @@ FOLDER = "bpftrace"
 
 _ATTACHED = b"__BPFTRACE_NOTIFY_PROBES_ATTACHED"
 _PATIENCE_S = 300.0  # hundreds of probes can take half a minute
+_END_S = 120.0  # to detach them, and print large maps
+_AGAIN_S = 0.3  # it looks for the signal each 0.1 s
 _SLOW_S = 2.0  # after which people are told what they wait for
 _READ = 1 << 16
 _TURN_S = 0.05
@@ -129,6 +132,7 @@ class Run:
         """SIGINT, so that END runs and maps are printed; returns what people should know."""
         if self._tool is None:
             return ()
+        self._interrupt(self._tool)
         code = self._tool.stop(signal.SIGINT)
         if self._thread is not None:
             self._thread.join()
@@ -141,6 +145,21 @@ class Run:
         elif not self.records:
             notes.append("bpftrace: the script printed nothing: no probe was met, or its maps were empty")
         return notes
+
+    def _interrupt(self, tool: Tool) -> None:
+        """SIGINT, again where it is waiting for events still: one that comes between two waits is forgotten.
+
+        Not while it detaches probes and prints: the second would end it there.
+        """
+        until = time.monotonic() + _END_S
+        again = True
+        while tool.running() and time.monotonic() < until:
+            if again:
+                with suppress(ProcessLookupError):
+                    tool.process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                tool.process.wait(_AGAIN_S)
+            again = tool.running() and _waits_for_events(tool.process.pid)
 
     def _pump(self, reading: int, descriptor: int) -> None:
         """Everything that bpftrace prints, each line with the time at which it came."""
@@ -180,6 +199,14 @@ class Run:
                 data = data[os.write(descriptor, data) :]
             except OSError as error:
                 self._failed = f"what bpftrace prints cannot be kept: {error.strerror}"
+
+
+def _waits_for_events(pid: int) -> bool:
+    """Whether a process sleeps in epoll_wait(2); the kernel's function has had two names."""
+    try:
+        return Path(f"/proc/{pid}/wchan").read_text().strip() in ("do_epoll_wait", "ep_poll")
+    except OSError:
+        return False
 
 
 class _Maps:

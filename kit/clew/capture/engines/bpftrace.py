@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,12 +58,18 @@ def _from_file(path: Path) -> Recipe:
 
 
 class BpftraceEngine(Engine):
-    """Runs ``recipe`` with ``values`` for its parameters; None: nothing was named, an error when it is used."""
+    """Runs ``recipe`` with ``values`` for its parameters; None: nothing was named, an error when it is used.
+
+    ``stop``: ends the run when it is set, from any thread.
+    """
 
     name = "bpftrace"
 
-    def __init__(self, recipe: Recipe | None, values: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, recipe: Recipe | None, values: Mapping[str, Any] | None = None, stop: threading.Event | None = None
+    ) -> None:
         self.recipe, self.values = recipe, dict(values or {})
+        self._stop = stop or threading.Event()
         self._bound: Bound | None = None
         self._run: Run | None = None
 
@@ -98,7 +105,7 @@ class BpftraceEngine(Engine):
 
     def look(self) -> str | None:
         """Why bpftrace has ended; "" where the script said exit()."""
-        return self._run.ended() if self._run else None
+        return "" if self._stop.is_set() else self._run.ended() if self._run else None
 
     def progress(self) -> str:
         """How many records there are."""
