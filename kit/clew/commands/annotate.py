@@ -67,7 +67,7 @@ def _show(answer: Answer, everything: bool) -> int:
         else:
             where = f"{row['address']:>12x}"
         shares = f"{row['self'] / whole:7.1%} {row['total'] / whole:7.1%}" if weighs else " " * 15
-        sys.stdout.write(f"{shares}  {where}  {printable(row['text'] or '')}".rstrip() + "\n")
+        sys.stdout.write(f"{shares}  {where}  {printable((row['text'] or '').expandtabs(4))}".rstrip() + "\n")
     print(
         f"({answer.summary['event']}, {number(answer.summary['samples'])} samples"
         + (f"; {number(left_out)} instructions without samples are left out: --all)" if left_out else ")")

@@ -44,6 +44,8 @@ class _Hits:
     """Stack rows whose frame is the function; all arrays have an entry for each of them.
 
     ``own`` is what samples weigh that were taken in its code, inlined functions included; ``self`` without these.
+    ``called`` is what of ``total`` came by calls: their addresses are where a call returns to. The kernel does not wait
+    for one.
     """
 
     row: Array
@@ -53,6 +55,7 @@ class _Hits:
     own: Array
     self: Array
     total: Array
+    called: Array
 
 
 def annotate(case: Case, lens: Lens, function: str, module: str | None = None, event: str | None = None) -> Answer:
@@ -158,18 +161,31 @@ def _choose(case: Case, weighed: Weighed, function: str, module: str | None) -> 
         own[picked],
         weighed.weight[picked],
         total[picked],
+        _called(forest.parent, total, inlined, pc.equal(frames["kind"], "kernel").to_numpy()[forest.frame])[picked],
     )
     return place, hits, notes
 
 
 def _own(parent: tree.Ints, weight: tree.Floats, inlined: Array) -> tree.Floats:
     """What each row weighs itself, where samples of inlined functions are of the function that holds their code."""
+    return tree.gather(_holder(parent, inlined), weight, len(parent))
+
+
+def _holder(parent: tree.Ints, inlined: Array) -> Array:
+    """For each row the one of the function that its code is in."""
     holder = np.arange(len(parent))
     moving = np.flatnonzero(inlined & (parent >= 0))
     while len(moving):
         holder[moving] = parent[holder[moving]]
         moving = moving[inlined[holder[moving]] & (parent[holder[moving]] >= 0)]
-    return tree.gather(holder, weight, len(parent))
+    return holder
+
+
+def _called(parent: tree.Ints, total: tree.Floats, inlined: Array, kernel: Array) -> tree.Floats:
+    """What the rows that each row calls weigh, those of inlined functions for the one that holds their code."""
+    holder = _holder(parent, inlined)
+    callee = np.flatnonzero((parent >= 0) & ~inlined & ~kernel)
+    return tree.gather(holder[parent[callee]], total[callee], len(parent))
 
 
 def _place(best: dict[str, Any], frame: dict[str, Any], keep: Path) -> _Place:
@@ -191,11 +207,11 @@ def _place(best: dict[str, Any], frame: dict[str, Any], keep: Path) -> _Place:
     return _Place(module, best["build_id"], frame["kind"], start, end, keep)
 
 
-def _once(weighed: Weighed, hits: _Hits, key: Array, count: int) -> Array:
-    """Total of each key (-1: none) over ``hits``; each stack counts once for each."""
+def _once(weighed: Weighed, hits: _Hits, key: Array, weights: Array, count: int) -> Array:
+    """The sum of ``weights`` of each key (-1: none) over ``hits``; each stack counts once for each."""
     parent = weighed.forest.parent
     keys, value = np.full(len(parent), -1, np.int32), np.zeros(len(parent))
-    keys[hits.row], value[hits.row] = key, hits.total
+    keys[hits.row], value[hits.row] = np.where(weights > 0, key, -1), weights
     once = tree.count_once(parent, keys, value)[hits.row]
     held = key >= 0
     return tree.gather(key[held], once[held], count)
@@ -213,7 +229,7 @@ def _source_rows(
         ],
         np.int64,
     )
-    total = _once(weighed, hits, key, len(numbers))
+    total = _once(weighed, hits, key, hits.total, len(numbers))
     held = key >= 0
     own = tree.gather(key[held], hits.self[held], len(numbers))
     spans: dict[str, list[int]] = {}
@@ -229,11 +245,8 @@ def _source_rows(
         except ClewError as error:
             notes.append(str(error))
             text = []
-        wanted = (
-            range(min(seen), min(max(seen), len(text)) + 1)
-            if text
-            else sorted({line for name, line in numbers if name == file})
-        )
+        sampled = sorted({line for name, line in numbers if name == file})
+        wanted = range(_head(text, min(seen)), min(max(seen), len(text)) + 1) if text else sampled
         for line in wanted:
             number = numbers.get((file, line))
             figures = (float(own[number]), float(total[number])) if number is not None else (0.0, 0.0)
@@ -242,6 +255,14 @@ def _source_rows(
         notes.append("no debug information: lines are not known")
     columns: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * 5
     return _table(columns[0], columns[1], [None] * len(rows), columns[2], columns[3], columns[4])
+
+
+def _head(text: Sequence[str], first: int) -> int:
+    """The line from which a function is shown: what stands close above its code is most likely its head."""
+    line = min(first, len(text))
+    while line > max(1, first - 3) and text[line - 2].strip() and not text[line - 2].rstrip().endswith((";", "}")):
+        line -= 1
+    return line
 
 
 def _code_rows(
@@ -264,11 +285,11 @@ def _code_rows(
     if not len(begin):
         return _table([], [], [], [], [], [])
     here = at(hits.address)
-    # what a caller's address names is where the call returns to: the call is the instruction before
-    calls = at(hits.address - (hits.total > hits.own)) if end[0] - begin[0] > 1 or len(begin) > 1 else here
+    calls = at(hits.address - 1)
     calls = np.where(calls >= 0, calls, here)
     own = tree.gather(here[here >= 0], hits.own[here >= 0], len(begin))
-    total = np.maximum(_once(weighed, hits, calls, len(begin)), own)
+    total = _once(weighed, hits, calls, hits.called, len(begin))
+    total += _once(weighed, hits, here, hits.total - hits.called, len(begin))
     files: list[str | None] = [None] * len(begin)
     lines: list[int | None] = [None] * len(begin)
     for row, file, line in zip(chains.place, chains.file, chains.line, strict=True):  # the innermost comes last

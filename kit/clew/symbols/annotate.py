@@ -108,7 +108,7 @@ def _running_kernel() -> Elf:
     try:
         return open_elf(_KCORE)
     except ClewError:
-        raise ClewError(f"the code of {KERNEL} can be read by root only ({_KCORE}): no instructions") from None
+        raise ClewError(f"the code of {KERNEL} cannot be read here ({_KCORE}): no instructions") from None
 
 
 def _disassembler(machine: int, wide: bool) -> Any:
