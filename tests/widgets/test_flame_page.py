@@ -290,6 +290,27 @@ def wide_tree(nodes: int) -> pa.Table:
     return pa.table(columns)
 
 
+def test_what_the_kernel_left_out_is_asked_for_when_zoomed_into(panel_page: Callable[..., Any]) -> None:
+    parent = [-1, 0, 1, *[1] * 200, 0]
+    table = pa.table({
+        "parent": parent, "depth": [0, 1, *[2] * 201, 1], "total": [100.0, 90, 50, *[0.2] * 200, 10],
+        "name": ["all", "main", "loop", *(f"leaf_{number}" for number in range(200)), "idle"],
+        "module": pa.nulls(204, pa.string()), "kind": ["user"] * 204,
+    })  # fmt: skip
+    some = {"unit": "ns", "event": "cpu", "actions": ("open",), "most": 100, "narrowest": 100}
+    opened = panel_page(panel("flame", "Flame graph", draw(table, **some)))
+    assert {"main", "loop", "idle", "200 narrow frames"} <= set(opened.texts())
+    box = named(opened, "200 narrow frames")
+    assert box["right"] - box["left"] == pytest.approx(40, rel=0.01)
+    click(opened, box)
+    assert opened.sent() == [{"type": "open", "row": 1}]
+    opened.update(panel("flame", "Flame graph", draw(table, **some, at=1)))
+    opened.page.wait_for_selector("[data-zoom=main]")
+    assert len(opened.boxes()) == 2 + 1 + 200
+    opened.page.locator(".clew-flame-frame").press("0")
+    assert opened.sent() == [{"type": "open", "row": None}]
+
+
 HOOK = """
 window.last = 0;
 for (const name of ["fill", "fillRect", "fillText", "stroke", "strokeRect", "clearRect"]) {

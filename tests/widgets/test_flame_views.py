@@ -207,6 +207,8 @@ def test_what_is_missing_is_said_with_what_to_do(case: Case, sampled: Case) -> N
     assert "clew record --engine perf" in nothing.spec["empty"] and not nothing.spec.get("error")
     none = Flame(sampled, Lens(commands=("nobody",)))
     assert "Remove a chip" in none.spec["empty"] and "<img" not in none.static
+    of_calls = Flame(sampled, Lens(ops=("close",)))
+    assert "`clew record --stacks close -- COMMAND`" in of_calls.spec["empty"]
     filtered = Flame(sampled)
     filtered.handle({"type": "drop", "name": "serve"})
     filtered.handle({"type": "drop", "name": "idle"})

@@ -96,7 +96,9 @@ class StackView(View):
         try:
             if not self.events():
                 nothing = not self.answers.ask(sample_events, Lens()).table.num_rows
-                return {"empty": NOTHING if nothing else NO_MATCH, "controls": []}
+                # of calls without stacks the question says what to record
+                said = printable(str(error)) if self.model.lens.ops else NO_MATCH
+                return {"empty": NOTHING if nothing else said, "controls": []}
         except ClewError:
             pass
         controls = [control.spec() for control in self.when_failed()]

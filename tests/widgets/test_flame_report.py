@@ -1,0 +1,113 @@
+"""Stacks in a report: the flame graph zooms, searches and hovers without a kernel, and gives nothing private away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page
+
+import clew
+from clew.case import Case
+from clew.lens import Lens
+from clew_widgets.redact import Redactor
+from clew_widgets.report import write_report
+from clew_widgets.report_stacks import stacks
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture
+def visit(browser: Browser) -> Iterator[Open]:
+    """Opens reports without a network; no page may complain."""
+    context = browser.new_context(viewport={"width": 1280, "height": 1400}, offline=True)
+    complaints: list[str] = []
+
+    def opened(path: Path) -> Page:
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+        page.goto(path.as_uri())
+        page.wait_for_selector("[data-clew=functions][data-drawn]")
+        page.wait_for_selector("[data-clew=flame] .clew-body[data-boxes]")
+        return page
+
+    yield opened
+    assert complaints == []
+    context.close()
+
+
+def test_a_case_of_samples_is_reported_and_the_flame_graph_works(
+    sampled: Case, taken: Callable[..., Any], visit: Open, tmp_path: Path
+) -> None:
+    page = visit(write_report(sampled, tmp_path / "samples.html"))
+    assert page.locator("#explorer").is_hidden() and page.locator("#theme").is_visible()
+    titles = page.locator("#stacks h3").all_inner_texts()
+    assert titles == [
+        "Flame graph of cpu-clock",
+        "Functions by cpu-clock",
+        "Flame graph of off-cpu",
+        "Functions by off-cpu",
+    ]
+    first = page.locator("[data-clew=flame]").first
+    assert "takes a notebook" in first.locator(".clew-note").first.inner_text()
+    own: dict[str, float] = {}
+    for _, _, event, stack, weight in taken():
+        if event == "cpu-clock":
+            own[stack.split(";")[-1]] = own.get(stack.split(";")[-1], 0) + weight
+    cells = page.locator("[data-clew=functions]").first.locator("[data-column=self]").all()
+    shown = [float(cell.get_attribute("data-value") or 0) for cell in cells]
+    assert [value for value in shown if value] == sorted(own.values(), reverse=True)
+    frame = first.locator(".clew-flame-frame")
+    frame.focus()
+    for key in ("ArrowUp", "ArrowUp", " "):
+        page.keyboard.press(key)
+    assert first.locator(".clew-body").get_attribute("data-zoom") == "serve"
+    visible = [
+        button.get_attribute("data-action")
+        for button in first.locator(".clew-flame-tools button").all()
+        if button.is_visible()
+    ]
+    assert visible == ["zoom", "copy"]  # nothing that nobody would listen to
+    for key in ("Enter", "f", "h", "u"):
+        page.keyboard.press(key)
+    first.locator(".clew-search input").fill("sort")
+    first.locator(".clew-found", has_text="of view").wait_for()
+    findings = page.locator(".report-findings").inner_text()
+    most = max(own, key=lambda name: own[name])
+    assert f"is spent in {most} itself" in findings
+
+
+def test_calls_and_samples_stand_in_one_report(
+    sampled: Case, visit: Open, tmp_path: Path, make_case: Any, taken: Callable[..., Any]
+) -> None:
+    both = clew.open(make_case(tmp_path / "both", scale=0.05))
+    assert not stacks(both, Lens(), Redactor()).specs
+    page = visit(write_report(sampled, tmp_path / "samples.html", Lens(functions=("sort",))))
+    assert "narrowed to function sort" in page.locator(".report-sub").inner_text()
+    total = page.locator("[data-clew=flame]").first.get_attribute("data-total")
+    assert int(total or 0) == sum("sort" in stack for _, _, event, stack, _ in taken() if event == "cpu-clock")
+
+
+def test_what_is_private_is_masked_and_long_names_are_not(make_samples: Any, tmp_path: Path) -> None:
+    long = "process_incoming_request_with_authentication_and_caching_v2"
+    names = [f"main;{long};/home/zoltan/app.py:run", "main;token=hunter2secret;x", f"main;{long}(int, char const*)"]
+    case = clew.open(make_samples(tmp_path / "private", [(5 * 10**12, 701, "cpu-clock", name, 1e6) for name in names]))
+    shown = stacks(case, Lens(), Redactor())
+    texts = [*shown.specs[0]["body"]["names"], *(row["label"] for row in shown.specs[1]["body"]["rows"])]
+    assert long in texts and f"{long}(int, char const*)" in texts
+    text = write_report(case, tmp_path / "masked.html").read_text()
+    assert "zoltan" not in text and "hunter2secret" not in text and long in text
+    assert "zoltan" in write_report(case, tmp_path / "open.html", redact=False).read_text()
+
+
+def test_hostile_names_stay_names_in_a_report(strange: Case, visit: Open, tmp_path: Path) -> None:
+    page = visit(write_report(strange, tmp_path / "strange.html", redact=False))
+    assert page.evaluate("document.images.length + document.querySelectorAll('main script').length") == 0
+    assert page.title() != "owned"
+    assert (
+        "<script>" in page.locator("[data-clew=functions]").first.inner_text()
+        or page.locator("td[title*='<script>']").count() == 0
+    )
