@@ -24,7 +24,7 @@ from clew.ingest.profiles._text import opened, unpacked
 
 FORMAT = "folded stacks"
 RANK = 90
-_LINE = re.compile(r"(.*\S) (\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30})\s*$")
+_COUNT = re.compile(r"\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30}")
 _THREAD = re.compile(r"(.*)-(\d{1,9}|\?)/(\d{1,9})$")
 _KINDS = {"_[k]": "kernel", "_[j]": "jit", "_[i]": "inlined"}
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -38,7 +38,7 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
     if "\0" in text:
         return False
     lines = [line for line in text.splitlines()[:_TRUSTED] if line.strip() and not line.startswith("#")]
-    good = [line for line in lines if not line[0].isspace() and _LINE.match(line)]
+    good = [line for line in lines if not line[0].isspace() and _split(line)]
     return bool(good) and 2 * len(good) >= len(lines) and any(";" in line for line in good)
 
 
@@ -55,6 +55,12 @@ def read(path: Path) -> Profile:
 
 def _encoding(head: bytes) -> str:
     return _MARKS.get(head[:2], "utf-8-sig")
+
+
+def _split(line: str) -> tuple[str, float] | None:
+    """The stack and the count of a line; None if it has none."""
+    stack, _, count = line.rstrip().rpartition(" ")
+    return (stack, float(count)) if _COUNT.fullmatch(count) and stack and not stack.isspace() else None
 
 
 def _lines(raw: BinaryIO) -> Iterator[str]:
@@ -79,21 +85,21 @@ class _Folded:
 
     def add(self, line: str) -> None:
         """One line."""
-        found = _LINE.match(line)
+        found = _split(line)
         if found:
-            self.stacks.append(found[1])
-            self.weights.append(float(found[2]))
+            self.stacks.append(found[0])
+            self.weights.append(found[1])
         else:
             self.strange += bool(line.strip()) and not line.startswith("#")
 
     def profile(self) -> Profile:
         """Everything as tables."""
-        first = [_LINE.match(stack) for stack in self.stacks]
+        first = [_split(stack) for stack in self.stacks]
         columns = {"weight": np.array(self.weights)}
         events = ["samples"]
         if all(first):
-            self.stacks = [found[1] for found in first if found]
-            before = np.array([float(found[2]) for found in first if found])
+            self.stacks = [found[0] for found in first if found]
+            before = np.array([found[1] for found in first if found])
             events, columns = ["after", "before"], {"weight": np.concatenate([columns["weight"], before])}
         roots = [_THREAD.match(stack.partition(";")[0]) for stack in self.stacks]
         threads, thread = dict[tuple[str, str, str], int](), None
