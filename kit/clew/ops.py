@@ -21,7 +21,7 @@ _CLASSES: Final = {
     "stdio": "90 fopen, 91 fclose, 92 fread, 93 fwrite, 94 fflush",
     "sync": "95 fsync, 96 fdatasync",
     "alloc": "100 malloc, 101 calloc, 102 realloc, 103 memalign, 104 free",
-    "note": "120 process_start, 121 process_end, 122 thread_start, 123 thread_end, 124 conn, 125 "
+    "note": "118 map, 119 stack, 120 process_start, 121 process_end, 122 thread_start, 123 thread_end, 124 conn, 125 "
     "vfork_child, 126 unseen, 127 pad",
 }
 OPS: Final[tuple[tuple[int, str, str], ...]] = tuple(
@@ -43,5 +43,5 @@ counts no recv, send or splice; streams of the C library stand for the reads and
 NOTES: Final[int] = min(number for number, _, kind in OPS if kind == "note")
 """Numbers from here on are made by clew itself; they are no calls of the program."""
 
-ENGINES_OF_SEGMENTS: Final = ("preload", "import")
+ENGINES_OF_SEGMENTS: Final = ("preload", "sampler", "import")
 """Engines whose captures are segment files of libclew.so."""

@@ -28,7 +28,9 @@
 #define CLEW_POPULATE_FIRST 16384u /* enough for most of the programs that a shell script starts */
 #define CLEW_POPULATE_STEP 65536u
 
-enum { CLEW_COUNT = 1u, CLEW_TRACE = 2u }; /* bits of mode */
+/* Bits of mode. The last three say that the arena asks for stacks: of calls, of allocations, of what computes. */
+enum { CLEW_COUNT = 1u, CLEW_TRACE = 2u, CLEW_STACKS = 4u, CLEW_ALLOC_STACKS = 8u, CLEW_SAMPLE = 16u };
+#define CLEW_MODES 31u
 enum { CLEW_ON_FULL_DROP = 0, CLEW_ON_FULL_WAIT = 1 };
 enum { CLEW_CLOCK_TSC = 0, CLEW_CLOCK_MONOTONIC = 1 };
 
@@ -59,7 +61,9 @@ struct clew_arena {
 	uint32_t recorder_pid;
 	uint64_t pid_namespace; /* inode of the recorder's /proc/self/ns/pid */
 	uint64_t ticks_per_s;
-	_Alignas(64) _Atomic uint32_t mode; /* what new slots start with; the recorder also writes each slot's */
+	uint64_t sample_ns;                  /* CPU time of a thread between two samples; 0 = none are taken */
+	uint32_t stack_every[CLEW_OP_LIMIT]; /* a stack with one of so many calls of the operation; 0 = never */
+	_Alignas(64) _Atomic uint32_t mode;  /* what new slots start with; the recorder also writes each slot's */
 	_Alignas(64) _Atomic uint64_t next_serial;
 	_Atomic uint64_t next_conn;                 /* the next conn_id; from 1 */
 	_Alignas(64) _Atomic uint64_t lost_no_slot; /* records of threads without a slot */
@@ -115,6 +119,13 @@ struct clew_slot {
 	_Alignas(64) uint64_t dropped_records; /* at least: one too many where a handler jumped out of a whole record */
 	uint64_t dropped_bytes, waits, wait_ticks;
 	_Alignas(64) struct clew_counter counter[CLEW_OP_LIMIT];
+	/* of the thread alone: its stacks (stack.c, sampler.c) */
+	uint32_t stack_calls[CLEW_OP_LIMIT]; /* of operations that stacks are taken of */
+	uint64_t stack_owner;                /* stack pointer of whoever fills `stack`; 0 = nobody */
+	uint64_t sampled_ns;                 /* CPU time that samples stand for, and where it began */
+	int32_t timer;                       /* of the sampler; -1 = none */
+	uint32_t zero2;
+	uint64_t stack[CLEW_STACK_FRAMES];
 };
 
 _Static_assert(sizeof(struct clew_arena) <= 4096, "one page");

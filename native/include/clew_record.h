@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-#define CLEW_ABI 1u                                     /* of this file, clew_arena.h and the ctypes API */
+#define CLEW_ABI 2u                                     /* of this file, clew_arena.h and the ctypes API */
 #define CLEW_SEGMENT_MAGIC UINT64_C(0x3130474553574c43) /* "CLWSEG01" */
 #define CLEW_BLOCK_MAGIC UINT32_C(0x4b424c43)           /* "CLBK" */
 #define CLEW_ALIGN 8u                                   /* records and blocks start on multiples of this */
@@ -99,6 +99,8 @@
 	X(102, REALLOC, "realloc", ALLOC) \
 	X(103, MEMALIGN, "memalign", ALLOC) \
 	X(104, FREE, "free", ALLOC) \
+	X(118, MAP, "map", NOTE) \
+	X(119, STACK, "stack", NOTE) \
 	X(120, PROCESS_START, "process_start", NOTE) \
 	X(121, PROCESS_END, "process_end", NOTE) \
 	X(122, THREAD_START, "thread_start", NOTE) \
@@ -247,6 +249,39 @@ struct clew_thread_info {
 	char name[16];
 };
 
+/*
+ * head of STACK, a user stack: then `frames` addresses of 8 bytes, innermost first. An address is that of the
+ * instruction that was interrupted, or lies in the call that has not returned yet (one less than where it returns to).
+ * Frames of libclew.so itself are left out, except where a tick interrupted one. `begin` is that of the call, or when
+ * the tick came. It stands after its call's record, and its result is `frames`; without frames none was taken: the
+ * tick's thread had the signal blocked for most of the time that `weight` tells.
+ */
+struct clew_stack_info {
+	uint32_t op;       /* what it is a stack of: enum clew_op, or CLEW_STACK_TICK */
+	uint32_t call_seq; /* `seq` of the call's record in this thread; 0 = none (only counted, or lost) */
+	uint64_t weight;   /* what it stands for: calls, bytes that such allocations asked for, ns of CPU time (ticks) */
+	uint32_t end;      /* enum clew_stack_end */
+	uint32_t frames;
+};
+#define CLEW_STACK_TICK 0u
+#define CLEW_STACK_FRAMES 256u /* at most */
+enum clew_stack_end {
+	CLEW_STACK_WHOLE = 0,  /* the last frame is where the thread began */
+	CLEW_STACK_CUT = 1,    /* more than CLEW_STACK_FRAMES, or than there was room for */
+	CLEW_STACK_BROKEN = 2, /* neither call frame information nor a frame pointer told who called the last frame */
+};
+
+/*
+ * head of MAP: code that addresses of STACK records of this process lie in, told once before the first such record of
+ * each process; then build_id_size bytes, then path_size bytes of path ("[vdso]" is the kernel's).
+ */
+struct clew_map_info {
+	uint64_t start, end; /* addresses [start, end) */
+	uint64_t offset;     /* of `start` in the file */
+	uint32_t build_id_size;
+	uint32_t path_size; /* 0 = not known */
+};
+
 /* result of UNSEEN: why a program (its path is the text, its pid stands in `fd`) is not recorded, or not wholly */
 enum clew_unseen {
 	CLEW_UNSEEN_STATIC = 1,   /* no dynamic loader */
@@ -255,7 +290,8 @@ enum clew_unseen {
 	CLEW_UNSEEN_LOADER = 4,   /* another libc's loader */
 	CLEW_UNSEEN_IO_URING = 5, /* the process uses io_uring: I/O through it is not seen */
 	CLEW_UNSEEN_NO_ARENA = 6, /* the arena could not be opened (user changed, chroot) */
-	CLEW_UNSEEN_UNREADABLE = 7
+	CLEW_UNSEEN_UNREADABLE = 7,
+	CLEW_UNSEEN_PROFILER = 8 /* the program uses SIGPROF or forbids itself system calls: the sampler stood back */
 };
 
 /* ---- segment files ---- */

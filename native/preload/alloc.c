@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * @brief Counts allocations: calls, failures and bytes asked for. Never traced, never timed.
+ * @brief Counts allocations: calls, failures and bytes asked for. Never traced, never timed; stacks if asked for.
  *
  * A malloc of less than 64 KiB that is refused is counted as if it were not. realloc(NULL, n) counts as malloc,
  * realloc(p, 0) that frees as free, free(NULL) not at all; so malloc + calloc + memalign, without their failures, less
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "internal.h"
+#include "stack.h"
 
 /* dlsym itself may allocate: served from here until the real functions are known. Never reused. */
 #define EARLY_ROOM 65536u
@@ -104,9 +105,26 @@ static __attribute__((noinline)) struct clew_counter *counter_slowly(enum clew_o
 	return slot && (mode & CLEW_COUNT) ? &slot->counter[op] : NULL;
 }
 
+/* To be counted, and nothing more. */
 static inline bool counts(const struct clew_slot *slot)
 {
-	return __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_COUNT;
+	const uint32_t mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
+	return (mode & (CLEW_COUNT | CLEW_ALLOC_STACKS)) == CLEW_COUNT;
+}
+
+/* Are stacks of allocations wanted? Then counts() is false, and what is slow looks here. */
+static inline struct clew_slot *wants_stacks(void)
+{
+	struct clew_slot *slot = self;
+	return slot && (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode & CLEW_ALLOC_STACKS) ? slot
+																											  : NULL;
+}
+
+static inline void stack_wanted(enum clew_op op, uint64_t weight)
+{
+	struct clew_slot *slot = wants_stacks();
+	if (unlikely(slot != NULL))
+		stack_of_allocation(slot, op, weight);
 }
 
 static inline void count(enum clew_op op, size_t bytes)
@@ -115,7 +133,7 @@ static inline void count(enum clew_op op, size_t bytes)
 	struct clew_counter *counter;
 	if (likely(slot && counts(slot)))
 		counter = &slot->counter[op];
-	else if (likely(slot && process->live) || !(counter = counter_slowly(op)))
+	else if (likely(slot && process->live && !wants_stacks()) || !(counter = counter_slowly(op)))
 		return; /* switched off */
 	local_add(&counter->calls, 1);
 	if (!__builtin_constant_p(bytes) || bytes)
@@ -138,6 +156,8 @@ static __attribute__((noinline)) void *malloc_slowly(size_t size)
 	void *memory = real_malloc(size);
 	if (!memory)
 		count_failure(CLEW_OP_MALLOC, size);
+	else
+		stack_wanted(CLEW_OP_MALLOC, size);
 	return memory;
 }
 
@@ -153,7 +173,7 @@ CLEW_EXPORT HOT void *malloc(size_t size)
 	if (likely(counts(slot))) {
 		local_add(&slot->counter[CLEW_OP_MALLOC].calls, 1);
 		local_add(&slot->counter[CLEW_OP_MALLOC].bytes, size);
-	} else if (unlikely(!process->live)) {
+	} else if (unlikely(!process->live || wants_stacks())) {
 		return malloc_slowly(size);
 	}
 	return hot.malloc(size);
@@ -164,6 +184,7 @@ static __attribute__((noinline)) void free_slowly(void *memory)
 	if (!memory)
 		return;
 	count(CLEW_OP_FREE, 0);
+	stack_wanted(CLEW_OP_FREE, 1);
 	real_free(memory);
 }
 
@@ -176,7 +197,7 @@ CLEW_EXPORT HOT void free(void *memory)
 	}
 	if (likely(counts(slot))) {
 		local_add(&slot->counter[CLEW_OP_FREE].calls, 1);
-	} else if (unlikely(!process->live)) {
+	} else if (unlikely(!process->live || wants_stacks())) {
 		free_slowly(memory);
 		return;
 	}
@@ -196,6 +217,8 @@ CLEW_EXPORT void *calloc(size_t number, size_t size)
 		memory = early_allocate(16, number && bytes / number != size ? SIZE_MAX : bytes);
 	if (unlikely(!memory))
 		count_failure(CLEW_OP_CALLOC, bytes);
+	else
+		stack_wanted(CLEW_OP_CALLOC, bytes);
 	return memory;
 }
 
@@ -219,11 +242,14 @@ CLEW_EXPORT void *realloc(void *memory, size_t size)
 		moved = HAVE(realloc) ? next.realloc(memory, size) : NULL;
 	if (unlikely(!moved && size == 0)) {
 		count(CLEW_OP_FREE, 0);
+		stack_wanted(CLEW_OP_FREE, 1);
 		return NULL;
 	}
 	count(CLEW_OP_REALLOC, size);
 	if (unlikely(!moved))
 		count_failure(CLEW_OP_REALLOC, size);
+	else
+		stack_wanted(CLEW_OP_REALLOC, size);
 	return moved;
 }
 
@@ -249,6 +275,8 @@ CLEW_EXPORT int posix_memalign(void **memory, size_t alignment, size_t size)
 		error = ENOMEM;
 	if (unlikely(error))
 		count_failure(CLEW_OP_MEMALIGN, size);
+	else
+		stack_wanted(CLEW_OP_MEMALIGN, size);
 	return error;
 }
 
@@ -258,6 +286,8 @@ CLEW_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 	void *memory = HAVE(aligned_alloc) ? next.aligned_alloc(alignment, size) : early_allocate(alignment, size);
 	if (unlikely(!memory))
 		count_failure(CLEW_OP_MEMALIGN, size);
+	else
+		stack_wanted(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -267,6 +297,8 @@ CLEW_EXPORT void *memalign(size_t alignment, size_t size)
 	void *memory = HAVE(memalign) ? next.memalign(alignment, size) : early_allocate(alignment, size);
 	if (unlikely(!memory))
 		count_failure(CLEW_OP_MEMALIGN, size);
+	else
+		stack_wanted(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -276,6 +308,8 @@ CLEW_EXPORT void *valloc(size_t size)
 	void *memory = HAVE(valloc) ? next.valloc(size) : early_allocate(4096, size);
 	if (unlikely(!memory))
 		count_failure(CLEW_OP_MEMALIGN, size);
+	else
+		stack_wanted(CLEW_OP_MEMALIGN, size);
 	return memory;
 }
 
@@ -285,5 +319,7 @@ CLEW_EXPORT void *pvalloc(size_t size)
 	void *memory = HAVE(pvalloc) ? next.pvalloc(size) : early_allocate(4096, (size + 4095) & ~(size_t)4095);
 	if (unlikely(!memory))
 		count_failure(CLEW_OP_MEMALIGN, size);
+	else
+		stack_wanted(CLEW_OP_MEMALIGN, size);
 	return memory;
 }

@@ -135,6 +135,10 @@ static void clear(struct clew_slot *slot)
 	slot->dropped_records = slot->dropped_bytes = slot->waits = slot->wait_ticks = 0;
 	for (unsigned i = 0; i < CLEW_OP_LIMIT; i++)
 		slot->counter[i] = (struct clew_counter){0, 0, 0, 0};
+	for (unsigned i = 0; i < CLEW_OP_LIMIT; i++)
+		slot->stack_calls[i] = 0;
+	slot->stack_owner = slot->sampled_ns = 0;
+	slot->timer = -1;
 	atomic_store(&slot->read, 0);
 	atomic_store(&slot->write, 0);
 }

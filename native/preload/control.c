@@ -26,7 +26,7 @@ void clew_pause(void)
 
 void clew_resume(void)
 {
-	set_mode(CLEW_COUNT | CLEW_TRACE);
+	set_mode(CLEW_MODES);
 }
 
 int clew_recording(void)

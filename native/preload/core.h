@@ -41,6 +41,7 @@
  * State of this process. Lives in a page of its own that the kernel wipes in a child of fork
  * (MADV_WIPEONFORK), whoever made the child: local_mode = 0 sends its first call to call_enter().
  */
+#define TOLD_MODULES 256u
 struct process {
 	uint32_t live;       /* 1 = set up by this process, not by its parent; 2 = a thread is at it */
 	uint32_t local_mode; /* mask over the slot's mode: what pause() clears */
@@ -51,6 +52,8 @@ struct process {
 	uint32_t ended;     /* PROCESS_END is written */
 	uint32_t how;       /* PROCESS_START's `how` and `parent_tid` */
 	uint32_t parent_tid;
+	uint32_t sampling;           /* SIGPROF is the sampler's; 2 = the program has it back for good */
+	uint64_t told[TOLD_MODULES]; /* modules that MAP records told of */
 };
 #if defined(__aarch64__)
 #define CLEW_PAGE 65536u /* the largest page a kernel may use */

@@ -15,9 +15,10 @@
 #include "clew_api.h"
 #include "exec.h"
 #include "internal.h"
+#include "stack.h"
 
 union process_page process_page __attribute__((aligned(CLEW_PAGE)));
-uint32_t inherited_mode = CLEW_COUNT | CLEW_TRACE;
+uint32_t inherited_mode = CLEW_MODES;
 uint32_t inherited_no_tsc, inherited_sandboxed;
 char library_path[4096], arena_path[4096];
 
@@ -111,6 +112,7 @@ bool init_try(void)
 			RAW_3(SYS_madvise, &process_page, sizeof process_page, MADV_WIPEONFORK);
 			real_resolve_all();
 			thread_key_create();
+			stack_start();
 			const char *handed = env_find("CLEW_FDS=");
 			if (handed)
 				conn_handover_read(handed);

@@ -43,10 +43,23 @@ void arena_ended(struct clew_slot *slot);
 bool arena_revive(struct clew_slot *slot); /* undo arena_ended(); false: it was given away */
 
 /* ring.c */
-void ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
-				size_t size);
+/* Gives the record's seq; 0 = it was lost. */
+uint32_t ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+					size_t size);
 void ring_recover(struct clew_slot *slot, uint32_t depth); /* give up what is being written above `depth` */
 void ring_populate_all(struct clew_slot *slot);
+
+/* Adds one so that a signal handler between load and store loses nothing; gives the value before. */
+static inline uint32_t local_next(uint32_t *at)
+{
+#if defined(__x86_64__)
+	uint32_t value = 1;
+	__asm__ volatile("xaddl %0, %1" : "+r"(value), "+m"(*at) : : "memory");
+	return value;
+#else
+	return __atomic_fetch_add(at, 1, __ATOMIC_RELAXED);
+#endif
+}
 
 /* thread.c */
 int thread_key_create(void);
@@ -56,7 +69,8 @@ void thread_leave(void);                     /* give the slot up: the thread or 
 void thread_return(struct clew_slot *slot);  /* it did not: exec failed */
 
 /* process_info.c */
-void note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
+/* False: it was lost. */
+bool note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
 				const struct iovec *data, int count);
 void note_process_start(struct clew_slot *slot);
 void note_process_end(struct clew_slot *slot);

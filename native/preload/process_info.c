@@ -50,7 +50,7 @@ static size_t read_file(const char *path, char *buffer, size_t room)
 	return length;
 }
 
-void note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
+bool note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd, uint16_t flags,
 				const struct iovec *data, int count)
 {
 	size_t size = 0;
@@ -58,7 +58,7 @@ void note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd,
 		size += data[i].iov_len;
 	struct clew_record record = {
 		.op = (uint16_t)op, .flags = flags, .begin = ticks_now(), .result = result, .offset = CLEW_NO_OFFSET, .fd = fd};
-	ring_write(slot, &record, data, count, size);
+	return ring_write(slot, &record, data, count, size) != 0;
 }
 
 bool pid_namespace_is_foreign(bool unless_known)

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "internal.h"
+#include "stack.h"
 
 #define RECORD_MOST (4u << 20) /* so that the size fits in UNIT_BITS */
 #define TEXT_LIMIT 4096u
@@ -42,18 +43,6 @@ static inline void local_and(uint64_t *at, uint64_t mask)
 	__asm__ volatile("andq %1, %0" : "+m"(*at) : "er"(mask) : "memory");
 #else
 	__atomic_fetch_and(at, mask, __ATOMIC_RELAXED);
-#endif
-}
-
-/* Adds so that a signal handler between load and store loses nothing; gives the value before. */
-static inline uint32_t local_next(uint32_t *at)
-{
-#if defined(__x86_64__)
-	uint32_t value = 1;
-	__asm__ volatile("xaddl %0, %1" : "+r"(value), "+m"(*at) : : "memory");
-	return value;
-#else
-	return __atomic_fetch_add(at, 1, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -285,8 +274,9 @@ static inline struct share share_of(size_t size, uint16_t flags)
 	return share_of_much(size, flags);
 }
 
-static inline __attribute__((always_inline)) void emit(struct clew_slot *slot, const struct clew_record *record,
-													   const struct iovec *data, int count, size_t size)
+/* Gives the record's seq; 0 = it was lost. */
+static inline __attribute__((always_inline)) uint32_t emit(struct clew_slot *slot, const struct clew_record *record,
+														   const struct iovec *data, int count, size_t size)
 {
 	const struct share share = share_of(size, record->flags);
 	uint16_t flags = record->flags | share.cut;
@@ -313,7 +303,7 @@ static inline __attribute__((always_inline)) void emit(struct clew_slot *slot, c
 		local_add(&slot->dropped_records, 1);
 		local_add(&slot->dropped_bytes, total);
 		leave(slot, depth);
-		return;
+		return 0;
 	}
 	char *to = ring_of(slot) + (at & (arena->ring_size - 1));
 	struct clew_record *made = (struct clew_record *)to;
@@ -342,12 +332,13 @@ static inline __attribute__((always_inline)) void emit(struct clew_slot *slot, c
 	/* The recorder had these lines: have them back by the next call. */
 	__builtin_prefetch(to + total, 1);
 	__builtin_prefetch(to + total + 64, 1);
+	return seq;
 }
 
-void ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
-				size_t size)
+uint32_t ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+					size_t size)
 {
-	emit(slot, record, data, count, size);
+	return emit(slot, record, data, count, size);
 }
 
 void call_end(const struct call *call, const struct end *end)
@@ -362,8 +353,12 @@ void call_end(const struct call *call, const struct end *end)
 		if (unlikely(end->error))
 			local_add(&counter->errors, 1);
 	}
-	if (!(call->mode & CLEW_TRACE))
+	if (!(call->mode & (CLEW_TRACE | CLEW_STACKS)))
 		return;
+	if (unlikely(!(call->mode & CLEW_TRACE))) {
+		stack_of_call(slot, end->op, 0, call->begin);
+		return;
+	}
 	struct clew_record record = {
 		.op = (uint16_t)end->op,
 		.flags = end->flags,
@@ -375,5 +370,7 @@ void call_end(const struct call *call, const struct end *end)
 		.fd = end->fd,
 		.error = (uint16_t)end->error,
 	};
-	emit(slot, &record, end->data, end->data_count, end->data ? end->data_size : 0);
+	const uint32_t seq = emit(slot, &record, end->data, end->data_count, end->data ? end->data_size : 0);
+	if (unlikely(call->mode & CLEW_STACKS))
+		stack_of_call(slot, end->op, seq, call->begin);
 }

@@ -8,12 +8,17 @@
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "alloc.h"
 #include "internal.h"
+#include "stack.h"
 
 __thread struct clew_slot *self;
 __thread struct thread_state thread_state;
+
+#define LARGE_STACK (UINT64_C(2) << 20) /* of a thread where the program has no limit; more is asked for page by page  \
+										 */
 
 static pthread_key_t end_key;
 static bool end_key_made;
@@ -180,14 +185,31 @@ struct clew_slot *call_enter(uint32_t *mode)
 struct beginning {
 	void *(*routine)(void *);
 	void *argument;
+	size_t stack_size; /* 0 = not known */
 	uint32_t creator_tid;
 };
+
+/* As pthread_create(3) has it; a default that the program has set is not asked for, as that may allocate. */
+static size_t stack_size_of(const pthread_attr_t *attributes)
+{
+	size_t size = 0;
+	if (attributes && pthread_attr_getstacksize(attributes, &size) == 0)
+		return size;
+	struct rlimit limit;
+	if (process->sandboxed || RAW_4(SYS_prlimit64, 0, RLIMIT_STACK, NULL, &limit) < 0)
+		return 0;
+	return limit.rlim_cur < LARGE_STACK ? limit.rlim_cur : LARGE_STACK;
+}
 
 static void *begin_thread(void *given)
 {
 	struct beginning beginning = *(struct beginning *)given;
 	real_free(given);
 	thread_state.creator_tid = beginning.creator_tid;
+	/* What the thread's own control block is in, libc puts at the end of its stack. */
+	const uintptr_t end = (uintptr_t)__builtin_thread_pointer(), here = (uintptr_t)__builtin_frame_address(0);
+	if (here < end && end - here < beginning.stack_size)
+		stack_memory_known(end - beginning.stack_size, end);
 	slot_self();
 	return beginning.routine(beginning.argument);
 }
@@ -201,7 +223,7 @@ CLEW_EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attribut
 		return REAL(pthread_create)(thread, attributes, routine, argument);
 	struct call call;
 	call_begin(&call);
-	*beginning = (struct beginning){routine, argument, slot->tid};
+	*beginning = (struct beginning){routine, argument, stack_size_of(attributes), slot->tid};
 	int error = REAL(pthread_create)(thread, attributes, begin_thread, beginning);
 	if (error)
 		real_free(beginning);

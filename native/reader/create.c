@@ -25,6 +25,16 @@ static uint64_t round_up(uint64_t size)
 	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
+/* The bits of mode that say which stacks the arena asks for. */
+static uint32_t asked(const struct clew_arena *arena)
+{
+	uint32_t bits = arena->sample_ns ? CLEW_SAMPLE : 0;
+	for (uint32_t op = 0; op < CLEW_OP_LIMIT; op++)
+		if (arena->stack_every[op])
+			bits |= op >= CLEW_OP_MALLOC && op <= CLEW_OP_FREE ? CLEW_ALLOC_STACKS : CLEW_STACKS;
+	return bits;
+}
+
 static int fill(int fd, const struct clew_arena_options *options)
 {
 	const uint64_t states_at = PAGE;
@@ -58,7 +68,9 @@ static int fill(int fd, const struct clew_arena_options *options)
 	arena->recorder_pid = (uint32_t)getpid();
 	arena->pid_namespace = stat("/proc/self/ns/pid", &own) == 0 ? own.st_ino : 0;
 	arena->ticks_per_s = clock_rate(arena->clock);
-	arena->mode = options->mode;
+	arena->sample_ns = options->sample_ns;
+	memcpy(arena->stack_every, options->stack_every, sizeof arena->stack_every);
+	arena->mode = options->mode | asked(arena);
 	arena->next_serial = 1;
 	arena->next_conn = 1;
 	arena->heartbeat_ns = monotonic_ns();
@@ -88,7 +100,8 @@ int clew_arena_set_mode(const char *path, uint32_t mode)
 	int result = arena_map(path, &mapped);
 	if (result < 0)
 		return result;
-	atomic_store(&mapped.arena->mode, mode & (CLEW_COUNT | CLEW_TRACE));
+	mode &= CLEW_COUNT | CLEW_TRACE;
+	atomic_store(&mapped.arena->mode, mode ? mode | asked(mapped.arena) : 0);
 	arena_unmap(&mapped);
 	return 0;
 }
@@ -99,7 +112,7 @@ int clew_arena_mode(const char *path)
 	int result = arena_map(path, &mapped);
 	if (result < 0)
 		return result;
-	result = (int)atomic_load(&mapped.arena->mode);
+	result = (int)(atomic_load(&mapped.arena->mode) & (CLEW_COUNT | CLEW_TRACE));
 	arena_unmap(&mapped);
 	return result;
 }

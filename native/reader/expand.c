@@ -87,12 +87,53 @@ static void describe_ready(struct output *out, const uint8_t *data, size_t size)
 	}
 }
 
+static void describe_stack(struct output *out, const uint8_t *data, size_t size)
+{
+	static const char *const ends[] = {"", " cut", " broken"};
+	struct clew_stack_info info;
+	if (size < sizeof info)
+		return;
+	memcpy(&info, data, sizeof info);
+	const char *name = info.op == CLEW_STACK_TICK ? "tick"
+					   : info.op < CLEW_OP_LIMIT  ? op_name((uint16_t)info.op)
+												  : NULL;
+	put_string(out, name ? name : "?");
+	if (info.call_seq)
+		put_format(out, " #%" PRIu32, info.call_seq);
+	put_format(out, " weight=%" PRIu64, info.weight);
+	for (size_t at = sizeof info; at + sizeof(uint64_t) <= size; at += sizeof(uint64_t)) {
+		uint64_t address;
+		memcpy(&address, data + at, sizeof address);
+		put_format(out, " 0x%" PRIx64, address);
+	}
+	put_string(out, info.end < 3 ? ends[info.end] : " ?");
+}
+
+static void describe_map(struct output *out, const uint8_t *data, size_t size)
+{
+	struct clew_map_info info;
+	if (size < sizeof info)
+		return;
+	memcpy(&info, data, sizeof info);
+	put_format(out, "0x%" PRIx64 "-0x%" PRIx64 " at 0x%" PRIx64 " ", info.start, info.end, info.offset);
+	if ((uint64_t)info.build_id_size + info.path_size > size - sizeof info)
+		return;
+	put_bytes(out, data + sizeof info + info.build_id_size, info.path_size);
+	put_string(out, info.build_id_size ? " build-id=" : "");
+	for (uint32_t i = 0; i < info.build_id_size; i++)
+		put_format(out, "%02x", data[sizeof info + i]);
+}
+
 static void describe(struct output *out, uint32_t op, const uint8_t *data, size_t size)
 {
 	struct clew_thread_info thread;
 	struct clew_process_io io;
 	if (op == CLEW_OP_CONN) {
 		describe_conn(out, data, size);
+	} else if (op == CLEW_OP_STACK) {
+		describe_stack(out, data, size);
+	} else if (op == CLEW_OP_MAP) {
+		describe_map(out, data, size);
 	} else if (op == CLEW_OP_PROCESS_START) {
 		describe_process(out, data, size);
 	} else if (op == CLEW_OP_PIPE || op == CLEW_OP_SOCKETPAIR) {

@@ -25,8 +25,10 @@ struct clew_arena_options {
 	uint32_t payload_head; /* bytes; UINT32_MAX = full */
 	uint32_t payload_tail; /* bytes */
 	uint32_t on_full;      /* CLEW_ON_FULL_* */
-	uint32_t mode;         /* CLEW_COUNT | CLEW_TRACE */
+	uint32_t mode;         /* CLEW_COUNT | CLEW_TRACE; the other bits follow from what stands below */
 	uint32_t zero;
+	uint64_t sample_ns;                  /* as in struct clew_arena; 0 = no samples */
+	uint32_t stack_every[CLEW_OP_LIMIT]; /* as in struct clew_arena */
 };
 
 /* Makes `path` (it must not exist). */

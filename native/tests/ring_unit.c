@@ -36,6 +36,15 @@ struct clew_slot *call_enter(uint32_t *mode)
 	return NULL;
 }
 
+static uint32_t stacks_taken;
+
+void stack_of_call(struct clew_slot *of, enum clew_op op, uint32_t call_seq, uint64_t begin)
+{
+	CHECK(of == slot && op == CLEW_OP_WRITE && begin <= ticks_now());
+	CHECK(call_seq == 0 || call_seq == of->seq);
+	stacks_taken++;
+}
+
 bool arena_populate(void *memory, size_t size)
 {
 	return (uint64_t)((char *)memory + size - (char *)slot) - CLEW_SLOT_HEADER <= may_populate;
@@ -283,9 +292,25 @@ static void test_signals(bool jump, uint32_t handlers)
 	free(back.seen);
 }
 
+/* Stacks are asked for after the call's record, and where there is none; a lost one has no number. */
+static void test_stacks(void)
+{
+	start();
+	slot->mode = process->local_mode = CLEW_COUNT;
+	write_one(1);
+	CHECK(stacks_taken == 0);
+	slot->mode = process->local_mode = CLEW_COUNT | CLEW_STACKS;
+	write_one(1);
+	CHECK(stacks_taken == 1 && slot->seq == 0);
+	slot->mode = process->local_mode = CLEW_COUNT | CLEW_TRACE | CLEW_STACKS;
+	write_one(1);
+	CHECK(stacks_taken == 2 && slot->seq == 1);
+}
+
 int main(int count, char **arguments)
 {
 	uint32_t handlers = count > 1 ? (uint32_t)atoi(arguments[1]) : 20000;
+	test_stacks();
 	test_wraps();
 	test_full();
 	test_disk_full();

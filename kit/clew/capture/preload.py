@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clew.capture.grant import grant
 from clew.errors import ClewError
 from clew.native import Arena, Mode, library_path, runtime_of
+from clew.ops import OP_ID, OPS
 
 ROOM = 256 << 20
 """Bytes that must be free where the arena is put; rings of a few hundred busy threads."""
@@ -28,11 +29,41 @@ class Options:
     ring_size: int = 1 << 20  # bytes for each thread, a power of two
     threads: int = 4096  # at a time
     users: tuple[int, ...] = ()  # uids that programs may change to and still be recorded after an exec
+    stacks: Mapping[str, int] = field(default_factory=dict)  # by operation: one of so many calls has its stack taken
+    sample_hz: float = 0.0  # stacks of what computes, for each second of CPU time of a thread; 0: none
 
     @property
     def mode(self) -> Mode:
         """What threads start with."""
         return Mode.COUNT | Mode.TRACE if self.trace else Mode.COUNT
+
+
+ALLOCATIONS = ("malloc", "calloc", "realloc", "memalign")
+"""What ``alloc`` stands for in ``--stacks``."""
+
+
+def parse_stacks(texts: Iterable[str]) -> dict[str, int]:
+    """Values of ``--stacks``, ``op[,op][/N]`` each: by operation, the number of calls of which one gets its stack.
+
+    ``/N`` holds for the names before it; ``alloc`` stands for whatever allocates. Raises ClewError for a name that is
+    no operation, and for an N that is no number from 1 to 2^31.
+    """
+    calls = [name for _, name, kind in OPS if kind != "note"]
+    found: dict[str, int] = {}
+    for text in texts:
+        waiting: list[str] = []
+        for part in text.split(","):
+            name, _, number = part.strip().partition("/")
+            if name != "alloc" and name not in calls:
+                raise ClewError(f"--stacks {name!r:.40}: no such operation; alloc, or one of {', '.join(calls)}")
+            if "/" in part and not (number.isdecimal() and 1 <= int(number) < 1 << 31):
+                raise ClewError(f"--stacks {part!r:.40}: behind / write of how many calls one gets its stack")
+            waiting += ALLOCATIONS if name == "alloc" else (name,)
+            if "/" in part:
+                found |= dict.fromkeys(waiting, int(number))
+                waiting = []
+        found |= dict.fromkeys(waiting, 1)
+    return found
 
 
 def make_arena(options: Options, fallback: Path) -> Arena:
@@ -47,6 +78,8 @@ def make_arena(options: Options, fallback: Path) -> Arena:
             payload_tail=options.payload_tail,
             wait=options.wait,
             mode=options.mode,
+            stacks={OP_ID[name]: every for name, every in options.stacks.items()},
+            sample_ns=round(1e9 / options.sample_hz) if options.sample_hz else 0,
         )
         if options.users:
             grant(arena.path, library_path(), options.users)

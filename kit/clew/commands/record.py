@@ -12,6 +12,8 @@ examples:
   clew record --count-only -- ./benchmark   totals per thread and operation only
   clew record --follow -- nginx             a program that goes to the background
   clew record --user postgres -- ./start    as root: go on where a program becomes that user and execs
+  clew record --stacks close,open -- ./server              who makes these calls
+  clew record --stacks read/10,alloc/1000 -- ./server      one of so many: cheaper
   clew record --engine perf,preload -- ./server            calls, and stacks of what it computes
   clew record --engine perf --for 10 --all -o case         the whole machine, ten seconds
   clew record --engine perf --off-cpu --pid 1234           where a process waits, until Ctrl-C
@@ -104,6 +106,13 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
         default=[],
         metavar="NAME",
         help="also record programs started after a change to this user; may be repeated",
+    )
+    group.add_argument(
+        "--stacks",
+        action="append",
+        default=[],
+        metavar="OP[,OP][/N]",
+        help="take the stack of one of N calls (default: of each) of these operations: close, malloc/100, alloc/1000",
     )
 
 
@@ -208,6 +217,7 @@ def _preload(args: argparse.Namespace) -> preload.Options:
         ring_size=_ring_size(args.ring_size),
         threads=args.threads,
         users=tuple(user_ids(args.user)),
+        stacks=preload.parse_stacks(args.stacks),
     )
 
 

@@ -91,3 +91,9 @@ SELECT conn_id + $base, $capture_id, thread_id, seq, pid, ts_ns, fd, kind, path,
             WHEN flags & 8 > 0 THEN 'write end' END,
        inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited
 FROM conns WHERE conn_id <> 0;
+
+INSERT INTO landing.stack_map
+SELECT $capture_id, pid, ts_ns, start, "end", file_offset, path, build_id FROM stack_maps;
+
+INSERT INTO landing.call_stack
+SELECT $capture_id, thread_id, pid, ts_ns, op, nullif(call_seq, 0), weight, stack_end, addresses FROM call_stacks;

@@ -33,3 +33,10 @@ CREATE TABLE landing.closed (conn_id UBIGINT, capture_id UINTEGER, ts_ns BIGINT)
 CREATE TABLE landing.profile (capture_id UINTEGER PRIMARY KEY, first_ns BIGINT, last_ns BIGINT, lost UBIGINT, notes VARCHAR);
 CREATE TABLE landing.profile_thread (thread_id UBIGINT, capture_id UINTEGER, process_id UBIGINT, pid INTEGER, tid INTEGER,
     name VARCHAR, command VARCHAR, ppid INTEGER, exe VARCHAR, start_ns BIGINT, end_ns BIGINT);
+
+-- stacks that programs took of themselves (clew record --stacks, the sampler): ingest/call_stacks.py makes samples of them
+CREATE TABLE landing.stack_map (capture_id UINTEGER, pid INTEGER, ts_ns BIGINT, start UBIGINT, "end" UBIGINT, file_offset UBIGINT,
+    path VARCHAR, build_id VARCHAR); -- MAP records: code of a process that addresses lie in
+CREATE TABLE landing.call_stack (capture_id UINTEGER, thread_id UBIGINT, pid INTEGER, ts_ns BIGINT, op UINTEGER, call_seq UINTEGER,
+    weight UBIGINT, stack_end UINTEGER, addresses UBIGINT[]); -- STACK records that are not samples yet
+CREATE TABLE landing.stack_total (capture_id UINTEGER, op UINTEGER, stack_end UINTEGER, empty BOOLEAN, stacks UBIGINT);

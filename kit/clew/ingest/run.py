@@ -14,6 +14,7 @@ import duckdb
 from clew.capture.meta import RAW, Meta, captures, recover
 from clew.errors import ClewError
 from clew.ingest import tables
+from clew.ingest.call_stacks import insert_call_stacks
 from clew.ingest.capture_profile import has_grown, ingest_profile, is_profile
 from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resource, statements
 from clew.ops import ACCOUNT, OPS
@@ -128,6 +129,7 @@ def _ingest_capture(connection: duckdb.DuckDBPyConnection, folder: Path) -> None
     ended = _ended(meta)
     for piece in ahead(pieces(connection.cursor(), folder, capture_id, ended)):
         insert(connection, piece, meta.host)
+    insert_call_stacks(connection, capture_id, meta.host, folder, meta.options)
 
 
 def _note_meta(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:

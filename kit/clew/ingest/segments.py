@@ -93,8 +93,13 @@ def tables_of(batch: Batch, clock: Clock, capture_id: int, vforks: Vforks) -> di
         "losses": native.losses(batch),
         "procs": native.thread_rows(batch),
         "unseens": native.unseen(batch),
+        "stack_maps": native.maps(batch),
     }
     tables |= {name: _timed(table, clock, base) for name, table in made.items()}
+    stacks, taken_by = native.stacks(batch), native.stack_records(batch)
+    tables["call_stacks"] = stacks.append_column("thread_id", pa.array(thread_id[taken_by])).append_column(
+        "ts_ns", pa.array(ts_ns[taken_by])
+    )
     held_by = native.payload_records(batch)
     tables["payloads"] = native.payload(batch).append_column("thread_id", pa.array(thread_id[held_by]))
     return tables

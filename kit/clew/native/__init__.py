@@ -6,6 +6,7 @@ Inside a recorded program, `pause()`, `resume()` and `is_recording()` speak of t
 from clew.native.arena import Arena, Drain, Mode, recover
 from clew.native.decode import Batch, Block, BlockType, decode, expand
 from clew.native.library import DrainStats, is_recording, library_path, load, pause, resume, runtime_of
+from clew.native.stacks import maps, stack_records, stacks
 from clew.native.tables import (
     clocks,
     conns,
@@ -39,6 +40,7 @@ __all__ = [
     "library_path",
     "load",
     "losses",
+    "maps",
     "pause",
     "payload",
     "payload_records",
@@ -47,6 +49,8 @@ __all__ = [
     "recover",
     "resume",
     "runtime_of",
+    "stack_records",
+    "stacks",
     "texts",
     "thread_ends",
     "thread_rows",

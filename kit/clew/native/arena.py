@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import enum
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from types import TracebackType
 import numpy as np
 
 from clew.errors import ClewError
-from clew.native.library import ArenaOptions, DrainStats, check, load
+from clew.native.library import OP_LIMIT, ArenaOptions, DrainStats, check, load
 
 FULL_PAYLOAD = 0xFFFFFFFF
 _MOST_PIDS = 1 << 16
@@ -43,15 +44,21 @@ class Arena:
         payload_tail: int = 64,
         wait: bool = False,
         mode: Mode = Mode.COUNT | Mode.TRACE,
+        stacks: Mapping[int, int] | None = None,
+        sample_ns: int = 0,
     ) -> Arena:
         """Make the file (0600; it must not exist yet).
 
         ``slots``: threads at a time; ``ring_size``: bytes for each, a power of two from 64 KiB to 1 GiB;
         ``conns``: open files and sockets at a time; ``wait``: calls wait where a ring is full, instead of
-        losing records. Raises ClewError.
+        losing records; ``stacks``: by number of an operation, the number of its calls of which one gets its stack;
+        ``sample_ns``: CPU time of a thread between two samples of its stack, 0: none. Raises ClewError.
         """
         tail = 0 if payload_head == FULL_PAYLOAD else payload_tail
-        options = ArenaOptions(slots, conns, ring_size, payload_head, tail, int(wait), int(mode), 0)
+        every = (ctypes.c_uint32 * OP_LIMIT)()
+        for op, calls in (stacks or {}).items():
+            every[op] = calls
+        options = ArenaOptions(slots, conns, ring_size, payload_head, tail, int(wait), int(mode), 0, sample_ns, every)
         check(load().clew_arena_create(os.fsencode(path), ctypes.byref(options)), f"cannot make the arena {path}")
         return Arena(Path(path))
 

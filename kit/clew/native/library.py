@@ -11,11 +11,13 @@ from pathlib import Path
 
 from clew.errors import ClewError
 
-ABI = 1
+ABI = 2
 """CLEW_ABI of native/include/clew_record.h."""
 
 _U32 = ctypes.c_uint32
 _U64 = ctypes.c_uint64
+OP_LIMIT = 128
+"""CLEW_OP_LIMIT of it: every operation's number is below."""
 _TEXT = ctypes.c_char_p
 _ANY = ctypes.c_void_p
 
@@ -24,8 +26,12 @@ class ArenaOptions(ctypes.Structure):
     """`struct clew_arena_options` of native/reader/reader.h."""
 
     _fields_ = [
-        (name, _U32)
-        for name in ("slots", "conns", "ring_size", "payload_head", "payload_tail", "on_full", "mode", "zero")
+        *(
+            (name, _U32)
+            for name in ("slots", "conns", "ring_size", "payload_head", "payload_tail", "on_full", "mode", "zero")
+        ),
+        ("sample_ns", _U64),
+        ("stack_every", _U32 * OP_LIMIT),
     ]
 
 
