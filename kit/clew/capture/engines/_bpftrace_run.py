@@ -58,7 +58,8 @@ class Run:
         self._thread: threading.Thread | None = None
         self._failed: str | None = None  # why the output could not be kept
         self._maps = _Maps(pid) if pid is not None and "ustack" in bound.text else None
-        self._left, self._at_once = b"", False
+        self._left = b""
+        self._ending = False  # events are over: an empty line stands before the maps
 
     def described(self) -> dict[str, Any]:
         """What meta.json keeps of it."""
@@ -147,19 +148,21 @@ class Run:
         return notes
 
     def _interrupt(self, tool: Tool) -> None:
-        """SIGINT, again where it is waiting for events still: one that comes between two waits is forgotten.
+        """SIGINT, again where it still waits for events or prints them: one that comes between two waits is forgotten.
 
-        Not while it detaches probes and prints: the second would end it there.
+        Not while it detaches probes and prints maps (after an empty line): there it would end at once.
         """
         until = time.monotonic() + _END_S
-        again = True
+        again, before = True, self.records
         while tool.running() and time.monotonic() < until:
             if again:
                 with suppress(ProcessLookupError):
                     tool.process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 tool.process.wait(_AGAIN_S)
-            again = tool.running() and _waits_for_events(tool.process.pid)
+            busy = self.records > before and not self._ending
+            before = self.records
+            again = tool.running() and (busy or _waits_for_events(tool.process.pid))
 
     def _pump(self, reading: int, descriptor: int) -> None:
         """Everything that bpftrace prints, each line with the time at which it came."""
@@ -191,6 +194,8 @@ class Run:
             elif line.strip():
                 kept.append(now + line + b"}\n")
                 self.records += not line.startswith(b'{"type": "attached_probes"')
+            else:
+                self._ending = True
         return b"".join(kept)
 
     def _keep(self, descriptor: int, data: bytes) -> None:
