@@ -6,7 +6,7 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,8 @@ def script(path: Path, *options: str) -> list[Sample]:
     """`perf script` without names of threads, which make its lines ambiguous."""
     fields = "pid,tid,time,event,period,ip,sym,dso"
     command = ["perf", "script", "-i", str(path), "--ns", "--no-inline", "-F", fields, *options]
-    done = subprocess.run(command, capture_output=True, check=True)
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
     found: list[Sample] = []
     for line in done.stdout.decode("utf-8", "backslashreplace").split("\n"):
         if head := _SAMPLE.match(line):
@@ -86,13 +87,20 @@ def ours(path: Path) -> list[Sample]:
 
 
 def differences(expected: list[Sample], found: list[Sample]) -> list[str]:
-    """What is not equal, sample by sample, in order of time, which perf script keeps by and large."""
+    """What is not equal, sample by sample, in order of time, which perf script keeps by and large.
+
+    Two chains perf throws away: an empty one (the thread was ending), of which the address that was sampled is left, and
+    one in which a wrong frame pointer has led to an address of all ones, of which the part before that is left.
+    """
     expected = sorted(expected, key=lambda sample: sample.ts_ns)
     said = []
+    thrown_away = sum(not one.frames for one in expected)
+    if thrown_away > 0.05 * len(expected):
+        said.append(f"perf has no stack for {thrown_away} of {len(expected)}")
     if len(expected) != len(found):
         said.append(f"{len(expected)} samples, {len(found)} were read")
     for one, two in zip(expected, found, strict=False):
-        if one != two:
+        if one != (two if one.frames else replace(two, frames=[])):
             said.append(f"perf {one}\nclew {two}")
     return said
 
@@ -113,13 +121,14 @@ class Oracle:
     def assert_equal(path: Path, least: int) -> None:
         """perf script and clew say the same of at least ``least`` samples, and the profile holds them all."""
         expected, found = script(path), ours(path)
-        assert differences(expected, found)[:3] == []
+        stacks = sum(bool(sample.frames) for sample in found)
+        assert not (wrong := differences(expected, found)), f"{len(wrong)} differ: {wrong[0]}"
         assert len(found) >= least
         profile = perf_data.read(path)
         samples = profile.samples.slice(0, len(found))
         assert samples["ts_ns"].to_pylist() == [sample.ts_ns for sample in found]
         assert samples["weight"].to_pylist() == [sample.period for sample in found]
-        assert sum(row is not None for row in samples["stack"].to_pylist()) == sum(bool(s.frames) for s in found)
+        assert sum(row is not None for row in samples["stack"].to_pylist()) == stacks
 
 
 @pytest.fixture(scope="session")
