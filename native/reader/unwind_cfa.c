@@ -7,7 +7,8 @@
 
 #include "unwind.h"
 
-#define DEEPEST 32 /* remembered states; compilers need one or two */
+#define DEEPEST 32         /* remembered states; compilers need one or two */
+#define LONGEST (1u << 18) /* instructions that are run, so that a hostile file takes no time worth telling */
 
 struct run {
 	const struct image *image;
@@ -184,7 +185,8 @@ static bool run_program(struct run *run, const struct part *program, uint64_t la
 {
 	run->bytes = (struct bytes){run->image->bytes, program->offset, program->offset + program->size, false};
 	run->delta = program->start - program->offset;
-	while (run->bytes.at < run->bytes.end && run->location <= last && !run->bytes.failed) {
+	for (unsigned count = 0; run->bytes.at < run->bytes.end && run->location <= last && !run->bytes.failed; count++) {
+		run->bytes.failed = count == LONGEST;
 		const uint8_t opcode = (uint8_t)take(&run->bytes, 1);
 		if (opcode >> 6)
 			short_instruction(run, opcode);

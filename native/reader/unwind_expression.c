@@ -6,7 +6,7 @@
 #include "unwind.h"
 
 #define DEEPEST 64
-#define LONGEST 10000 /* operations: a branch may go back for ever */
+#define LONGEST 256 /* operations that are run: a branch may go back for ever; compilers write some ten */
 
 struct machine_stack {
 	uint64_t values[DEEPEST];

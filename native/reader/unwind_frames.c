@@ -12,6 +12,9 @@
 /* Bits of DW_EH_PE_*: format in the low half, what it is relative to above. */
 enum { OMITTED = 0xff, INDIRECT = 0x80, FORMAT = 0x0f, APPLICATION = 0x70 };
 enum { ABSOLUTE = 0x00, PC_RELATIVE = 0x10, DATA_RELATIVE = 0x30, FUNCTION_RELATIVE = 0x40, ALIGNED = 0x50 };
+#define LONGEST                                                                                                        \
+	16 /* bytes of an augmentation; with no limit, many FDEs could make us search a long CIE again and again */
+
 enum { TABLE_ENCODING = DATA_RELATIVE | 0x0b }; /* pairs of 4 bytes, signed, relative to the header */
 
 static uint64_t take_format(struct bytes *bytes, uint8_t format)
@@ -127,7 +130,7 @@ static bool read_cie(const struct image *image, const struct part *section, uint
 		return false;
 	const uint64_t version = take(&bytes, 1);
 	const char *text = (const char *)image->bytes + bytes.at;
-	const char *nul = memchr(text, 0, bytes.end - bytes.at);
+	const char *nul = memchr(text, 0, bytes.end - bytes.at < LONGEST ? bytes.end - bytes.at : LONGEST);
 	if (!nul || (version != 1 && version != 3 && version != 4))
 		return false;
 	skip(&bytes, (uint64_t)(nul - text) + 1);

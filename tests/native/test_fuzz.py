@@ -1,4 +1,4 @@
-"""libFuzzer, AddressSanitizer and UBSan on whatever reads a segment or an arena; seeds are recorded on the spot."""
+"""libFuzzer, AddressSanitizer and UBSan on whatever reads hostile bytes; seeds are recorded or compiled on the spot."""
 
 from __future__ import annotations
 
@@ -29,8 +29,38 @@ def corpus(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("target", ["decode", "arena"])
-def test_hostile_input_is_read_without_harm(tmp_path: Path, corpus: Path, target: str) -> None:
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    """Small ELF files with CFI of every kind, behind the registers and the stack that the unwinder's target wants."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    source = folder.parent / "seed.c"
+    source.write_text(
+        "int g(int); int f(int n) { char *p = __builtin_alloca(n); p[0] = 1; return g(p[n - 1]) + n; }\n"
+        "int g(int n) { return n ? f(n - 1) + 1 : 0; }\n"
+    )
+    kinds = {
+        "table": "",
+        "linear": "-Wl,--no-eh-frame-hdr",
+        "debug": "-g -fno-asynchronous-unwind-tables",
+    }
+    for name, flags in kinds.items():
+        module = folder.parent / f"{name}.so"
+        always = ["-O2", "-shared", "-fPIC", "-nostdlib", "-Wl,-z,noseparate-code"]
+        subprocess.run(["cc", *always, *flags.split(), source, "-o", module], check=True)
+        (folder / name).write_bytes(bytes(1 + 8 * 33) + bytes(range(256)) * 2 + module.read_bytes()[:19_000])
+    return folder
+
+
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest, target: str) -> Path:
+    """Where fuzzing begins."""
+    folder: Path = request.getfixturevalue("modules" if target == "unwind" else "corpus")
+    return folder
+
+
+@pytest.mark.parametrize("target", ["decode", "arena", "unwind"])
+def test_hostile_input_is_read_without_harm(tmp_path: Path, seeds: Path, target: str) -> None:
     compiler = shutil.which("clang") or shutil.which("clang-14")
     assert compiler, "clang is needed: apt-get install clang"
     program = tmp_path / target
@@ -54,7 +84,7 @@ def test_hostile_input_is_read_without_harm(tmp_path: Path, corpus: Path, target
     limits = [f"-runs={RUNS}", f"-max_total_time={SECONDS}", "-max_len=20001", "-timeout=10", "-rss_limit_mb=1024"]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     done = subprocess.run(
-        [program, *limits, corpus], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        [program, *limits, seeds], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     assert "Done " in done.stderr
