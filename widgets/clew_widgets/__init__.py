@@ -4,7 +4,9 @@ For tests of a page: each view is an element with ``data-clew`` (lens, counts, a
 ``data-total`` (the calls it shows) and ``data-drawn`` (how often it was drawn); table rows have ``data-field`` and
 ``data-key``, cells ``data-column`` and ``data-value``; chips ``data-field`` and ``data-value`` (JSON); figures of the
 lens bar ``data-name`` and ``data-total``; buttons ``data-action`` (undo, redo, reset, copy), ``data-choice``
-(by=process, measure=bytes, ...) and ``data-sort``.
+(by=process, measure=bytes, ...) and ``data-sort``. Views of stacks are named flame, sandwich, diff, flame_chart; their
+tabs have ``data-tab``. A flame graph says ``data-boxes`` (how many are drawn), ``data-zoom`` (the frame zoomed to) and
+``data-matched`` (what the search matches, in the unit of the weights).
 """
 
 from __future__ import annotations

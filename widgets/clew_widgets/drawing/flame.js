@@ -18,7 +18,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   const legend = make("div", { class: "clew-legend" });
   const canvas = make("div", { class: "clew-canvas" });
   const sheet = make("div", { class: "clew-flame-sheet" }, canvas);
-  const tip = make("div", { class: "clew-tip", hidden: true });
+  const tip = make("div", { class: "clew-tip clew-flame-tip", popover: "manual", hidden: true });
   const live = make("div", { class: "clew-hidden", "aria-live": "polite" });
   const frame = make("div", { class: "clew-flame-frame", tabindex: "0", role: "application", "aria-roledescription": "flame graph" }, sheet);
   const foot = make("div", { class: "clew-flame-foot" });
@@ -265,17 +265,23 @@ async function drawFlame(root, item, send, loadBokeh) {
     const level = upwards() ? levels() - 1 - row : row;
     return { x, box: y < 0 || y >= shown() ? -1 : boxAt(boxes, level, x), area };
   }
+  // In the top layer, so that no panel or notebook cuts it off.
+  function show(on) {
+    tip.hidden = !on;
+    if (!tip.showPopover || tip.matches(":popover-open") === on) return;
+    if (on) tip.showPopover();
+    else tip.hidePopover();
+  }
   function hover(event) {
     const at = event && where(event);
-    if (!at || at.box < 0) { tip.hidden = true; canvas.style.cursor = ""; return; }
+    if (!at || at.box < 0) { show(false); canvas.style.cursor = ""; return; }
     const { box } = at;
     canvas.style.cursor = "pointer";
     tip.replaceChildren(flameTip(tree, body, view, boxes.row[box], boxes.many[box], boxes.sum[box]));
-    tip.hidden = false;
-    const stage = tip.parentElement.getBoundingClientRect();
-    const x = event.clientX - stage.left, y = event.clientY - stage.top;
-    tip.style.left = `${Math.max(4, Math.min(x + 14, stage.width - tip.offsetWidth - 4))}px`;
-    tip.style.top = `${y + 22 + tip.offsetHeight > stage.height && y > tip.offsetHeight ? y - tip.offsetHeight - 12 : y + 18}px`;
+    show(true);
+    const { clientX: x, clientY: y } = event;
+    tip.style.left = `${Math.max(4, Math.min(x + 14, innerWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${y + 22 + tip.offsetHeight > innerHeight ? Math.max(4, y - tip.offsetHeight - 12) : y + 18}px`;
   }
 
   let dragged = null; // {x, moved}
@@ -290,7 +296,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     if (!dragged.moved && Math.abs(event.clientX - dragged.at) < 5) return;
     if (!dragged.moved) canvas.setPointerCapture(event.pointerId);
     dragged.moved = true;
-    tip.hidden = true;
+    show(false);
     const [low, high] = range(event);
     brush.setv({ visible: true, left: low - view.from, right: high - view.from, top: frame.scrollTop / ROW, bottom: frame.scrollTop / ROW + shown() });
   });
@@ -416,7 +422,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     alone(follow) { state.follow = follow; },
     led() { barring.hide(); },
     state(name, value) { state[name] = value; },
-    destroy() { stopWatching(); sized.disconnect(); manager.clear(); },
+    destroy() { show(false); stopWatching(); sized.disconnect(); manager.clear(); },
   };
 }
 
