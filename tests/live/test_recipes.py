@@ -413,3 +413,10 @@ def test_what_is_wrong_is_one_line(case_path: Path, options: list[str], says: st
     done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode in (1, 2) and re.search(says, done.stderr), done.stderr
     assert done.stderr.count("\n") == 1 and not case_path.exists()
+
+
+def test_whoever_may_not_is_told_so(case_path: Path) -> None:
+    line = ["record", "--engine", "bpftrace", "--recipe", "calls-by-process", "-a", "-o", str(case_path)]
+    code = f"import os, clew.commands as c, clew.capture.engines.bpftrace\nos.seteuid(65534)\nraise SystemExit(c.main({line}))"
+    done = subprocess.run([CLEW[0], "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "bpftrace is for root: run as root" in done.stderr and not case_path.exists()

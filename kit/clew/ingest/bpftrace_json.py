@@ -143,7 +143,7 @@ class _Reading:
                     self._say(ns, "value", f"{name}[{key}]: {text}" if keyed else f"{name}: {text}")
                     continue
                 self.maps.rows.append((ns, reading, name, list(keys.texts), figure, number, stack))
-                if not keyed:
+                if not keyed and ns is not None:
                     self.series.rows.append((ns, name if kind == "map" else f"{name} {figure}", None, number))
                 elif stack is not None and figure in _ADDING:
                     grown.append((key, keys, stack, number))

@@ -222,8 +222,13 @@ def test_numbers_out_of_all_bounds(tmp_path: Path) -> None:
     profile = bpftrace_json.read(path)
     assert profile.threads["pid"].to_pylist() == [None] and profile.lost == 0
     assert table(path, "histogram")[0] | {"ts_ns": 0, "reading": 0, "name": "", "keys": []} == {
-        "ts_ns": 0, "reading": 0, "name": "", "keys": [], "calls": 0,
-        "low": -(1 << 63), "high": (1 << 63) - 1,
+        "ts_ns": 0,
+        "reading": 0,
+        "name": "",
+        "keys": [],
+        "calls": 0,
+        "low": -(1 << 63),
+        "high": (1 << 63) - 1,
     }
     assert [row["text"][:4] for row in table(path, "printed")] == ["@n: ", "@m: "]
 
