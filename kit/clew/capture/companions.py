@@ -95,7 +95,10 @@ class Companions:
         for each in self.running:
             each.meta.ended_ns = time.monotonic_ns()
         for each in self.running:
-            each.said += each.engine.stop()
+            try:
+                each.said += each.engine.stop()
+            except OSError as error:  # a full disk
+                each.said.append(f"{each.engine.name}: {error.strerror}")
             each.meta.options = {**each.engine.options(), **({"said": each.said} if each.said else {})}
             each.meta.error = each.ended or None
             self._write(each)

@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,8 +151,9 @@ def _keep_symbols(folders: Sequence[Path]) -> None:
     if found:
         from clew.ingest.keep import keep_binaries_met
 
-        for data in found:
-            keep_binaries_met(data)
+        with suppress(KeyboardInterrupt, OSError):  # the program has ended well: that is what we end with
+            for data in found:
+                keep_binaries_met(data)
 
 
 def _names(args: argparse.Namespace) -> list[str]:

@@ -20,6 +20,7 @@ CLOCKS = ("cycles", "cpu-clock", "task-clock")
 """Events that are sampled at a rate while a program is on a processor."""
 
 _TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
+_OFTEN = ("sched:", "syscalls:", "raw_syscalls:")
 _OFF_CPU = ("sched:sched_switch", "sched:sched_wakeup", "sched:sched_wakeup_new")
 
 
@@ -61,15 +62,17 @@ def arguments(wanted: Wanted, names: Sequence[str], target: Target) -> list[str]
     Never -F or -c: they would hold for tracepoints as well, of which every one is wanted. An event's rate or period
     is a term of its own (perf-list(1)).
     """
-    listed = []
+    everybody, listed = target.system or target.cpus is not None, list[str]()
     for name in names:
         term = {**dict.fromkeys(CLOCKS, f"freq={wanted.rate}"), "page-faults": "period=1"}.get(name)
         listed += ["-e", f"{name}/{term},name={name}/" if term and name not in wanted.events else name]
+        if everybody and name.startswith(_OFTEN):
+            listed.append("--exclude-perf")  # of the tracepoint before it: perf's own writing would be most of it
     if wanted.call_graph != "none":
         listed += ["--call-graph", wanted.call_graph]
     if wanted.page_faults:
         listed.append("-d")
-    if wanted.off_cpu and not target.system and target.cpus is None:
+    if wanted.off_cpu and not everybody:
         listed.append("--switch-events")  # sched_switch tells a thread's leaving to those who watch it, not its return
     if wanted.heavy and os.geteuid() == 0:
         listed += ["-m", f"{_buffer_pages()}"]

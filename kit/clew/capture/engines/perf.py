@@ -161,7 +161,9 @@ class PerfEngine(Engine):
         self._measure()
         if self._size > self._large:
             self._large *= 4
-            self.tell(f"{DATA} has {self._size >> 30} GiB already: a lower --rate, fewer events, or --call-graph fp")
+            self.tell(
+                f"{DATA} has {self.progress()} already; a lower --rate, fewer events or --call-graph fp make less"
+            )
         running = [perf for perf in (self._record, self._stat) if perf is not None]
         for perf in running:
             if not perf.running() and perf.exit_code not in (0, -signal.SIGINT):
