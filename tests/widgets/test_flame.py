@@ -18,6 +18,7 @@ from clew.lens import Lens
 from clew.questions.flame import flame
 from clew.questions.flame_chart import flame_chart
 from clew.questions.flame_diff import flame_diff
+from clew_widgets import assets
 from clew_widgets.drawing.flame import amount, merged_note
 from clew_widgets.drawing.flame import flame as draw
 from clew_widgets.drawing.flame_chart import flame_chart as draw_chart
@@ -213,3 +214,29 @@ def test_the_command_names_what_is_seen(sampled: Case) -> None:
     assert line.startswith("clew stacks ") and "--event=cpu-clock" in line and "--from=5ns" in line
     assert "'--command=a b'" in line and "'--stack=main;f'" in line and "recursion" not in line
     assert """'--function=x; rm -rf '"'"'y'"'"''""" in line
+
+
+def luminance(color: str) -> float:
+    """Relative luminance of #rrggbb, as WCAG 2 defines it."""
+    parts = [int(color[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize(("side", "grounds"), [(0, ("#ffffff",)), (1, ("#16181c", "#212121", "#111111"))])
+def test_fills_stand_out_from_the_page_and_carry_readable_text(side: int, grounds: tuple[str, ...]) -> None:
+    found = re.findall(r"--clew-f-([\w-]+): light-dark\((#\w+), (#\w+)\)", assets.read("drawing/flame.css"))
+    fills = {name: pair[side] for name, *pair in found if name != "hit-text"}
+    assert len(fills) >= 18
+    (text,) = re.findall(r"--clew-f-text: (#\w+)", assets.read("drawing/flame.css"))
+    on_hit = dict((name, pair) for name, *pair in found)["hit-text"][side]
+    for name, fill in fills.items():
+        darkest = "#" + "".join(f"{round(int(fill[at : at + 2], 16) * 0.86):02x}" for at in (1, 3, 5))
+        assert all(contrast(fill, ground) >= 3 and contrast(darkest, ground) >= 3 for ground in grounds), name
+        assert contrast(fill, on_hit if name == "hit" else text) >= 4.5, name
+        assert name == "hit" or contrast(darkest, text) >= 4, name

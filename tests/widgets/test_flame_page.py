@@ -290,6 +290,26 @@ def wide_tree(nodes: int) -> pa.Table:
     return pa.table(columns)
 
 
+def test_a_match_too_narrow_to_be_seen_shows_in_the_box_it_is_merged_into(panel_page: Callable[..., Any]) -> None:
+    count = 20_000
+    table = pa.table({
+        "parent": [-1, *[0] * count], "depth": [0, *[1] * count], "total": [float(count), *[1.0] * count],
+        "name": ["all", *(f"leaf_{number}" for number in range(count))],
+        "module": pa.nulls(count + 1, pa.string()), "kind": ["user"] * (count + 1),
+    })  # fmt: skip
+    opened = panel_page(panel("flame", "Flame graph", draw(table, unit="ns", event="cpu")))
+    assert "20,000 narrow frames" in opened.texts()
+    before = [box["color"] for box in opened.boxes()]
+    field = opened.page.locator(".clew-search input")
+    field.fill("leaf_777$")
+    opened.page.wait_for_function("document.querySelector('.clew-found').textContent.includes('1 frames')")
+    matched = [box["color"] for box in opened.boxes()]
+    field.fill("no such")
+    opened.page.wait_for_function("document.querySelector('.clew-found').textContent.includes(' 0 frames')")
+    nothing = [box["color"] for box in opened.boxes()]
+    assert len(before) == len(matched) == 2 and matched[1] not in (before[1], nothing[1])
+
+
 def test_what_the_kernel_left_out_is_asked_for_when_zoomed_into(panel_page: Callable[..., Any]) -> None:
     parent = [-1, 0, 1, *[1] * 200, 0]
     table = pa.table({

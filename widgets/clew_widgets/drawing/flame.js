@@ -90,7 +90,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     for (let box = 0; box < count; box++) {
       const row = boxes.row[box], many = boxes.many[box], y = rowOf(boxes.level[box]);
       const width = (boxes.right[box] - boxes.left[box]) / pixel;
-      const matches = found && !many && found.matches(row);
+      const matches = found && found.matches(row, many ? boxes.stop[box] : row + 1);
       data.left[box] = boxes.left[box] - view.from;
       data.right[box] = boxes.right[box] - view.from - (width > 3 ? pixel : width > 1.5 ? 0.35 * pixel : 0);
       data.top[box] = y + 0.03;

@@ -62,7 +62,7 @@ function flamePainter(tree, body, by, hues) {
     const named = new Map(ranked.slice(0, MODULE_COLORS.length).map((module, rank) => [module, MODULE_COLORS[rank]]));
     colors = (place) => named.get(places.moduleIndex[place]) || "rest";
     legend = [...named].map(([module, color]) => [color, body.modules[module].split("/").pop() || "module not known"]);
-    if (ranked.length > named.size) legend.push(["rest", `${ranked.length - named.size} others`]);
+    if (ranked.length > named.size) legend.push(["rest", ranked.length - named.size === 1 ? "1 other" : `${ranked.length - named.size} others`]);
   } else {
     colors = (place) => KIND_COLORS[places.kind(place)] || "rest";
     const kinds = new Set();

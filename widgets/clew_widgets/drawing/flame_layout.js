@@ -3,15 +3,15 @@
 //
 // view: {root, from, to (in the unit of the weights), first, last (levels in sight), width (pixels)}
 // boxes: columns left, right, level, row (the row drawn; of a grey box the first it stands for), many (how many siblings it
-// stands for, 0: it is one frame), sum; `levels`: for each level the indices of its boxes from left to right.
+// stands for, 0: it is one frame), sum, stop (the row after the last it stands for, of a grey box); `levels`: for each level the indices of its boxes from left to right.
 
 const MOST_BOXES = 10000;
 
 function emptyBoxes() {
-  return { left: [], right: [], level: [], row: [], many: [], sum: [], levels: new Map() };
+  return { left: [], right: [], level: [], row: [], many: [], sum: [], stop: [], levels: new Map() };
 }
 
-function pushBox(boxes, level, row, left, right, many, sum) {
+function pushBox(boxes, level, row, left, right, many, sum, stop) {
   let list = boxes.levels.get(level);
   if (!list) boxes.levels.set(level, (list = []));
   list.push(boxes.row.length);
@@ -21,6 +21,7 @@ function pushBox(boxes, level, row, left, right, many, sum) {
   boxes.row.push(row);
   boxes.many.push(many);
   boxes.sum.push(sum);
+  boxes.stop.push(stop ?? row + 1);
 }
 
 // As many boxes as can be told apart, never more than MOST_BOXES: what is narrower than `least` pixels merges.
@@ -59,7 +60,7 @@ function treeBoxes(tree, view, least) {
         row = end[row];
       }
       if (until - left >= narrow && level >= view.first && level <= view.last) {
-        pushBox(boxes, level, first, Math.max(left, from), Math.min(until, to), many, sum);
+        pushBox(boxes, level, first, Math.max(left, from), Math.min(until, to), many, sum, row);
       }
       continue;
     }

@@ -70,7 +70,7 @@ function runBoxes(runs, view, least) {
         right = runs.start[row] + runs.value[row];
         sum += runs.value[row];
       }
-      pushBox(boxes, level, first, Math.max(left, view.from), Math.min(Math.max(right, left + narrow), view.to), row > first ? row - first + 1 : 0, sum);
+      pushBox(boxes, level, first, Math.max(left, view.from), Math.min(Math.max(right, left + narrow), view.to), row > first ? row - first + 1 : 0, sum, row + 1);
     }
   }
   return boxes;

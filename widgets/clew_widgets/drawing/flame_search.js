@@ -7,26 +7,27 @@ function searchPattern(text) {
   return text ? new RegExp(text, /[A-Z]/.test(text) ? "" : "i") : null;
 }
 
-// hit: for each name, whether it matches; rows: the outermost matches, so that a stack counts once; sum: what they weigh.
+// rows: the outermost matches, so that a stack counts once; sum: what they weigh.
 function flameSearch(tree, pattern) {
   const { places, place, value, merged } = tree;
   const hit = new Uint8Array(places.names.length);
   places.names.forEach((name, index) => { hit[index] = pattern.test(name.slice(0, SEARCHED)) ? 1 : 0; });
   const rows = [];
-  let frames = 0;
+  const upto = new Uint32Array(tree.count + 1); // matches in the rows before
   const covered = new Uint8Array(tree.count);
   for (let row = 0; row < tree.count; row++) {
     const above = tree.parent[row];
     const isRoot = tree.form === "tree" && row === 0;
     const found = !isRoot && !merged.has(row) && hit[places.nameIndex[place[row]]] && value[row] > 0;
-    frames += found ? 1 : 0;
+    upto[row + 1] = upto[row] + (found ? 1 : 0);
     if (above >= 0 && covered[above]) covered[row] = 1;
     else if (found) {
       covered[row] = 1;
       rows.push(row);
     }
   }
-  return { hit, rows, frames, matches: (row) => !merged.has(row) && hit[places.nameIndex[place[row]]] === 1 && !(tree.form === "tree" && row === 0) };
+  // a box for several frames shows that one of them, or of those below them, matches
+  return { rows, frames: upto[tree.count], matches: (row, stop) => upto[stop] > upto[row] };
 }
 
 // What the matches weigh in a part of the picture, counted once for each stack.
