@@ -234,7 +234,7 @@ def test_fills_stand_out_from_the_page_and_carry_readable_text(side: int, ground
     fills = {name: pair[side] for name, *pair in found if name != "hit-text"}
     assert len(fills) >= 18
     (text,) = re.findall(r"--clew-f-text: (#\w+)", assets.read("drawing/flame.css"))
-    on_hit = dict((name, pair) for name, *pair in found)["hit-text"][side]
+    on_hit = {name: pair for name, *pair in found}["hit-text"][side]
     for name, fill in fills.items():
         darkest = "#" + "".join(f"{round(int(fill[at : at + 2], 16) * 0.86):02x}" for at in (1, 3, 5))
         assert all(contrast(fill, ground) >= 3 and contrast(darkest, ground) >= 3 for ground in grounds), name
