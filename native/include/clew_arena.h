@@ -123,8 +123,6 @@ struct clew_slot {
 	uint32_t stack_calls[CLEW_OP_LIMIT]; /* of operations that stacks are taken of */
 	uint64_t stack_owner;                /* stack pointer of whoever fills `stack`; 0 = nobody */
 	uint64_t sampled_ns;                 /* CPU time that samples stand for, and where it began */
-	int32_t timer;                       /* of the sampler; -1 = none */
-	uint32_t zero2;
 	uint64_t stack[CLEW_STACK_FRAMES];
 };
 

@@ -81,10 +81,15 @@ static _Atomic uint32_t *states(void)
 	return (_Atomic uint32_t *)((char *)arena + arena->states_at);
 }
 
-static _Atomic uint32_t *state_of(const struct clew_slot *slot)
+uint32_t arena_index(const struct clew_slot *slot)
 {
 	uint64_t offset = (uint64_t)((const char *)slot - (const char *)arena) - arena->slots_at;
-	return states() + offset / arena->slot_size;
+	return (uint32_t)(offset / arena->slot_size);
+}
+
+static _Atomic uint32_t *state_of(const struct clew_slot *slot)
+{
+	return states() + arena_index(slot);
 }
 
 /*
@@ -138,7 +143,6 @@ static void clear(struct clew_slot *slot)
 	for (unsigned i = 0; i < CLEW_OP_LIMIT; i++)
 		slot->stack_calls[i] = 0;
 	slot->stack_owner = slot->sampled_ns = 0;
-	slot->timer = -1;
 	atomic_store(&slot->read, 0);
 	atomic_store(&slot->write, 0);
 }

@@ -15,6 +15,7 @@
 #include "clew_api.h"
 #include "exec.h"
 #include "internal.h"
+#include "sampler.h"
 #include "stack.h"
 
 union process_page process_page __attribute__((aligned(CLEW_PAGE)));
@@ -61,6 +62,8 @@ void process_keep_tsc(void)
 
 void process_set_sandboxed(bool sandboxed)
 {
+	if (sandboxed) /* it may forbid the return from a signal handler */
+		sampler_stand_back();
 	struct clew_slot *slot = slot_self();
 	if (slot && sandboxed)
 		ring_populate_all(slot); /* cannot be done later */

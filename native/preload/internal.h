@@ -40,6 +40,7 @@ void arena_shrink(uint64_t address_space);
 bool arena_populate(void *memory, size_t size);
 void arena_live(struct clew_slot *slot);
 void arena_ended(struct clew_slot *slot);
+uint32_t arena_index(const struct clew_slot *slot);
 bool arena_revive(struct clew_slot *slot); /* undo arena_ended(); false: it was given away */
 
 /* ring.c */

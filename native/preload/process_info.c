@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "sampler.h"
 
 #define EXE_ROOM 1024u
 #define CMDLINE_ROOM 2048u
@@ -136,6 +137,7 @@ void note_process_end(struct clew_slot *slot)
 {
 	if (__atomic_exchange_n(&process->ended, 1, __ATOMIC_RELAXED))
 		return;
+	sampler_rest(slot);
 	conn_leave_standard();
 	struct clew_process_io io = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	char text[512];

@@ -12,13 +12,15 @@
 
 #include "alloc.h"
 #include "internal.h"
+#include "sampler.h"
 #include "stack.h"
 
 __thread struct clew_slot *self;
 __thread struct thread_state thread_state;
 
-#define LARGE_STACK (UINT64_C(2) << 20) /* of a thread where the program has no limit; more is asked for page by page  \
-										 */
+#define LARGE_STACK                                                                                                    \
+	(UINT64_C(2) << 20) /* of a thread where the program has no limit; more is asked for page by page                  \
+						 */
 
 static pthread_key_t end_key;
 static bool end_key_made;
@@ -48,6 +50,7 @@ void thread_leave(void)
 	struct clew_slot *slot = self;
 	if (!slot)
 		return;
+	sampler_thread_end(slot);
 	conn_leave_standard();
 	ring_recover(slot, 0);
 	bool foreign = slot->foreign_pid_namespace;
@@ -63,6 +66,8 @@ void thread_return(struct clew_slot *slot)
 {
 	self = arena_revive(slot) ? slot : NULL;
 	thread_state.detached = 0;
+	if (self)
+		sampler_thread(slot);
 }
 
 void thread_forked(void)
@@ -125,6 +130,7 @@ static struct clew_slot *enter(void)
 	} else {
 		note_thread_start(slot);
 	}
+	sampler_thread(slot);
 	return slot;
 }
 
