@@ -46,9 +46,9 @@ def paragraphs(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> It
     text's last: that keeps its line feed, if it has one, so that a text that was cut off can be told. Lines that end in
     CR LF are taken as if in LF if the first line does, unless ``exact``.
     """
-    rest, crlf = start, False if exact else None
-    while block := file.read(BLOCK):
-        rest += block
+    rest, crlf = b"", False if exact else None
+    while block := start or file.read(BLOCK):
+        rest, start = rest + block, b""
         if crlf is None:
             crlf = rest[: rest.find(b"\n") + 1].endswith(b"\r\n")
         if crlf:
