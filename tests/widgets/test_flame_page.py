@@ -148,7 +148,7 @@ def test_everything_can_be_done_from_the_keyboard(opened: Any, taken: Callable[.
     page.keyboard.press("Control+z")
     assert opened.sent() == [{"type": "undo"}] * 2
     page.keyboard.press("c")
-    assert page.evaluate("window.copied").endswith("--function parse")
+    assert page.evaluate("window.copied").endswith("--function=parse")
     assert page.evaluate("window.copied").startswith("clew stacks ")
     page.keyboard.press("y")
     assert page.evaluate("window.copied") == "parse"

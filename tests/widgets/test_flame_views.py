@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -170,6 +174,20 @@ def test_dragging_over_the_flame_chart_narrows_to_that_time(sampled: Case, taken
     assert (view.spec["body"]["from"], view.spec["body"]["to"]) == (1e9, 2e9)
     inside = [one for one in taken() if 10**9 <= one[0] - first < 2 * 10**9 and one[1] == 702]
     assert view.spec["total"] == len(inside)
+
+
+def test_the_copied_command_prints_what_is_shown(sampled: Case, taken: Callable[..., Any]) -> None:
+    first = sampled.bounds()[0]
+    view = Flame(sampled, Lens(start_ns=first + 10**9, tids=(701,)))
+    view.handle({"type": "drop", "name": "idle"})
+    view.handle({"type": "option", "name": "event", "value": "cpu-clock"})
+    words = shlex.split(view.spec["body"]["command"] + " --function=sort")
+    assert words[:3] == ["clew", "stacks", str(sampled.path)]
+    shown = subprocess.run([sys.executable, "-m", *words, "--csv"], capture_output=True, text=True, check=True).stdout
+    rows = list(csv.DictReader(shown.splitlines()))
+    inside = [one for one in taken() if one[0] >= first + 10**9 and one[1] == 701]
+    totals = {row["name"]: float(row["total"]) for row in rows if row["depth"] in ("0", "1")}
+    assert totals["serve"] == totals["all"] == weight(inside, lambda steps: "sort" in steps)
 
 
 def test_all_views_are_tabs_that_share_event_function_and_edits(sampled: Case) -> None:

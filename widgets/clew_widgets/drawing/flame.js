@@ -336,7 +336,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     const name = isRoot ? "" : tree.places.rawName(tree.place[row]);
     if (id === "copy") { if (!isRoot) copyText(name, button || spare, label); return; }
     if (!body.actions.includes(id)) return;
-    if (id === "command") copyText(isRoot ? body.command : `${body.command} --function ${shellWord(name)}`, button || spare, label);
+    if (id === "command") copyText(isRoot ? body.command : `${body.command} --function=${shellWord(name)}`, button || spare, label);
     else if (id === "stack") send({ type: "stack", path: tree.path(row).map((one) => tree.places.rawName(tree.place[one])) });
     else if (!isRoot) send({ type: id, name });
   }
