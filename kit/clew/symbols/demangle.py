@@ -11,6 +11,7 @@ from clew.symbols.rust_v0 import v0
 
 LONGEST = 4096  # bytes of a mangled name: longer ones stay as they are
 _SPECIAL = re.compile(rb"_Z(?:T[A-Za-z]|G[A-Z])")
+_QUALIFIERS = re.compile(rb"^[rVK]*[RO]?")
 _NUMBER = re.compile(rb"[0-9]+")
 _REFERENCE = re.compile(rb"S(?:[tabsiod]|[0-9A-Z]*_)|T(?:L[0-9]*_)?[0-9]*_|D[0-9TtpncahisudevofgxkKNOw]?|C[I0-9]?")
 _TAGGED = re.compile(rb"(?:B[0-9]+)")
@@ -38,7 +39,7 @@ def demangle(name: bytes) -> str:
 def _cxx(name: bytes) -> str | None:
     """The name of a C++ function: the part of the mangled name that says the parameters is left away."""
     if _SPECIAL.match(name):
-        return cxx(name) or cxx(name.partition(b".")[0])
+        return cxx(name.partition(b".")[0]) or cxx(name)
     end = _end_of_name(name, 2)
     if end:
         found = cxx(_unqualified(name[:end]))
@@ -53,12 +54,10 @@ def _cxx(name: bytes) -> str | None:
 
 def _unqualified(name: bytes) -> bytes:
     """Without the const, volatile, & and && of a member function, which stand before its name."""
-    name = re.sub(rb"^_ZN[rVK]*[RO]?(?=[^_])", b"_ZN", name)
-    if name.startswith(b"_ZZ"):
-        at = max(name.rfind(b"ENK"), name.rfind(b"ENV"), name.rfind(b"ENR"), name.rfind(b"ENO"))
-        if at > 0:
-            name = name[: at + 2] + re.sub(rb"^[rVK]*[RO]?", b"", name[at + 2 :])
-    return name
+    at = 2 if not name.startswith(b"_ZZ") else _closed(name, 2)
+    if not at or name[at : at + 1] != b"N":
+        return name
+    return name[: at + 1] + _QUALIFIERS.sub(b"", name[at + 1 :])
 
 
 def _ends(name: bytes) -> list[int]:
