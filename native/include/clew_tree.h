@@ -27,6 +27,8 @@ CLEW_TREE_API int64_t clew_tree_up(int64_t rows, const int32_t *parent, const in
 								   int64_t capacity);
 /** Add the value of each node to all above it. */
 CLEW_TREE_API void clew_tree_totals(int64_t nodes, const int32_t *parent, double *value);
+/** Nodes from the root to each node, from 1; 1 where a parent does not stand before its child. */
+CLEW_TREE_API void clew_tree_depths(int64_t nodes, const int32_t *parent, int32_t *depth);
 /** Whether a row, or one above it, is a hit. */
 CLEW_TREE_API void clew_tree_flags(int64_t rows, const int32_t *parent, const uint8_t *hit, uint8_t *inside);
 /** Set the value of rows below another row of the same key to 0, so that recursion counts once. */

@@ -110,6 +110,12 @@ void clew_tree_totals(int64_t nodes, const int32_t *parent, double *value)
 			value[parent[node]] += value[node];
 }
 
+void clew_tree_depths(int64_t nodes, const int32_t *parent, int32_t *depth)
+{
+	for (int64_t node = 0; node < nodes; node++)
+		depth[node] = parent[node] >= 0 && parent[node] < node ? depth[parent[node]] + 1 : 1;
+}
+
 void clew_tree_flags(int64_t rows, const int32_t *parent, const uint8_t *hit, uint8_t *inside)
 {
 	for (int64_t row = 0; row < rows; row++)

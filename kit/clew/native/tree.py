@@ -24,6 +24,7 @@ def _library() -> ctypes.CDLL:
         ("clew_tree_down", _COUNT, [_COUNT, _ANY, _ANY, _INT, ctypes.c_int, _ANY, _ANY, _ANY, _COUNT]),
         ("clew_tree_up", _COUNT, [_COUNT, _ANY, _ANY, _COUNT, _ANY, _ANY, _ANY, _ANY, _COUNT]),
         ("clew_tree_totals", None, [_COUNT, _ANY, _ANY]),
+        ("clew_tree_depths", None, [_COUNT, _ANY, _ANY]),
         ("clew_tree_flags", None, [_COUNT, _ANY, _ANY, _ANY]),
         ("clew_tree_once", None, [_COUNT, _ANY, _ANY, _ANY]),
         ("clew_tree_layout", _COUNT, [_COUNT, _ANY, _ANY, _ANY, _ANY, _ANY]),
@@ -75,22 +76,22 @@ def merge_up(parent: Ints, key: Ints, leaves: Ints) -> Merged:
 
 def totals(parent: Ints, own: Floats) -> Floats:
     """What each node and all below it weigh, from what each weighs itself."""
-    value = np.array(own, np.float64)
-    _library().clew_tree_totals(len(value), _at(_ints(parent)), _at(value))
+    parent, value = _ints(parent), np.array(own, np.float64)
+    _library().clew_tree_totals(len(value), _at(parent), _at(value))
     return value
 
 
 def at_or_below(parent: Ints, hit: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Whether each row, or one above it, is a hit."""
-    inside = np.empty(len(hit), np.uint8)
-    _library().clew_tree_flags(len(hit), _at(_ints(parent)), _at(np.ascontiguousarray(hit, np.uint8)), _at(inside))
+    parent, hits, inside = _ints(parent), np.ascontiguousarray(hit, np.uint8), np.empty(len(hit), np.uint8)
+    _library().clew_tree_flags(len(hit), _at(parent), _at(hits), _at(inside))
     return inside.astype(bool)
 
 
 def count_once(parent: Ints, key: Ints, value: Floats) -> Floats:
     """``value`` of each row, 0 where a row above it has the same key or the row is left out (negative key)."""
-    once = np.array(value, np.float64)
-    _library().clew_tree_once(len(once), _at(_ints(parent)), _at(_ints(key)), _at(once))
+    parent, key, once = _ints(parent), _ints(key), np.array(value, np.float64)
+    _library().clew_tree_once(len(once), _at(parent), _at(key), _at(once))
     return once
 
 
@@ -110,13 +111,8 @@ def gather(node: NDArray[np.integer], value: Floats, nodes: int) -> Floats:
 
 def depths(parent: NDArray[np.integer]) -> Ints:
     """Nodes from the root to each node, from 1."""
-    deep = np.ones(len(parent), np.int32)
-    rows, above = np.arange(len(parent)), np.asarray(parent)
-    while len(rows):
-        inside = above >= 0
-        rows, above = rows[inside], above[inside]
-        deep[rows] += 1
-        above = parent[above]
+    parent, deep = _ints(parent), np.empty(len(parent), np.int32)
+    _library().clew_tree_depths(len(deep), _at(parent), _at(deep))
     return deep
 
 
