@@ -116,7 +116,7 @@ def depths(parent: NDArray[np.integer]) -> Ints:
     return deep
 
 
-def _ints(values: Ints) -> Ints:
+def _ints(values: NDArray[np.integer]) -> Ints:
     return np.ascontiguousarray(values, np.int32)
 
 
