@@ -54,8 +54,8 @@ static uint32_t place_at(struct clew_perf *perf, const struct process *process, 
 		place.module = (int32_t)map->module;
 		place.pid = map->kind == CLEW_PERF_JIT ? map->pid : -1;
 		place.kind = map->kind;
-	} else if (step->kernel) {
-		place.kind = CLEW_PERF_KERNEL;
+	} else if (step->kernel && !perf->kernel->count) {
+		place.kind = CLEW_PERF_KERNEL; /* where it is was not recorded */
 	}
 	*known = (struct meaning){step->address, version, place_of(perf, &place)};
 	return known->place;

@@ -89,8 +89,8 @@ def ours(path: Path) -> list[Sample]:
 def differences(expected: list[Sample], found: list[Sample]) -> list[str]:
     """What is not equal, sample by sample, in order of time, which perf script keeps by and large.
 
-    Two chains perf throws away: an empty one (the thread was ending), of which the address that was sampled is left, and
-    one in which a wrong frame pointer has led to an address of all ones, of which the part before that is left.
+    Two chains perf throws away: an empty one (the thread was ending), of which the address that was sampled is left,
+    and one in which a wrong frame pointer has led to an address of all ones, of which the part before that is left.
     """
     expected = sorted(expected, key=lambda sample: sample.ts_ns)
     said = []
@@ -118,9 +118,19 @@ class Oracle:
         return Counter(sample.frames[0].function for sample in ours(path) if sample.frames)
 
     @staticmethod
-    def assert_equal(path: Path, least: int) -> None:
-        """perf script and clew say the same of at least ``least`` samples, and the profile holds them all."""
+    def assert_equal(path: Path, least: int, *, everybody: bool = False) -> None:
+        """perf script and clew say the same of at least ``least`` samples, and the profile holds them all.
+
+        ``everybody``: the recording is of all that ran; the names in other programs than ours, which may have any
+        language, are for tests of symbols.
+        """
         expected, found = script(path), ours(path)
+        if everybody:
+            for sample in (*expected, *found):
+                sample.frames = [
+                    frame if frame.module.startswith("[") or "profiled" in frame.module else replace(frame, function="")
+                    for frame in sample.frames
+                ]
         stacks = sum(bool(sample.frames) for sample in found)
         assert not (wrong := differences(expected, found)), f"{len(wrong)} differ: {wrong[0]}"
         assert len(found) >= least

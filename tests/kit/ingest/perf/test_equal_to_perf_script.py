@@ -131,7 +131,7 @@ def test_node_with_basic_prof(oracle: Oracle, record: Record, tmp_path: Path) ->
 )
 def test_events_and_options(oracle: Oracle, build: Build, record: Record, options: tuple[str, ...]) -> None:
     path = record(build("profiled"), "family", options=options)
-    oracle.assert_equal(path, 10)
+    oracle.assert_equal(path, 10, everybody="-a" in options)
 
 
 def test_without_stacks_the_address_sampled_is_the_stack(oracle: Oracle, build: Build, record: Record) -> None:
@@ -173,4 +173,4 @@ def test_records_out_of_order(oracle: Oracle, build: Build, record: Record) -> N
     )
     places = [int(found, 16) for found in re.findall(r"(0x[0-9a-f]+) \[0x[0-9a-f]+\]: PERF_RECORD_SAMPLE", raw)]
     assert places != sorted(places)
-    oracle.assert_equal(path, 300)
+    oracle.assert_equal(path, 300, everybody=True)
