@@ -210,8 +210,8 @@ class _Reading:
             }
         )
         tables = {"map_value": self.maps, "histogram": self.histograms, "printed": self.printed, "series": self.series}
-        for name in sorted(self.full):
-            notes.append(f"map {name} was full, further keys are not in it: set BPFTRACE_MAP_KEYS_MAX")
+        said = "was full, further keys are not in it: set BPFTRACE_MAP_KEYS_MAX"
+        notes += [f"map {name} {said}" for name in sorted(self.full)]
         if self.strange:
             notes.append(f"{self.strange} lines are no records of bpftrace and were left out")
         return Profile(
