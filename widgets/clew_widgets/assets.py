@@ -11,7 +11,7 @@ from pathlib import Path
 import bokeh
 
 _HERE = Path(__file__).parent
-_STYLES = ("drawing/theme.css", "drawing/flame.css", "views/panel.css", "views/tabs.css")
+_STYLES = ("drawing/theme.css", "drawing/flame.css", "drawing/stacks.css", "views/panel.css", "views/tabs.css")
 _SCRIPTS = (
     "drawing/drawings.js",
     "drawing/format.js",
@@ -30,6 +30,9 @@ _SCRIPTS = (
     "drawing/flame_keys.js",
     "drawing/flame.js",
     "drawing/sandwich.js",
+    "drawing/heatmap.js",
+    "drawing/dot.js",
+    "drawing/source.js",
     "views/panel.js",
     "views/tabs.js",
     "lens_bar.js",

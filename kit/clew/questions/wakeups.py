@@ -22,7 +22,7 @@ def wakeups(case: Case, lens: Lens, limit: int | None = 200) -> Answer:
         raise ClewError("no off-CPU time was recorded: `clew record --engine perf --off-cpu -- COMMAND` does, as root")
     predicate, params = lens.compile("sample")
     sql = f"""WITH names AS (
-    SELECT capture_id, tid, any_value(pid) AS pid, arg_max(coalesce(t.name, p.command), t.start_ns) AS name
+    SELECT capture_id, t.tid, any_value(t.pid) AS pid, arg_max(coalesce(t.name, p.command), t.start_ns) AS name
     FROM thread t LEFT JOIN process p USING (capture_id, process_id) GROUP BY ALL),
 waits AS (
     SELECT capture_id, tid, other_tid, count(*) AS waits, sum(weight)::BIGINT AS off_ns, max(weight)::BIGINT AS max_ns
