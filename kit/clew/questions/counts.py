@@ -44,6 +44,8 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
         "file": "calls on what has no path are left out",
         "peer": "calls on what has no other end are left out",
     }.get(by)
+    if lens.functions or lens.modules or lens.stack:
+        note = "; ".join(filter(None, (note, "only calls whose stack was recorded (clew record --stacks) are counted")))
     return ask(case, f"{sql} {tail}", params | bound, title, note)
 
 

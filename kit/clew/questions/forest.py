@@ -171,7 +171,9 @@ def _keys(frames: pa.Table, by: str) -> tuple[tree.Ints, pa.Array]:
         name = module
     else:
         # what has no name is told apart by where it lies
-        unknown = pc.and_(pc.equal(frames["function"], UNKNOWN), pc.is_valid(frames["module"]))
+        module = frames["module"]
+        told = pc.and_(pc.is_valid(module), pc.invert(pc.starts_with(pc.fill_null(module, "["), "[")))
+        unknown = pc.and_(pc.equal(frames["function"], UNKNOWN), told)
         name = pc.if_else(unknown, pc.binary_join_element_wise("[", module, "]", ""), frames["function"])
     if by == "line":
         file = pc.replace_substring_regex(pc.fill_null(frames["file"], ""), r"^.*/", "")
