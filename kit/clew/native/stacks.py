@@ -47,7 +47,7 @@ def stacks(batch: Batch) -> pa.Table:
 
 
 def maps(batch: Batch) -> pa.Table:
-    """Code that was mapped: serial, pid, tid, seq, begin; start, end, file_offset of start, path, build_id (or NULL)."""
+    """Code that was mapped: serial, pid, tid, seq, begin; start, end, file_offset of start, path, build_id."""
     index, info = _records(batch, OP_MAP, _MAP)
     at: Array = batch.data_at[index] + np.uint64(_MAP.itemsize)
     room = (batch.head[index] - _MAP.itemsize).astype(np.uint64)
