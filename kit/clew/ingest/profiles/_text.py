@@ -49,7 +49,7 @@ def paragraphs(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> It
     rest, crlf = b"", False if exact else None
     while block := start or file.read(BLOCK):
         rest, start = rest + block, b""
-        if crlf is None:
+        if crlf is None and b"\n" in rest:
             crlf = rest[: rest.find(b"\n") + 1].endswith(b"\r\n")
         if crlf:
             rest = rest.replace(b"\r\n", b"\n")

@@ -35,7 +35,7 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
     """Whether most of the first lines are a stack and a count, and one of them has more than one frame."""
     head = unpacked(head)
     text = head.decode(_encoding(head), "replace")
-    if "\0" in text:
+    if "\0" in text or text.startswith("#!"):
         return False
     lines = [line for line in text.splitlines()[:_TRUSTED] if line.strip() and not line.startswith("#")]
     good = [line for line in lines if not line[0].isspace() and _split(line)]
@@ -122,10 +122,10 @@ class _Folded:
     def tables(self) -> tuple[pa.Table, pa.Table, pa.Array]:
         """(frames, stacks, column ``stack``). Callers that stacks have in common are taken apart once."""
         tree, chains = Tree(), Chains()
-        frames, callers, rows = _Frames(tree), {"": -1}, array("i")
+        frames, callers, rows = _Frames(tree), dict[str, int](), array("i")
         for stack in self.stacks:
-            outer, _, inner = stack.rpartition(";")
-            row = callers.get(outer)
+            outer, more, inner = stack.rpartition(";")
+            row = callers.get(outer) if more else -1
             if row is None:
                 row = callers[outer] = chains.add(list(map(frames.__getitem__, outer.split(";"))))
             rows.append(chains.under(row, frames[inner]) if stack else -1)

@@ -52,6 +52,7 @@ def read(path: Path) -> Profile:
         for texts, ended in paragraphs(file):
             for one in texts:
                 script.paragraph(one, ended)
+    script.end()
     if not script.time:
         said = f"it says: {text(script.said[:200])}" if script.said else "perf takes none of a program that sleeps"
         raise ClewError(f"{path}: no sample in it; {said}")
@@ -101,6 +102,9 @@ class _Script:
         self.addresses: dict[int, int] = {}
         self.whole = False  # source lines stand between frames: stacks are told apart as a whole
         self.open = False  # the last sample may have more frames
+        self.lines_of_stack: list[bytes] = []  # of the open sample
+        self.before = b""  # a line that may be half of a name
+        self.cut = False  # no line feed was at the end
         self.ambiguous = self.strange = self.lost = 0
         self.truncated = False
         self.said = b""  # the first line that is nobody's
@@ -230,34 +234,52 @@ class _Script:
 
     def lines(self, paragraph: bytes, ended: bool) -> None:
         """A paragraph that is not one head and its frames, line by line."""
-        stack: list[bytes] = []
-        before = b""
         for line in paragraph.split(b"\n"):
             head = _perf_lines.head(line)
             if head:
-                self.close(stack)
-                before = before if len(before) + len(head.comm) < _perf_lines.COMM else b""
-                self.strange -= bool(before)
+                before = self.half_name(head.comm)
+                self.close()
                 self.sample(head, before)
-                self.open, before = True, b""
+                self.open = True
             elif found := _LOST.search(line):
                 self.lost += int(found[1])
             elif line[:1] in (b" ", b"\t") and self.open:
-                stack.append(line)
+                self.lines_of_stack.append(line)
             elif line and not line.startswith(b"#") and b"PERF_RECORD_" not in line:
                 self.said = self.said or line.strip()
                 self.strange += 1
-                before = line
-        if not ended and stack and not paragraph.endswith(b"\n") and _perf_lines.frame(stack[-1]) is None:
-            self.truncated = True
-        self.close(stack)
-        self.open = self.open and not ended
+                self.before = line
+        self.cut = not ended and not paragraph.endswith(b"\n")
+        if ended:
+            self.close()
+            self.open = False
 
-    def close(self, stack: list[bytes]) -> None:
-        """Give the last sample the frames of ``stack``, and empty that."""
-        if stack and (row := self.whole_row(b"\n".join(stack))) is not None and self.stack[-1] == _NONE:
+    def half_name(self, comm: bytes) -> bytes:
+        """The line before a head, if it is the first half of the thread's name ``comm``; b"" if not."""
+        before, self.before = self.before, b""
+        if not before and self.lines_of_stack and _perf_lines.frame(self.lines_of_stack[-1]) is None:
+            before = self.lines_of_stack.pop()
+            self.strange += 1
+        size = len(before) + 1 + len(comm)
+        if not before or size > _perf_lines.COMM + 1:
+            return b""
+        self.strange -= 1
+        return before.lstrip() if size == _perf_lines.COMM + 1 else before
+
+    def close(self) -> None:
+        """Give the last sample the frames whose lines have come."""
+        lines = self.lines_of_stack
+        if lines and (row := self.whole_row(b"\n".join(lines))) is not None and self.stack[-1] == _NONE:
             self.stack[-1] = row
-        stack.clear()
+        lines.clear()
+
+    def end(self) -> None:
+        """The text has ended."""
+        lines = self.lines_of_stack
+        if self.cut and lines and _perf_lines.frame(lines[-1]) is None:
+            lines.pop()
+            self.truncated = True
+        self.close()
 
     def profile(self) -> Profile:
         """Everything as tables."""
