@@ -71,7 +71,9 @@ def annotate(case: Case, lens: Lens, function: str, module: str | None = None, e
     weighed = weigh(case, lens, event)
     place, hits, notes = _choose(case, weighed, function, module)
     instructions, written = [], None
-    if place.end > place.start:
+    if place.end == place.start and place.kind == "user":
+        notes.append(f"the file of {place.module} is gone, or another by now: no instructions")
+    elif place.end > place.start:
         try:
             found = code.disassemble(place.module, place.build_id, place.start, place.end, place.keep)
             instructions, written = list(found.instructions), found.written_ns

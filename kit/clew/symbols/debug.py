@@ -14,7 +14,7 @@ from clew.symbols import cache
 from clew.symbols.demangle import demangle
 from clew.symbols.elf import PT_LOAD, Elf, open_elf
 from clew.symbols.find import debug_paths, open_binary
-from clew.symbols.load import identity, kept_name
+from clew.symbols.load import identity, kept_names
 
 LINES = ".lines"
 """Ending of kept line tables."""
@@ -67,9 +67,11 @@ class Lines:
 
 def load_lines(module: str, build_id: str | None, keep: Path | None = None, pid: int | None = None) -> Lines | None:
     """The line table of a module; None without debug information."""
-    if keep is not None:
+    for name in kept_names(module, build_id, keep):
         with contextlib.suppress(OSError):
-            return _opened((keep / (kept_name(module, build_id) + LINES)).read_bytes())
+            kept = ((keep or Path()) / (name + LINES)).read_bytes()
+            if _is_whole(kept):
+                return _opened(kept)
     binary = open_binary(module, build_id, pid)
     if binary is None:
         return None
@@ -82,9 +84,13 @@ def keep_lines(binary: Elf, folder: Path, name: str) -> None:
     cache.write(folder / (name + LINES), _content(binary))
 
 
+def _is_whole(content: bytes) -> bool:
+    return len(content) >= 12 and zlib.crc32(content[:-4]) == int.from_bytes(content[-4:], "little")
+
+
 def _opened(content: bytes) -> Lines | None:
-    """The table in what _content() made; None where it is empty or damaged."""
-    if len(content) < 12 or zlib.crc32(content[:-4]) != int.from_bytes(content[-4:], "little"):
+    """The table in what _content() made; None where there is none in it."""
+    if len(content) <= 12:
         return None
     try:
         return Lines(content[:-12], int.from_bytes(content[-12:-4], "little"))
@@ -93,13 +99,16 @@ def _opened(content: bytes) -> Lines | None:
 
 
 def _content(binary: Elf) -> bytes:
-    """The line table as a file: that of the library, the address where the file is loaded, a checksum."""
+    """The line table as a file: that of the library (or nothing), the address where it is loaded, a checksum."""
     name = cache.key("lines", _version(), *identity(binary))
     stored = cache.load(name)
-    if stored is None:
-        stored = _made(binary)
-        cache.store(name, stored)
-    return stored
+    if stored is not None and _is_whole(stored):
+        return stored
+    base = min((one.address for one in binary.segments if one.kind == PT_LOAD), default=0)
+    body = _made(binary) + base.to_bytes(8, "little")
+    whole = body + zlib.crc32(body).to_bytes(4, "little")
+    cache.store(name, whole)
+    return whole
 
 
 def _library() -> Any:
@@ -114,6 +123,7 @@ def _version() -> int:
 
 
 def _made(binary: Elf) -> bytes:
+    """The library's table; empty without debug information that it can read."""
     source = _with_lines(binary)
     if source is None:
         return _NONE
@@ -122,9 +132,7 @@ def _made(binary: Elf) -> bytes:
         table: bytes = next(objects).make_symcache().open_stream().read()
     except Exception:  # the library has a class for each way in which a file can be damaged, panics among them
         return _NONE
-    base = min((one.address for one in binary.segments if one.kind == PT_LOAD), default=0)
-    body = table + base.to_bytes(8, "little")
-    return body + zlib.crc32(body).to_bytes(4, "little")
+    return table
 
 
 def _with_lines(binary: Elf) -> str | None:

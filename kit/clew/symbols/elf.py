@@ -160,7 +160,7 @@ def _read(descriptor: int, content: bytes, whole: int, offset: int, size: int) -
 
 def _parsed(path: str, descriptor: int, content: bytes, whole: int) -> Elf:
     ident = _read(descriptor, content, whole, 0, 64)
-    if ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+    if len(ident) < 52 or ident[:4] != b"\x7fELF" or ident[4] not in (1, 2) or ident[5] not in (1, 2):
         raise ValueError("no ELF")
     wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
     head = order + ("2HIQQQI6H" if wide else "2H5I6H")

@@ -85,7 +85,7 @@ def debug_paths(binary: Elf) -> Iterator[Path]:
     if binary.build_id:
         name = binary.build_id
         yield _DEBUG / ".build-id" / name[:2] / f"{name[2:]}.debug"
-        yield from _of_perf(name, "debug")
+        yield from (*_of_perf(name, "debug"), *_of_perf(name, "elf"))
 
 
 def debug_link(binary: Elf) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clew.symbols import cache
 from clew.symbols.elf import Elf
-from clew.symbols.find import DELETED, debug_paths, open_binary, open_debug
+from clew.symbols.find import DELETED, debug_paths, open_binary, open_debug, same_build
 from clew.symbols.symtab import has_symtab, read_table
 from clew.symbols.table import SymbolTable
 
@@ -24,6 +24,27 @@ def kept_name(module: str, build_id: str | None) -> str:
     return "path-" + hashlib.sha256(path.encode("utf-8", "backslashreplace")).hexdigest()[:40]
 
 
+def kept_names(module: str, build_id: str | None, keep: Path | None) -> list[str]:
+    """Names (without ending) under which what belongs to a module may be kept; the first that is there is right."""
+    if keep is None:
+        return []
+    by_path = kept_name(module, None)
+    if build_id is None:
+        return [by_path]
+    names = [kept_name(module, build_id)]
+    if not (keep / (names[0] + TABLE)).exists():  # who kept it may not have known the build
+        table = _kept_table(keep, by_path)
+        if table is not None and same_build(table.build_id, build_id):
+            names.append(by_path)
+    return names
+
+
+def _kept_table(keep: Path | None, name: str) -> SymbolTable | None:
+    with contextlib.suppress(OSError, ValueError):
+        return SymbolTable.from_bytes(((keep or Path()) / (name + TABLE)).read_bytes())
+    return None
+
+
 def load_table(
     module: str, build_id: str | None, keep: Path | None = None, pid: int | None = None
 ) -> SymbolTable | None:
@@ -31,9 +52,10 @@ def load_table(
 
     ``keep``: the folder that symbols.keep filled; ``pid``: a process that had it mapped.
     """
-    if keep is not None:
-        with contextlib.suppress(OSError, ValueError):
-            return SymbolTable.from_bytes((keep / (kept_name(module, build_id) + TABLE)).read_bytes())
+    for name in kept_names(module, build_id, keep):
+        table = _kept_table(keep, name)
+        if table is not None:
+            return table
     binary = open_binary(module, build_id, pid)
     if binary is None:
         return None

@@ -41,7 +41,7 @@ extern "C" __attribute__((noinline, used)) void __plain_function() { SPIN(300003
 extern "C" void plain_function_alias() __attribute__((alias("__plain_function")));
 extern "C" __attribute__((weak)) void weak_name_that_is_longest_of_all() __attribute__((alias("__plain_function")));
 extern "C" void f() { SPIN(300004); }
-asm(".text\n.globl label_without_size\nlabel_without_size:\n xor %eax, %eax\n mov $300000, %ecx\n"
+asm(".text\n.globl label_without_size\nlabel_without_size:\n xor %eax, %eax\n mov $3000000, %ecx\n"
     "label_of_loop:\n add $1, %eax\n dec %ecx\n jnz label_of_loop\n ret\n");
 extern "C" void label_without_size();
 int main(int count, char **) {
@@ -83,6 +83,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compile:
 @pytest.fixture(autouse=True)
 def cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    (tmp_path / "home").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))  # perf keeps copies of what it records below ~/.debug
 
 
 class Look:
