@@ -170,10 +170,37 @@ struct step {
 
 #define STEPS 8192 /* a record is shorter than 64 KiB */
 
+/* A sample whose stack is not known yet. */
+struct waiting {
+	uint64_t hash, row;
+	uint32_t more, process, mode;
+	struct sample sample;
+};
+
+#define QUEUE 16
+#define WAY 256 /* places of a stack that is followed together with others */
+
+/* A stack on its way through the tree, outermost place first. */
+struct way {
+	unsigned of; /* which of the waiting */
+	unsigned count, at, seen;
+	int32_t parent; /* at the end, the stack */
+	uint32_t last, candidate;
+	uint32_t places[WAY];
+};
+
 void sample_event(struct clew_perf *perf, const struct record *record);
-/* The stack of a sample, -1: none. */
-int32_t stack_of(struct clew_perf *perf, const struct process *process, const struct sample *sample, uint32_t event,
-				 unsigned mode);
+/* Find out the stack of sample `row` and put it there, now or later. */
+void stack_of(struct clew_perf *perf, const struct process *process, const struct sample *sample, uint32_t event,
+			  unsigned mode, uint64_t row);
+/* Do what was left for later: before a mapping changes. */
+void stacks_done(struct clew_perf *perf);
+/* The place that an address means at present; ABSENT: out of memory. */
+uint32_t place_at(struct clew_perf *perf, const struct process *process, const struct step *step);
+/* The node of `place` below `parent` (-1: outermost), made if there is none; -1: out of memory. */
+int32_t child_of(struct clew_perf *perf, int32_t parent, uint32_t place);
+/* Find the nodes of many stacks. */
+void follow(struct clew_perf *perf, struct way *ways, unsigned count);
 
 /* The chain of a sample with registers and stack, behind the `count` steps that there are; returns how many. */
 unsigned unwind_steps(struct clew_perf *perf, const struct process *process, const struct sample *sample,
@@ -203,6 +230,9 @@ struct clew_perf {
 	struct meaning meanings[MEANINGS];
 	uint32_t root;            /* a stack of one frame; the others are its siblings */
 	struct step steps[STEPS]; /* of the stack at hand, innermost first */
+	struct waiting waiting[QUEUE];
+	unsigned waiting_count;
+	struct way ways[QUEUE];
 
 	struct clew_unwind *unwind; /* NULL: not needed so far */
 	int32_t *handles;           /* the unwinder's, of modules */

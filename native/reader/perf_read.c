@@ -20,6 +20,9 @@ static void lost_event(struct clew_perf *perf, const struct record *record)
 
 static void take(struct clew_perf *perf, const struct record *record)
 {
+	if (record->type != PERF_RECORD_SAMPLE && record->type != PERF_RECORD_SWITCH &&
+		record->type != PERF_RECORD_SWITCH_CPU_WIDE)
+		stacks_done(perf);
 	switch (record->type) {
 	case PERF_RECORD_SAMPLE:
 		sample_event(perf, record);
@@ -85,6 +88,7 @@ int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **handl
 		const struct record record = record_at(perf, &perf->entries[i]);
 		take(perf, &record);
 	}
+	stacks_done(perf);
 	if (perf->failed) {
 		const int failed = perf->failed;
 		clew_perf_close(perf);

@@ -131,8 +131,10 @@ void sample_event(struct clew_perf *perf, const struct record *record)
 			return;
 		thread_number = thread_row(perf, thread);
 		process = &perf->processes[thread->process];
-		if (process->before && mode == PERF_RECORD_MISC_USER)
+		if (process->before && mode == PERF_RECORD_MISC_USER) {
+			stacks_done(perf);
 			process_runs(perf, process);
+		}
 	}
 	const bool raw = sample.raw && perf->input.events[record->event].keep_raw;
 	perf->samples[row] = (struct clew_perf_sample){.weight = (double)sample.period,
@@ -140,10 +142,11 @@ void sample_event(struct clew_perf *perf, const struct record *record)
 												   .address = sample.address,
 												   .raw_at = raw ? (uint64_t)(sample.raw - perf->input.data) : 0,
 												   .raw_size = raw ? sample.raw_size : 0,
-												   .stack = stack_of(perf, process, &sample, record->event, mode),
+												   .stack = -1,
 												   .thread = (int32_t)thread_number,
 												   .cpu = (int32_t)sample.cpu,
 												   .event = record->event,
 												   .mode = mode};
 	perf->told.sample_count++;
+	stack_of(perf, process, &sample, record->event, mode, row);
 }

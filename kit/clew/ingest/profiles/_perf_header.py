@@ -27,7 +27,7 @@ _STREAM_SIZE = 16
 _SECTION = struct.Struct("<QQ")
 _RECORD = struct.Struct("<IHH")
 _ATTRIBUTE = struct.Struct("<IIQQQQQIIQQQQIi")  # struct perf_event_attr as far as clockid
-_TRACING_DATA, _BUILD_ID, _EVENT_DESC = 1, 2, 12  # features
+_TRACING_DATA, _BUILD_ID, _EVENT_DESC, _WAS_COMPRESSED = 1, 2, 12, 27  # features
 _ATTR, _TRACING, _BUILD, _UPDATE, _FEATURE = 64, 66, 67, 78, 80  # records
 _UPDATE_NAME = 2
 
@@ -75,6 +75,7 @@ class PerfFile:
     events: list[PerfEvent] = field(default_factory=list)
     build_ids: dict[str, str] = field(default_factory=dict)  # hexadecimal, by path
     tracing: bytes | None = None
+    compressed: bool = True  # records may be
     notes: list[str] = field(default_factory=list)
 
 
@@ -117,7 +118,8 @@ def open_perf(path: Path) -> PerfFile:
             found = PerfFile(data[_STREAM_SIZE:])
         else:
             found = _file(data)
-        _take_notes(found, stream=len(found.records) + _STREAM_SIZE == len(data))
+        if found.compressed:
+            _take_notes(found, stream=len(found.records) + _STREAM_SIZE == len(data))
     except CutError:
         raise ClewError(f"{path} is cut or broken in its headers") from None
     if not found.events:
@@ -144,6 +146,7 @@ def _file(data: Array) -> PerfFile:
         found.notes.append("perf did not complete the file: names and build-ids that stand at its end are missing")
         return found
     numbers = [word * 64 + bit for word in range(4) for bit in range(64) if features[word] >> bit & 1]
+    found.compressed = _WAS_COMPRESSED in numbers
     for place, feature in enumerate(numbers):
         begin = data_at + data_size + place * _SECTION.size
         section = data[begin : begin + _SECTION.size].tobytes()
