@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, ingest, servers
+from benchmarks import calls, collapse, ingest, servers
 from benchmarks.table import show
 
-SECTIONS = {"calls": calls.measure, "servers": servers.measure, "ingest": ingest.measure}
+SECTIONS = {"calls": calls.measure, "servers": servers.measure, "ingest": ingest.measure, "collapse": collapse.measure}
 
 
 def main(names: list[str]) -> int:

@@ -1,6 +1,6 @@
-"""How fast text of perf script is folded and read: 250,000 samples with 15 frames, beside the Perl script if it is here.
+"""How fast text of perf script is folded and read: 250,000 samples of 15 frames, beside the Perl script.
 
-The Perl script is FlameGraph's stackcollapse-perf.pl, in $FLAMEGRAPH_DIR or on PATH; it is no part of clew.
+That is FlameGraph's stackcollapse-perf.pl, in $FLAMEGRAPH_DIR or on PATH; without it there is no such row.
 """
 
 from __future__ import annotations
@@ -46,10 +46,10 @@ def write(path: Path) -> None:
             file.write("".join(reversed(stack)) + "\n")
 
 
-def cost(command: list[str]) -> tuple[float, int]:
-    """CPU seconds of ``command`` and of what it starts, the least of three runs, and its largest memory in bytes."""
+def cost(command: list[str], turns: int = BEST_OF) -> tuple[float, int]:
+    """CPU seconds of ``command`` and of what it starts, the least of some runs, and its largest memory in bytes."""
     best, memory = float("inf"), 0
-    for _ in range(BEST_OF):
+    for _ in range(turns):
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
