@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, collapse, ingest, servers
+from benchmarks import calls, collapse, dwarf, ingest, servers
 from benchmarks.table import show
 
-SECTIONS = {"calls": calls.measure, "servers": servers.measure, "ingest": ingest.measure, "collapse": collapse.measure}
+SECTIONS = {
+    "calls": calls.measure,
+    "servers": servers.measure,
+    "ingest": ingest.measure,
+    "collapse": collapse.measure,
+    "dwarf": dwarf.measure,
+}
 
 
 def main(names: list[str]) -> int:
