@@ -61,7 +61,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     os.utime(folder / "program.cc", (1, 1))
     options = ["-O0", "-g", "-fno-omit-frame-pointer"]
     subprocess.run(["g++", *options, folder / "program.cc", "-o", folder / "program"], check=True)
-    command = ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "--call-graph", "fp"]
+    command = ["perf", "record", "--buildid-mmap", "-q", "-e", "cpu-clock", "-F", "1999", "--call-graph", "fp"]
     subprocess.run([*command, "-o", folder / "perf.data", folder / "program"], check=True)
     return folder / "program", folder / "perf.data"
 

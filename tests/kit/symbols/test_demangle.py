@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import subprocess
 from pathlib import Path
 
@@ -67,8 +68,17 @@ def test_names_one_by_one(mangled: str, name: str) -> None:
     assert demangle(mangled.encode()) == name
 
 
+def doubling(levels: int) -> bytes:
+    """A name of so many levels, each of which says the one before twice: 2 ** levels times as long for people."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    parts = []
+    for level in range(levels):
+        number = (digits[level // 36] if level > 35 else "") + digits[level % 36]
+        parts.append(f"S_IS{number}_S{number}_E")
+    return b"_Z1fISt4pairIiiE" + "".join(parts).encode() + b"Evv"
+
+
 def test_names_that_are_hostile_stay_small_and_are_text() -> None:
-    doubling = b"_Z1fSt4pairIiiE" + b"".join(b"S_IS%d_S%d_E" % (n, n) if n < 10 else b"" for n in range(10))
     names = [
         *(b"_Z" + b"N" * n for n in (1, 100, LONGEST - 2, LONGEST, 10 * LONGEST)),
         *(b"_RINv" * n for n in (1, 100, 5000)),
@@ -76,9 +86,20 @@ def test_names_that_are_hostile_stay_small_and_are_text() -> None:
         b"_RMC1a" + b"TB2_" * 200,
         b"\xff\xfe\n;(name)",
         b"_Z\xff",
-        doubling,
+        *map(doubling, (11, 13, 40)),
     ]
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for name in names:
         shown = demangle(name)
-        assert len(shown) <= max(1 << 16, len(name) * 4)
+        assert len(shown) <= max(1 << 20, len(name) * 4)
         shown.encode()
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB
+    wanted = subprocess.run(["c++filt", "-p", doubling(3).decode()], check=True, capture_output=True, text=True).stdout
+    assert demangle(doubling(3)) == wanted.strip() != doubling(3).decode()
+
+
+def test_long_names_of_honest_programs_are_read_in_full() -> None:
+    again = "".join("N1aE" if n == 0 else "S_" for n in range(40))
+    mangled = f"_ZN1b1cIJ{again}EE1dEv"
+    wanted = subprocess.run(["c++filt", "-p", mangled], check=True, capture_output=True, text=True).stdout.strip()
+    assert demangle(mangled.encode()) == wanted != mangled

@@ -19,7 +19,21 @@ _LINE = re.compile(r"\s+([0-9a-f]+) (.*) \((/.*|\[.*\])\)")
 def record(folder: Path, *command: str | Path, graph: str = "fp") -> Path:
     data = folder / "perf.data"
     subprocess.run(
-        ["perf", "record", "-q", "-e", "cpu-clock", "-F", "1999", "--call-graph", graph, "-o", data, *command],
+        [
+            "perf",
+            "record",
+            "--buildid-mmap",
+            "-q",
+            "-e",
+            "cpu-clock",
+            "-F",
+            "1999",
+            "--call-graph",
+            graph,
+            "-o",
+            data,
+            *command,
+        ],
         check=True,
         stdout=subprocess.DEVNULL,
     )
