@@ -224,7 +224,7 @@ void map_event(struct clew_perf *perf, const struct record *record)
 	uint32_t flags = 0;
 	bool executable = !(record->misc & PERF_RECORD_MISC_MMAP_DATA);
 	if (second) {
-		if (!(record->misc & PERF_RECORD_MISC_MMAP_BUILD_ID))
+		if (!(record->misc & PERF_RECORD_MISC_MMAP_BUILD_ID) || !perf->input.events[record->event].build_ids)
 			inode = hash_bytes(body + 32, 24, 0);
 		else if (body[32] <= BUILD_ID_SIZE) {
 			module.build_id_size = body[32];

@@ -66,6 +66,11 @@ class PerfEvent:
         """Whether other records end with a time and an id."""
         return bool(self.flags >> 18 & 1)
 
+    @property
+    def build_ids(self) -> bool:
+        """Whether the kernel was asked for build-ids of what is mapped."""
+        return bool(self.flags >> 34 & 1)
+
 
 @dataclass
 class PerfFile:

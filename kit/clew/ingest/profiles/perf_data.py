@@ -50,6 +50,7 @@ def read(path: Path) -> Profile:
 
 def records(file: PerfFile) -> perf.Recording:
     """The records of a file as columns; raises ClewError where there is no memory for them."""
+    build_ids = any(event.build_ids for event in file.events)  # what perf says of earlier mappings is of no event
     layouts = [
         perf.Layout(
             event.sample_type,
@@ -59,6 +60,7 @@ def records(file: PerfFile) -> perf.Recording:
             event.period,
             event.sample_id_all,
             keep_raw=event.type == TRACEPOINT,
+            build_ids=build_ids,
         )
         for event in file.events
     ]
