@@ -25,6 +25,11 @@ from clew.symbols.kernel import read_kallsyms
 from clew.symbols.load import load_table
 
 Array = NDArray[Any]
+_WITHOUT_CODE = {
+    "user": "the file of {} is gone, or another by now",
+    "kernel": "where functions of {} end is not known",
+    "jit": "code that a program made while it ran is not kept",
+}
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,8 @@ def annotate(case: Case, lens: Lens, function: str, module: str | None = None, e
     weighed = weigh(case, lens, event)
     place, hits, notes = _choose(case, weighed, function, module)
     instructions, written = [], None
-    if place.end == place.start and place.kind == "user":
-        notes.append(f"the file of {place.module} is gone, or another by now: no instructions")
+    if place.end == place.start and place.kind in _WITHOUT_CODE:
+        notes.append(f"{_WITHOUT_CODE[place.kind].format(place.module)}: no instructions")
     elif place.end > place.start:
         try:
             found = code.disassemble(place.module, place.build_id, place.start, place.end, place.keep)

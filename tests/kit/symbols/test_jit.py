@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.symbols.jit import map_paths, parse, read_map
 from clew.symbols.keep import keep_maps
 from clew.symbols.resolve import resolve
+
+Compile = Callable[..., Path]
 
 
 def names(content: bytes, *addresses: int) -> list[str | None]:
@@ -100,3 +105,28 @@ def test_map_of_node() -> None:
     finally:
         own.unlink(missing_ok=True)
     assert read_map(os.getpid()) is None
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="other namespaces need root")
+def test_map_of_a_program_in_a_container_has_the_pid_it_knows(compiled: Compile, tmp_path: Path) -> None:
+    source = "#include <unistd.h>\nint main() { return pause(); }"
+    root = tmp_path / "root"
+    (root / "tmp").mkdir(parents=True)
+    (root / "program").write_bytes(compiled("waits", "-O0", "-static", source=source).read_bytes())
+    (root / "program").chmod(0o755)
+    (root / "tmp/perf-1.map").write_text("7000 10 made inside\n")
+    outer = subprocess.Popen(["unshare", "--fork", "--pid", "--kill-child", "chroot", root, "/program"])
+    children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
+    try:
+        deadline = time.monotonic() + 30
+        while not (pids := children.read_text().split()) or Path(f"/proc/{pids[0]}/root").readlink() != root:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        pid = int(pids[0])
+        assert keep_maps(tmp_path / "symbols", [pid]) == 1
+        found = read_map(pid)
+        assert found is not None and found.names == ["made inside"]
+    finally:
+        outer.kill()
+        outer.wait()
+    assert (tmp_path / "symbols" / f"perf-{pid}.map").read_text() == "7000 10 made inside\n"
