@@ -297,4 +297,11 @@ def _notes(
             notes.append(f"{count} of {everything} stacks {what}: {TRUNCATED} stands for the rest")
     if any(empty for _, empty in totals):
         notes.append("CPU time without a stack: threads had SIGPROF blocked while they spent it")
+    (gone,) = connection.execute(
+        "SELECT count(DISTINCT pid) FROM landing.unseen WHERE capture_id = ? AND reason = 'sampler'", [capture_id]
+    ).fetchall()[0]
+    if gone:
+        notes.append(
+            f"{gone} processes were not sampled to their end: they use SIGPROF, or forbid themselves system calls"
+        )
     return [*notes, *of_symbols]
