@@ -21,6 +21,7 @@ from typing import BinaryIO
 
 from clew.export._perf_names import Style, names, split
 from clew.ingest.profiles import _perf_lines
+from clew.ingest.profiles._chains import outer
 from clew.ingest.profiles._perf_lines import Frame, Head
 from clew.ingest.profiles._text import BLOCK, paragraphs
 
@@ -58,7 +59,8 @@ class _Names(dict[bytes, int]):
     def __init__(self, known: dict[bytes, int], style: Style, java: bool) -> None:
         super().__init__()
         self.known, self.style, self.java = known, style, java
-        self.callers: dict[int, int] = {}  # hash of lines -> stack; of a million two are alike once in 10^7 files
+        self.callers: dict[int, bytes] = {}  # by hash of their lines: of a million two are alike once in 10^7 files
+        self.strange = 0
 
     def __missing__(self, line: bytes) -> int:
         number = _LOOK
@@ -67,6 +69,22 @@ class _Names(dict[bytes, int]):
             number = _STRANGE if found is None else self.number(found)
         self[line] = number
         return number
+
+    def stack(self, lines: bytes) -> bytes | None:
+        """Numbers of names of ``lines`` from the innermost, as bytes; None if one of them may be no frame."""
+        key = hash(lines)
+        known = self.callers.get(key)
+        if known is None:
+            cut = outer(lines)
+            more = self.stack(lines[cut:]) if cut else b""
+            numbers = list(map(self.__getitem__, (lines[: cut - 1] if cut else lines).split(b"\n")))
+            if more is None or _LOOK in numbers:
+                return None
+            if min(numbers) < 0:
+                self.strange += numbers.count(_STRANGE)
+                numbers = [number for number in numbers if number >= 0]
+            known = self.callers[key] = array("I", numbers).tobytes() + more
+        return known
 
     def number(self, found: list[bytes]) -> int:
         """The number of the names of one line, joined."""
@@ -95,9 +113,14 @@ class Collapse:
         self.head: Head | None = None  # of the open sample, by perf's grammar
         self.is_lost = False  # the open sample is one that the script loses
         self.lost: dict[bytes, list[tuple[tuple[bytes, int, int], int]]] = {}  # by event
-        self.kept = self.strange = 0
+        self.kept = self._strange = 0
         self.pushed: bytes | None = None  # a line that was read and is not done with
         self.cut = False  # the text ends inside a line
+
+    @property
+    def strange(self) -> int:
+        """Lines that are no samples and no frames, those of stacks that come again counted once."""
+        return self._strange + self.plain.strange + self.java.strange
 
     def add(self, file: BinaryIO, start: bytes = b"") -> None:
         """Count what ``start`` and ``file`` hold. Raises OSError if it cannot be read."""
@@ -126,24 +149,14 @@ class Collapse:
         names = self.java if root == b"java" else self.plain
         inner, _, callers = rest.partition(b"\n")
         name = names[inner] if inner else _NO_FRAME
-        stack = 0
-        if callers:
-            key = hash(callers)
-            known = names.callers.get(key)
-            if known is None:
-                numbers = list(map(names.__getitem__, callers.split(b"\n")))
-                if min(numbers) < 0:
-                    if _LOOK in numbers:
-                        return False
-                    self.strange += numbers.count(_STRANGE)
-                    numbers = [number for number in numbers if number >= 0]
-                known = names.callers[key] = self.number(numbers)
-            stack = known
+        stack = names.stack(callers) if callers else b""
+        if stack is None:
+            return False
         if name == _LOOK:
             return False
-        self.strange += name == _STRANGE
+        self._strange += name == _STRANGE
         if self.wanted(event):
-            self.counts[root, stack, max(name, _LOOK)] += period
+            self.counts[root, self.stacks.setdefault(stack, len(self.stacks)), max(name, _LOOK)] += period
             if event is None and not self.options.compatible and (by_perf := _perf_lines.head(line)):
                 self.unfiltered.add(by_perf.event)
         return True
@@ -219,7 +232,7 @@ class Collapse:
             if number == _LOOK:  # a frame that does not begin with a blank
                 number = _STRANGE if split(line) is None else names[b" " + line]
             self.cut = number == _STRANGE  # if the text ends here, without a line feed, it ends inside a line
-            self.strange += self.cut
+            self._strange += self.cut
             if number >= 0 and self.root is not None:
                 self.stack.append(self.with_source(names, line, source) if self.options.srcline else number)
         if ended:

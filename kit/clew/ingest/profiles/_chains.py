@@ -11,6 +11,14 @@ import pyarrow as pa
 from clew.ingest.profile import STACKS
 from clew.native.tree import Ints, merge_down
 
+OUTER = 600
+"""Bytes at the end of a stack's text, its outer frames, that many stacks have in common: taken apart by themselves."""
+
+
+def outer(text: bytes) -> int:
+    """Where the outer frames begin in a stack's text of lines from the innermost; 0: it is not worth to cut it."""
+    return text.find(b"\n", len(text) - OUTER) + 1 if len(text) > 2 * OUTER else 0
+
 
 class Chains:
     """Rows of (caller, frame), in which the same stack may stand more than once."""
@@ -18,15 +26,14 @@ class Chains:
     def __init__(self) -> None:
         self.callers, self.frames = array("i"), array("i")
 
-    def add(self, frames: Sequence[int]) -> int:
-        """The row of the innermost of ``frames``, rows of table ``frames`` given from the outermost; -1 for none."""
+    def add(self, frames: Sequence[int], under: int = -1) -> int:
+        """The row of the innermost of ``frames`` (rows of table ``frames``, outermost first), called from ``under``."""
         first = len(self.frames)
-        self.callers.append(-1)
+        if not frames:
+            return under
+        self.callers.append(under)
         self.callers.extend(range(first, first + len(frames) - 1))
         self.frames.extend(frames)
-        if not frames:
-            self.callers.pop()
-            return -1
         return first + len(frames) - 1
 
     def under(self, row: int, frame: int) -> int:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from clew.errors import ClewError
 from clew.ingest.profile import THREADS, Profile, Tree
 from clew.ingest.profiles import _perf_lines
-from clew.ingest.profiles._chains import Chains
+from clew.ingest.profiles._chains import Chains, outer
 from clew.ingest.profiles._perf_event import event_of
 from clew.ingest.profiles._perf_lines import Frame, Head, Source, text
 from clew.ingest.profiles._text import opened, paragraphs, unpacked
@@ -182,15 +182,22 @@ class _Script:
             return self.whole_row(rest)
         if not callers:
             return self.chains.under(_NONE, frame)
+        row = self.chain(callers)
+        return self.whole_row(rest) if row is None else self.chains.under(row, frame)
+
+    def chain(self, callers: bytes) -> int | None:
+        """The row of the innermost of ``callers``; None if one of their lines is not simply a frame."""
         key = hash(callers)
         row = self.stacks.get(key)
         if row is None:
-            rows = list(map(self.frames.__getitem__, callers.split(b"\n")))
-            if min(rows) < 0:
-                return self.whole_row(rest)
+            cut = outer(callers)
+            under = self.chain(callers[cut:]) if cut else _NONE
+            rows = list(map(self.frames.__getitem__, (callers[: cut - 1] if cut else callers).split(b"\n")))
+            if under is None or min(rows) < 0:
+                return None
             rows.reverse()
-            row = self.stacks[key] = self.chains.add(rows)
-        return self.chains.under(row, frame)
+            row = self.stacks[key] = self.chains.add(rows, under)
+        return row
 
     def whole_row(self, rest: bytes) -> int | None:
         """As row(), for stacks with lines that mean something only beside others."""
