@@ -58,7 +58,7 @@ def test_perf_says_the_same(build: Callable[..., Path], record: Record, tmp_path
     program = build("burns")
     _, found = burn(record, program, "alone", "600")
     subprocess.run(
-        ["perf", "record", "-q", "-B", "-N", "-e", "cpu-clock", "-F", "999", "-g", "-o", "perf.data", program, "alone", "600"],
+        [*"perf record -q -B -N -e cpu-clock -F 999 -g -o perf.data".split(), program, "alone", "600"],
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
     listed = subprocess.run(
