@@ -45,22 +45,36 @@ class Lines:
         self._base = base
 
     def chains(self, addresses: Sequence[int]) -> Chains:
-        """What is known of each of ``addresses``, which are the places; nothing of one without a line."""
-        found, numbers, base, lookup = Chains(), dict[str, int](), self._base, self._table.lookup
+        """What is known of each of ``addresses``, which are the places; nothing of one without a line.
+
+        Asks below the library's Python classes, which make several objects for each of tens of thousands of addresses.
+        """
+        from symbolic._lowlevel import ffi, lib
+
+        found, names, files, base = Chains(), dict[int, int](), dict[bytes, int](), self._base
         texts = dict[str, int]()
+        table, lookup, free = self._table._get_objptr(), lib.symbolic_symcache_lookup, lib.symbolic_lookup_result_free
         for place, address in enumerate(addresses):
-            rows = lookup(address - base) if address >= base else ()
-            if not any(row.line for row in rows):
+            if address < base:
                 continue
-            for row in reversed(rows):
-                number = numbers.get(row.symbol)
-                if number is None:
-                    name = demangle(row.symbol.encode("utf-8", "backslashreplace"))
-                    number = numbers[row.symbol] = texts.setdefault(name, len(texts))
-                found.place.append(place)
-                found.function.append(number)
-                found.file.append(texts.setdefault(row.full_path, len(texts)) if row.full_path else -1)
-                found.line.append(row.line)
+            rows = lookup(table, address - base)
+            steps = [rows.items[step] for step in range(rows.len - 1, -1, -1)]
+            if any(step.line for step in steps):
+                for step in steps:
+                    key = int(ffi.cast("uintptr_t", step.symbol.data))  # texts of the table stay where they are
+                    if key not in names:
+                        name = demangle(ffi.unpack(step.symbol.data, step.symbol.len) if step.symbol.len else b"?")
+                        names[key] = texts.setdefault(name, len(texts))
+                    path = ffi.unpack(step.full_path.data, step.full_path.len) if step.full_path.len else b""
+                    if path not in files:
+                        text = path.decode("utf-8", "backslashreplace")
+                        files[path] = texts.setdefault(text, len(texts)) if path else -1
+                    found.place.append(place)
+                    found.function.append(names[key])
+                    found.file.append(files[path])
+                    found.line.append(step.line)
+            free(ffi.addressof(rows))
+        lib.symbolic_err_clear()
         found.texts = list(texts)
         return found
 

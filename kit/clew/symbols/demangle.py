@@ -14,7 +14,12 @@ _SPECIAL = re.compile(rb"_Z(?:T[A-Za-z]|G[A-Z])")
 _QUALIFIERS = re.compile(rb"^[rVK]*[RO]?")
 _NUMBER = re.compile(rb"[0-9]+")
 _REFERENCE = re.compile(rb"S(?:[tabsiod]|[0-9A-Z]*_)|T(?:L[0-9]*_)?[0-9]*_|D[0-9TtpncahisudevofgxkKNOw]?|C[I0-9]?")
-_TAGGED = re.compile(rb"(?:B[0-9]+)")
+_SKIPPED = re.compile(rb"Ut[0-9]*_|A[0-9]*_")
+_NTH = re.compile(rb"[0-9]*_")
+_UNNAMED = re.compile(rb"Ut[0-9]*_")
+_DEFAULT = re.compile(rb"d[0-9]*_")
+_POINTERS = (b"P", b"R", b"O", b"K", b"V")
+_VALUE = re.compile(rb"n?[0-9a-f]*E")
 _OPERATOR = re.compile(
     rb"nw|na|dl|da|aw|ps|ng|ad|de|co|pl|mi|ml|dv|rm|an|or|eo|aS|pL|mI|mL|dV|rM|aN|oR|eO|ls|rs|lS|rS|eq|ne|lt|gt|le|ge|ss"
     rb"|nt|aa|oo|pp|mm|cm|pm|pt|cl|ix|qu|cv|li|v[0-9]"
@@ -40,7 +45,10 @@ def _cxx(name: bytes) -> str | None:
     """The name of a C++ function: the part of the mangled name that says the parameters is left away."""
     if _SPECIAL.match(name):
         return cxx(name.partition(b".")[0]) or cxx(name)
-    end = _end_of_name(name, 2)
+    try:
+        end = _end_of_name(name, 2)
+    except RecursionError:  # nobody's name
+        return None
     if end:
         found = cxx(_unqualified(name[:end]))
         if found is not None:
@@ -77,16 +85,14 @@ def _end_of_name(name: bytes, at: int) -> int:
         if name[at : at + 1] == b"s":
             return at + 1
         if name[at : at + 1] == b"d":
-            found = re.compile(rb"d[0-9]*_").match(name, at)
+            found = _DEFAULT.match(name, at)
             at = found.end() if found else at
         return _end_of_name(name, at)
     if here == b"U":
-        found = re.compile(rb"Ut[0-9]*_").match(name, at)
+        found = _UNNAMED.match(name, at)
         if found:
             return found.end()
-        at = _closed(name, at)
-        found = re.compile(rb"[0-9]*_").match(name, at) if at else None
-        return found.end() if found else 0
+        return _closed(name, at)
     if name.startswith(b"St", at):
         at += 2
         here = name[at : at + 1]
@@ -94,7 +100,7 @@ def _end_of_name(name: bytes, at: int) -> int:
         at += 1
     found = _NUMBER.match(name, at)
     if found:
-        at = found.end() + int(found[0])
+        at = found.end() + int(found[0][:9])
     else:
         found = _OPERATOR.match(name, at)
         if not found or found[0] in (b"cv",):
@@ -104,70 +110,74 @@ def _end_of_name(name: bytes, at: int) -> int:
             found = _NUMBER.match(name, at)
             if not found:
                 return 0
-            at = found.end() + int(found[0])
+            at = found.end() + int(found[0][:9])
     while name[at : at + 1] == b"B":
         found = _NUMBER.match(name, at + 1)
         if not found:
             return 0
-        at = found.end() + int(found[0])
+        at = found.end() + int(found[0][:9])
     return _closed(name, at) if name[at : at + 1] == b"I" else min(at, len(name))
 
 
 def _closed(name: bytes, at: int) -> int:
     """Behind the E that closes what opens at ``at``; 0 if none does."""
-    depth, length = 0, len(name)
+    inside, length = bytearray(), len(name)  # what is open, by the letters that opened it
     while at < length:
         one = name[at]
         if 0x30 <= one <= 0x39:
-            found = _NUMBER.match(name, at)
-            assert found is not None
-            at = found.end() + int(found[0])
-            continue
-        if one in b"STDC":
+            at = _after_identifier(name, at)
+        elif one in b"STDC":
             found = _REFERENCE.match(name, at)
             if found is None:
                 return 0
-            depth += found[0] in (b"DT", b"Dt", b"DO", b"Dw")
+            if found[0] in (b"DT", b"Dt", b"DO", b"Dw"):
+                inside.append(one)
             at = found.end()
-            continue
-        if one == 0x4C:  # L: a literal, or a name that other files do not see
+        elif one == 0x4C:  # L: a literal, or a name that other files do not see
             if name[at + 1 : at + 2].isdigit():
                 at += 1
-                continue
-            end = name.find(b"E", at)
-            inner = name[at + 1 : at + 2]
-            if inner in (b"_", b"S", b"N", b"T", b"D"):
-                return 0
-            if end < 0:
-                return 0
-            at = end + 1
-            continue
-        if one in b"NIJFXZ":
-            depth += 1
+            elif name.startswith(b"L_Z", at):
+                inside.append(one)
+                at += 3
+            else:
+                at = _after_literal(name, at + 1)
+                if not at:
+                    return 0
         elif one == 0x45:
-            depth -= 1
-            if depth <= 0:
-                return at + 1
-        elif one == 0x55:  # U
-            if name.startswith(b"Ul", at):
-                depth += 1
-                at += 2
-                continue
-            found = re.compile(rb"Ut[0-9]*_").match(name, at)
-            if found:
-                at = found.end()
-                continue
-        elif one == 0x41:  # A: of so many
-            found = re.compile(rb"A[0-9]*_").match(name, at)
-            if found:
-                at = found.end()
-                continue
-        elif one == 0x5F:  # _: the end of a lambda's number, a discriminator
-            pass
-        elif 0x61 <= one <= 0x7A:
-            found = _OPERATOR.match(name, at)
-            if found and found[0][-1:].isupper():
-                at = found.end()
-                continue
-        at += 1
+            opener = inside.pop()
+            at += 1
+            if opener == 0x55:  # the number of a lambda
+                found = _NTH.match(name, at)
+                at = found.end() if found else at
+            if not inside:
+                return at
+        elif one in b"NIJFXZ":
+            inside.append(one)
+            at += 1
+        elif one == 0x55 and name.startswith(b"Ul", at):
+            inside.append(one)
+            at += 2
+        else:
+            found = _SKIPPED.match(name, at) or (_OPERATOR.match(name, at) if inside[-1:] == b"N" else None)
+            at = found.end() if found else at + 1
     return 0
+
+
+def _after_identifier(name: bytes, at: int) -> int:
+    """Behind the length at ``at`` and as many letters."""
+    found = _NUMBER.match(name, at)
+    return found.end() + int(found[0][:9]) if found else len(name)
+
+
+def _after_literal(name: bytes, at: int) -> int:
+    """Behind a literal whose type is at ``at``; 0 if it is not one."""
+    while name[at : at + 1] in _POINTERS:
+        at += 1
+    if name[at : at + 1] == b"N":
+        at = _closed(name, at)
+    elif found := _REFERENCE.match(name, at):
+        at = found.end()
+    else:
+        at += 1
+    found = _VALUE.match(name, at) if at else None
+    return found.end() if found else 0

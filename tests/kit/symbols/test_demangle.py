@@ -84,6 +84,7 @@ def test_names_that_are_hostile_stay_small_and_are_text() -> None:
         *(b"_RINv" * n for n in (1, 100, 5000)),
         *(b"_RNvC1a" + b"B" * n + b"_" for n in (1, 50, 3000)),
         b"_RMC1a" + b"TB2_" * 200,
+        *(b"_Z" + part * 800 for part in (b"Z1fvE", b"N1aI", b"LN", b"Ul", b"9", b"L_Z")),
         b"\xff\xfe\n;(name)",
         b"_Z\xff",
         *map(doubling, (11, 13, 40)),
