@@ -51,7 +51,7 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
 
 def _beyond_totals(lens: Lens) -> bool:
     """Whether the Lens asks for what running totals do not hold: then allocations are outside it."""
-    return bool(lens.files or lens.peers or lens.errnos or lens.latency)
+    return bool(lens.files or lens.peers or lens.errnos or lens.latency or lens.functions or lens.modules or lens.stack)
 
 
 def _from_events(key: Key, lens: Lens) -> tuple[str, dict[str, Any]]:
