@@ -92,9 +92,9 @@ def test_map_of_a_python_program_is_kept_after_it_has_gone(tmp_path: Path) -> No
     assert "perf-PID.map" in missing.notes[0]
 
 
-def test_map_of_node() -> None:
+def test_map_of_node(tmp_path: Path) -> None:
     code = "function hot(n) { let s = 0; while (n--) s += n % 7; return s } for (let i = 0; i < 300; i++) hot(20000)"
-    program = subprocess.Popen(["node", "--perf-basic-prof", "-e", code])
+    program = subprocess.Popen(["node", "--perf-basic-prof", "-e", code], cwd=tmp_path)  # V8 leaves a log where it is
     program.wait()
     own = Path(f"/tmp/perf-{program.pid}.map")
     try:
