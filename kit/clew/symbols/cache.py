@@ -11,6 +11,9 @@ from pathlib import Path
 VERSION = 1
 """Part of every key: another number, and what older versions of clew wrote is not read any more."""
 
+MOST = 2 << 30
+"""Bytes of the whole cache; the oldest files go first."""
+
 
 def folder() -> Path:
     """Where the cache is: $XDG_CACHE_HOME/clew/symbols, by default below ~/.cache."""
@@ -37,6 +40,18 @@ def store(name: str, content: bytes) -> None:
         folder().mkdir(parents=True, exist_ok=True, mode=0o700)
         folder().chmod(0o700)
         write(folder() / name, content)
+        _trim()
+
+
+def _trim() -> None:
+    """Remove what was written first, until the rest is not too much."""
+    files = sorted(((path.stat(), path) for path in folder().iterdir()), key=lambda one: one[0].st_mtime_ns)
+    surplus = sum(state.st_size for state, _ in files) - MOST
+    for state, path in files[:-1]:
+        if surplus <= 0:
+            break
+        path.unlink(missing_ok=True)
+        surplus -= state.st_size
 
 
 def write(path: Path, content: bytes) -> None:

@@ -81,6 +81,16 @@ def test_the_cache_is_private_and_may_be_damaged_or_missing(
     assert look.chains(resolve(look.at(path, [start]))) == wanted, "no cache can be written there"
 
 
+def test_the_cache_does_not_grow_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "MOST", 2500)
+    for number in range(5):
+        cache.store(f"{number}", bytes(1000))
+        os.utime(cache.folder() / f"{number}", (number, number))
+    assert {path.name for path in cache.folder().iterdir()} == {"3", "4"}
+    cache.store("large", bytes(5000))
+    assert cache.load("large") == bytes(5000)
+
+
 def test_a_cached_table_is_the_one_that_was_read(compiled: Compile) -> None:
     path = compiled("pie", "-O1", "-pie")
     first, second = load_table(str(path), None), load_table(str(path), None)
