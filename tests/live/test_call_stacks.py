@@ -50,8 +50,16 @@ def stacks(case: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def run(command: Sequence[str]) -> None:
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+@pytest.fixture
+def run(tmp_path: Path) -> Callable[[Sequence[str]], None]:
+    """run(command) in a folder of its own: some workloads write files."""
+
+    def run(command: Sequence[str]) -> None:
+        folder = tmp_path / "work"
+        folder.mkdir(exist_ok=True)
+        subprocess.run(command, cwd=folder, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+    return run
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,11 @@ def run(command: Sequence[str]) -> None:
     ids=" ".join,
 )
 def test_each_call_is_told_from_where_it_was_made(
-    flags: tuple[str, ...], build: Callable[..., Path], record: Record, case_path: Path
+    flags: tuple[str, ...],
+    build: Callable[..., Path],
+    record: Record,
+    run: Callable[[Sequence[str]], None],
+    case_path: Path,
 ) -> None:
     run(record([build("call_sites", *flags)], "--stacks", "close"))
     found = stacks(case_path)
@@ -85,7 +97,9 @@ def test_each_call_is_told_from_where_it_was_made(
     assert f"1 of {len(found)} stacks were cut" in notes["notes"]
 
 
-def test_one_of_n(build: Callable[..., Path], record: Record, case_path: Path) -> None:
+def test_one_of_n(
+    build: Callable[..., Path], record: Record, run: Callable[[Sequence[str]], None], case_path: Path
+) -> None:
     run(record([build("call_sites", "-O2")], "--stacks", "close/10"))
     found = stacks(case_path)
     by_thread = Counter(row["thread_id"] for row in found)
@@ -99,7 +113,9 @@ def test_one_of_n(build: Callable[..., Path], record: Record, case_path: Path) -
     assert {"first", "second", "varying"} <= {row["names"].split(";")[-1] for row in found}
 
 
-def test_allocations_weigh_what_they_asked_for(build: Callable[..., Path], record: Record, case_path: Path) -> None:
+def test_allocations_weigh_what_they_asked_for(
+    build: Callable[..., Path], record: Record, run: Callable[[Sequence[str]], None], case_path: Path
+) -> None:
     run(record([build("call_sites", "-O2")], "--count-only", "--stacks", "alloc,free"))
     found = stacks(case_path)
     weight: Counter[str] = Counter()
@@ -117,7 +133,9 @@ def test_allocations_weigh_what_they_asked_for(build: Callable[..., Path], recor
     assert {"name": "free", "kind": "alloc", "unit": "calls"} in kinds
 
 
-def test_gdb_says_the_same(build: Callable[..., Path], record: Record, case_path: Path) -> None:
+def test_gdb_says_the_same(
+    build: Callable[..., Path], record: Record, run: Callable[[Sequence[str]], None], case_path: Path
+) -> None:
     """The functions of each call's stack as gdb has them at a breakpoint in close, call by call."""
     program = build("call_sites", "-O2", "-fomit-frame-pointer")
     script = case_path.with_name("script.gdb")
@@ -141,7 +159,7 @@ def comparable(names: Sequence[str]) -> str:
 
 
 def test_exceptions_unwind_through_calls_with_stacks(
-    build: Callable[..., Path], record: Record, case_path: Path
+    build: Callable[..., Path], record: Record, run: Callable[[Sequence[str]], None], case_path: Path
 ) -> None:
     run(record([build("exceptions", compiler="g++")], "--stacks", "alloc,free,write,close"))
     found = stacks(case_path)
@@ -151,7 +169,7 @@ def test_exceptions_unwind_through_calls_with_stacks(
     assert all(re.match(r"_start|_dl_start_user|clone", row["names"]) for row in whole)
 
 
-def test_python(record: Record, case_path: Path) -> None:
+def test_python(record: Record, run: Callable[[Sequence[str]], None], case_path: Path) -> None:
     code = "import os\ndef f():\n  for _ in range(300): os.close(os.dup(0))\nf()"
     run(record(["/usr/bin/python3", "-c", code], "--stacks", "close"))
     found = [row for row in stacks(case_path) if not row["names"].startswith("[truncated]")]
@@ -159,7 +177,7 @@ def test_python(record: Record, case_path: Path) -> None:
     assert all(row["names"].startswith("_start;") and "Py_BytesMain" in row["names"] for row in found)
 
 
-def test_node(record: Record, case_path: Path) -> None:
+def test_node(record: Record, run: Callable[[Sequence[str]], None], case_path: Path) -> None:
     code = (
         "const fs = require('fs'); function f() { for (let i = 0; i < 300; i++) fs.closeSync(fs.openSync('/', 0)) } f()"
     )
@@ -170,6 +188,16 @@ def test_node(record: Record, case_path: Path) -> None:
     assert len(broken) <= len(found) // 100
     deep = [row["names"] for row in found if "node::Start" in row["names"] and row["event"] == "close"]
     assert len(deep) >= 300 or sum("node::Start" in row["names"] for row in found) > 100
+
+
+def test_javascript_has_names(record: Record, run: Callable[[Sequence[str]], None], case_path: Path) -> None:
+    code = "const fs = require('fs'); function opens() { return fs.openSync('/', 0) } "
+    code += "function closes() { for (let i = 0; i < 300; i++) fs.closeSync(opens()) } closes()"
+    options = ["--perf-basic-prof", "--interpreted-frames-native-stack"]
+    run(record(["node", *options, "-e", code], "--stacks", "open"))
+    found = [row for row in stacks(case_path) if re.search("node::fs", row["names"])]
+    inside = [row for row in found if re.search(r"\bcloses\b.*\bopens\b.*openSync.*node::fs::Open", row["names"])]
+    assert len(inside) >= 290
 
 
 def test_a_case_that_is_looked_at_while_it_grows(record: Record, case_path: Path) -> None:
@@ -202,7 +230,9 @@ def test_a_case_that_is_looked_at_while_it_grows(record: Record, case_path: Path
     assert Counter(row["names"] for row in stacks(case_path)) == before
 
 
-def test_expand_prints_stacks_and_maps(build: Callable[..., Path], record: Record, case_path: Path) -> None:
+def test_expand_prints_stacks_and_maps(
+    build: Callable[..., Path], record: Record, run: Callable[[Sequence[str]], None], case_path: Path
+) -> None:
     program = build("call_sites", "-O2")
     run(record([program], "--stacks", "close"))
     (segment,) = (case_path / "raw" / "001").glob("seg-*.clew")

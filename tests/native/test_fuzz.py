@@ -22,7 +22,8 @@ def corpus(tmp_path: Path) -> Path:
     folder.mkdir()
     shell = "echo text | cat; python3 -c 'import socket; s = socket.socketpair(); s[0].send(b\"x\"); s[1].recv(9)'"
     for name, command in {"ls": ["ls", "/"], "sh": ["sh", "-c", shell], "missing": ["cat", "/no/such"]}.items():
-        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", name, "--", *command]
+        stacks = ["--stacks", "close,read,alloc/50"]
+        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", name, *stacks, "--", *command]
         subprocess.run(recorder, cwd=tmp_path, capture_output=True, check=False)
         (segment,) = (tmp_path / name / "raw" / "001").glob("seg-*")
         (folder / name).write_bytes(b"\0" + segment.read_bytes()[:20_000])

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from clew.capture import preload
+from clew.capture.engines import Target
+from clew.capture.engines._perf_keep import keep
 from clew.capture.launch import Signals, exit_code, has_ended, start
 from clew.capture.meta import Meta, new_meta, remove_arena
 from clew.capture.pace import FULL_ENOUGH, LONGEST_S, SHORTEST_S, Pace
@@ -140,6 +142,7 @@ class Recorder:
     def _record(self, child: subprocess.Popen[bytes], drain: Drain, meta: Meta) -> Outcome:
         """Drain until it is over, close the capture, reap the command. Never raises where the disk is full."""
         outcome = Outcome(None, drain.stats)
+        began = time.time()
         try:
             over = not self._until_ended(child.pid, drain)
             outcome.interrupted = self._signals.interrupts > 1
@@ -149,6 +152,8 @@ class Recorder:
                 outcome.alive = self._children(drain)
             drain.close()
             meta.arena = None
+            if self.options.stacks or self.options.sample_hz:
+                keep(self.place.directory, Target(), began, kernel=False)
         except ClewError as error:
             outcome.error = str(error)
             with suppress(ClewError):
