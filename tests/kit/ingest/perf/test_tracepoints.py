@@ -35,7 +35,8 @@ def printed(path: Path, event: str) -> list[tuple[int, int, str]]:
     """(ns, tid, fields) of each sample of ``event`` as perf script prints them."""
     command = ["perf", "script", "-i", str(path), "--ns", "-G", "-F", "tid,time,event,trace"]
     text = subprocess.run(command, check=True, capture_output=True).stdout.decode("utf-8", "backslashreplace")
-    found = re.findall(rf"^\s*(-?\d+)\s+(\d+)\.(\d{{9}}):\s*{re.escape(event)}: (.*)$", text, re.MULTILINE)
+    head = r"^\s*(-?\d+)\s+(\d+)\.(\d{9}):\s*"  # a name in the fields may hold a new line
+    found = re.findall(rf"{head}{re.escape(event)}: (.*?)(?=\n\s*-?\d+\s+\d+\.\d{{9}}:|\s*\Z)", text, re.M | re.S)
     rows = [(int(seconds) * 10**9 + int(rest), int(tid), fields) for tid, seconds, rest, fields in found]
     return sorted(rows, key=lambda row: row[0])
 
