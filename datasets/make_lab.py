@@ -64,7 +64,8 @@ def record(case: Path) -> None:
             subprocess.Popen([*CLEW, "-o", str(case), "--engine", "bpftrace", "--for", "4s", "--recipe", *recipe])
             for recipe in batch
         ]
-        if any([recipe.wait() for recipe in recipes]):  # a list: wait for all of them
+        codes = [recipe.wait() for recipe in recipes]
+        if any(codes):
             sys.exit("a recipe failed")
     if run.wait():
         sys.exit("the system failed")

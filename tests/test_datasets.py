@@ -59,3 +59,39 @@ def test_shop_has_three_hills(shop: clew.Case) -> None:
     assert waits(0.2, 2) > waits(33, 100) > 2 * waits(17, 33)
     assert waits(270, 540) > 10
     assert waits(270, 540) > 3 * waits(140, 270)
+
+
+@pytest.fixture(scope="module")
+def lab() -> clew.Case:
+    return clew.open(DATASETS / "lab")
+
+
+def test_lab_says_who_closes_and_from_where(lab: clew.Case) -> None:
+    closes = questions.counts(lab, Lens(ops=("close",)), by="thread").table.to_pylist()
+    assert closes[0]["name"] == "agent"
+    assert closes[0]["calls"] > 0.9 * sum(row["calls"] for row in closes)
+    stacks = questions.functions(lab, Lens(events=("close",))).table.to_pylist()
+    assert {row["function"]: row["total"] for row in stacks}["ServiceMonitor::all_services"] == closes[0]["calls"]
+
+
+def test_lab_has_the_stack_of_the_slowest_write(lab: clew.Case) -> None:
+    agent = Lens(commands=("agent",), ops=("write",), events=("write",))
+    longest = questions.latency(lab, agent).summary["max_ns"]
+    slow = questions.functions(lab, agent.narrow(latency=(longest, None))).table.to_pylist()
+    assert "Log::rotate" in {row["function"] for row in slow}
+    assert "Log::rotate" in questions.printed(lab, Lens()).table["text"].to_pylist()[-1]
+
+
+def test_lab_drops_packets_while_one_function_has_the_processor(lab: clew.Case) -> None:
+    errors = questions.errors(lab, Lens(commands=("feed",))).table.to_pylist()
+    assert [(row["op"], row["name"]) for row in errors] == [("send", "EAGAIN")]
+    first, last = errors[0]["first_ns"], errors[0]["last_ns"]
+    assert last - first < 500e6
+    sensor = Lens(commands=("sensor",), events=("cpu-clock",), start_ns=first, end_ns=last)
+    heaviest = questions.functions(lab, sensor, limit=1).table.to_pylist()[0]
+    assert heaviest["function"] == "Reassembler::check_overlap"
+    assert heaviest["self"] > 0.8 * (last - first)
+    quiet = sensor.without("time").narrow(start_ns=first - 3_000_000_000, end_ns=last - 3_000_000_000)
+    grown = questions.flame_diff(lab, sensor, lab, quiet, normalise=False).table.to_pylist()
+    before = {row["name"]: row["before"] for row in grown}
+    assert before["Reassembler::check_overlap"] == 0 < before["Sensor::packet"]
