@@ -14,7 +14,7 @@ from pathlib import Path
 
 from clew.capture.engines import Target
 from clew.capture.engines._perf_events import Wanted, aim, arguments, event_names, perf_path
-from clew.capture.engines._perf_run import build_ids
+from clew.capture.engines._perf_run import NO_BUILD_IDS
 from clew.capture.engines._perf_said import explain
 from clew.capture.engines._tool import Tool, wait_for
 from clew.errors import ClewError
@@ -47,7 +47,7 @@ class Ring:
             if not Path(f"/proc/{pid}").exists():
                 raise ClewError(f"there is no process {pid}, or it has ended")
         names = event_names(self._wanted)
-        command = [perf, "record", "-q", "-N", *build_ids(perf), "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
+        command = [perf, "record", "-q", *NO_BUILD_IDS, "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
         command += ["--switch-output=signal", *arguments(self._wanted, names, self._target), *aim(self._target)]
         self._begin_ns = time.monotonic_ns()
         self._tool = Tool([*command, "-o", str(self._folder / NAME)], self._folder / ".perf.txt")

@@ -8,16 +8,20 @@ import signal
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from clew.capture.engines import Target
 from clew.capture.engines._perf_said import explain
 from clew.capture.engines._tool import Tool
-from clew.capture.trial import attempt
 from clew.errors import ClewError
 
+NO_BUILD_IDS = ("-N", "-B")
+"""perf is not to look for build-ids when it ends: it would read its whole file again, and each binary that was hit.
+
+Nor with each mapping (--buildid-mmap): Linux then leaves the mark of a build-id on the records of every other perf that
+runs at the time, which makes perf 6.1 abort. Symbols are kept beside the recording instead (clew.symbols.keep).
+"""
 _PATIENCE_S = 60.0  # until it records: it reads /proc of every process first
 _TURN_S = 0.05
 
@@ -85,14 +89,3 @@ class Perf:
             os.close(self._ours)  # not before: perf 6.1 ends when the line is cut
             os.close(self._answer)
             self._tool.log.unlink(missing_ok=True)
-
-
-@cache
-def build_ids(perf: str) -> tuple[str, ...]:
-    """Options by which build-ids of binaries come with their mappings, where perf and kernel (5.12) can.
-
-    Else perf reads its whole file again when it ends, to find the binaries that were hit, and then those.
-    """
-    release = tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2] if part.isdecimal())
-    _, text = attempt([perf, "record", "-h"])
-    return ("--buildid-mmap",) if release >= (5, 12) and "--buildid-mmap" in text else ()

@@ -132,12 +132,12 @@ class PerfEngine(Engine):
     def start(self, target: Target, folder: Path) -> None:
         """Return when perf says that it records."""
         from clew.capture.engines._perf_events import aim, arguments, perf_path
-        from clew.capture.engines._perf_run import Perf, build_ids
+        from clew.capture.engines._perf_run import NO_BUILD_IDS, Perf
 
         perf = perf_path()
         self._target, self._folder, self._began = target, folder, time.time()
         if self.wanted.samples:
-            command = [perf, "record", "-N", *build_ids(perf), "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
+            command = [perf, "record", *NO_BUILD_IDS, "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
             command += [*arguments(self.wanted, self._events, target), *aim(target)]
             self._record = Perf([*command, "-o", str(self._part)], folder / f"{UNFINISHED}record.txt")
             self._record.wait(target)
