@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, collapse, dwarf, ingest, servers
+from benchmarks import calls, collapse, dwarf, ingest, servers, stacks
 from benchmarks.table import show
 
 SECTIONS = {
@@ -13,6 +13,7 @@ SECTIONS = {
     "ingest": ingest.measure,
     "collapse": collapse.measure,
     "dwarf": dwarf.measure,
+    "stacks": stacks.measure,
 }
 
 
