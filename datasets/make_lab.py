@@ -16,6 +16,7 @@ from neutral import leaks, rewrite, words
 from pyarrow import parquet
 
 import clew
+from clew.case import Case
 
 TARGET = Path(__file__).parent / "lab"
 PLACE = Path("/opt/lab")  # where the system is built and runs: its paths stand in the frames
@@ -71,7 +72,7 @@ def record(case: Path) -> None:
         sys.exit("the system failed")
 
 
-def check(case: clew.Case) -> None:
+def check(case: Case) -> None:
     """That the run shows what the README says: on a busy machine it may not."""
     drops = case.sql("""SELECT count(*) FILTER (ts_ns - first BETWEEN 7e9 AND 10e9) AS burst, count(*) AS whole
         FROM calls, (SELECT min(ts_ns) AS first FROM calls WHERE op = 'send')
