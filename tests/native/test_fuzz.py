@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from clew.ingest.profiles._perf_header import open_perf
 
 NATIVE = Path(__file__).parents[2] / "native"
 RUNS = 200_000
@@ -54,13 +57,38 @@ def modules(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seeds(request: pytest.FixtureRequest, target: str) -> Path:
-    """Where fuzzing begins."""
-    folder: Path = request.getfixturevalue("modules" if target == "unwind" else "corpus")
+def recordings(tmp_path: Path) -> Path:
+    """Records of small real recordings by perf, behind the layouts that its target wants."""
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    kinds = {
+        "fp": ["-e", "cpu-clock", "-g", "-F", "4999"],
+        "many": ["-e", "cpu-clock,page-faults,task-clock", "-g", "--sample-cpu", "--switch-events", "-d"],
+        "dwarf": ["-e", "page-faults", "-c", "4", "--call-graph", "dwarf,256", "--buildid-mmap"],
+        "plain": ["-e", "page-faults", "-c", "1", "--namespaces", "--no-timestamp"],
+    }
+    for name, options in kinds.items():
+        path = tmp_path / f"{name}.data"
+        subprocess.run(["perf", "record", "-q", "-o", path, *options, "ls", "/"], capture_output=True, check=True)
+        file = open_perf(path)
+        layouts = [
+            struct.pack("<5Q", e.sample_type, e.read_format, e.branch_type, e.regs_user, e.ids[0] if e.ids else 0)
+            for e in (file.events * 3)[:3]
+        ]
+        dwarf, alone = name == "dwarf", len(file.events) == 1
+        flags = 2 | (1 | 4) * dwarf | 8 * alone
+        (folder / name).write_bytes(bytes([flags]) + b"".join(layouts) + file.records.tobytes()[:19_800])
     return folder
 
 
-@pytest.mark.parametrize("target", ["decode", "arena", "unwind"])
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest, target: str) -> Path:
+    """Where fuzzing begins."""
+    folder: Path = request.getfixturevalue({"unwind": "modules", "perf": "recordings"}.get(target, "corpus"))
+    return folder
+
+
+@pytest.mark.parametrize("target", ["decode", "arena", "unwind", "perf"])
 def test_hostile_input_is_read_without_harm(tmp_path: Path, seeds: Path, target: str) -> None:
     compiler = shutil.which("clang") or shutil.which("clang-14")
     assert compiler, "clang is needed: apt-get install clang"
