@@ -56,9 +56,10 @@ def test_shares_and_totals(how: str, threads: int, pids: int, build: Callable[..
 
 def test_perf_says_the_same(build: Callable[..., Path], record: Record, tmp_path: Path) -> None:
     program = build("burns")
-    _, found = burn(record, program, "alone", "600")
+    how = ("alone", "600")
+    _, found = burn(record, program, *how)
     subprocess.run(
-        [*"perf record -q -B -N -e cpu-clock -F 999 -g -o perf.data".split(), program, "alone", "600"],
+        [*"perf record -q -B -N -e cpu-clock -F 499 --call-graph dwarf,2048 -o perf.data".split(), program, *how],
         cwd=tmp_path, check=True, capture_output=True,
     )  # fmt: skip
     listed = subprocess.run(
