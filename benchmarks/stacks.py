@@ -26,7 +26,7 @@ TURNS = 5
 
 
 def synthetic() -> Profile:
-    """A million samples in five minutes on some 490,000 stacks of 13 frames on average: the worst case, nearly every one its own."""
+    """A million samples in five minutes on some 490,000 stacks of 13 frames on average: nearly every one its own."""
     random = np.random.default_rng(1)
     rows = 600_000
     parent = (random.random(rows) * np.arange(rows)).astype(np.int32)  # a random recursive tree: depth about ln(rows)

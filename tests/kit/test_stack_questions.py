@@ -152,7 +152,7 @@ def test_difference_of_two_cases(case: Case, tmp_path: Path) -> None:
     assert (1, "copy", 20, 22, 2) in rows(upward, "depth", "name", "before", "after", "delta")
 
 
-def test_what_there_is_not_is_said_with_the_remedy(case: Case, tmp_path: Path) -> None:
+def test_what_there_is_not_is_said_with_the_remedy(case: Case) -> None:
     with pytest.raises(ClewError, match="clew record --stacks close"):
         questions.flame(case, Lens(ops=("close",)))
     with pytest.raises(ClewError, match="choose one of samples"):
