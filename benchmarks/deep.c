@@ -57,8 +57,9 @@ static uint64_t spin(uint64_t way)
 	ROW(F, 0)                                                                                                          \
 	ROW(F, 1)                                                                                                          \
 	ROW(F, 2)                                                                                                          \
-	ROW(F, 3) ROW(F, 4) ROW(F, 5) ROW(F, 6) ROW(F, 7) ROW(F, 8) ROW(F, 9) ROW(F, a) ROW(F, b) ROW(F, c) ROW(F, d)      \
-		ROW(F, e) ROW(F, f)
+	ROW(F, 3)                                                                                                          \
+	ROW(F, 4) ROW(F, 5) ROW(F, 6) ROW(F, 7) ROW(F, 8) ROW(F, 9) ROW(F, a) ROW(F, b) ROW(F, c) ROW(F, d) ROW(F, e)      \
+		ROW(F, f)
 ALL(FUNCTION)
 #define NAME(N) walk_##N,
 static step *const functions[256] = {ALL(NAME)};
