@@ -49,17 +49,14 @@ static uint64_t spin(uint64_t way)
 		__asm__ volatile("" : "+r"(way));                                                                              \
 		return way;                                                                                                    \
 	}
-#define ROW(F, R)                                                                                                      \
-	F(R##0)                                                                                                            \
-	F(R##1)                                                                                                            \
-	F(R##2) F(R##3) F(R##4) F(R##5) F(R##6) F(R##7) F(R##8) F(R##9) F(R##a) F(R##b) F(R##c) F(R##d) F(R##e) F(R##f)
-#define ALL(F)                                                                                                         \
-	ROW(F, 0)                                                                                                          \
-	ROW(F, 1)                                                                                                          \
-	ROW(F, 2)                                                                                                          \
-	ROW(F, 3)                                                                                                          \
-	ROW(F, 4) ROW(F, 5) ROW(F, 6) ROW(F, 7) ROW(F, 8) ROW(F, 9) ROW(F, a) ROW(F, b) ROW(F, c) ROW(F, d) ROW(F, e)      \
-		ROW(F, f)
+/* clang-format off: it finds no end with rows of calls of a macro */
+#define ROW(F, R) \
+	F(R##0) F(R##1) F(R##2) F(R##3) F(R##4) F(R##5) F(R##6) F(R##7) \
+	F(R##8) F(R##9) F(R##a) F(R##b) F(R##c) F(R##d) F(R##e) F(R##f)
+#define ALL(F) \
+	ROW(F, 0) ROW(F, 1) ROW(F, 2) ROW(F, 3) ROW(F, 4) ROW(F, 5) ROW(F, 6) ROW(F, 7) \
+	ROW(F, 8) ROW(F, 9) ROW(F, a) ROW(F, b) ROW(F, c) ROW(F, d) ROW(F, e) ROW(F, f)
+/* clang-format on */
 ALL(FUNCTION)
 #define NAME(N) walk_##N,
 static step *const functions[256] = {ALL(NAME)};
