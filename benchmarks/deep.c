@@ -49,7 +49,8 @@ static uint64_t spin(uint64_t way)
 		__asm__ volatile("" : "+r"(way));                                                                              \
 		return way;                                                                                                    \
 	}
-/* clang-format off: it finds no end with rows of calls of a macro */
+/* The formatter finds no end with rows of calls of a macro. */
+/* clang-format off */
 #define ROW(F, R) \
 	F(R##0) F(R##1) F(R##2) F(R##3) F(R##4) F(R##5) F(R##6) F(R##7) \
 	F(R##8) F(R##9) F(R##a) F(R##b) F(R##c) F(R##d) F(R##e) F(R##f)
