@@ -140,12 +140,16 @@ def _file(data: Array) -> PerfFile:
     if attribute_size < _SECTION.size + 64 or at + size > len(data):
         raise CutError
     found = PerfFile(data[data_at : data_at + data_size] if data_size else data[data_at:])
+    told = 0
     for begin in range(at, at + size - attribute_size + 1, attribute_size):
         attribute = data[begin : begin + attribute_size - _SECTION.size].tobytes()
         ids_at, ids_size = _SECTION.unpack(
             data[begin + attribute_size - _SECTION.size : begin + attribute_size].tobytes()
         )
-        ids = np.frombuffer(data[ids_at : ids_at + ids_size // 8 * 8].tobytes(), "<u8").tolist()
+        ids = _numbers(data[ids_at : ids_at + ids_size].tobytes())
+        told += len(ids)
+        if told * 8 > len(data):
+            raise CutError
         found.events.append(_event(attribute, ids))
     if not data_size or data_at + data_size > len(data):
         found.notes.append("perf did not complete the file: names and build-ids that stand at its end are missing")
@@ -177,9 +181,7 @@ def _take_notes(found: PerfFile, *, stream: bool) -> None:
         body = found.records[at + _RECORD.size : at + size].tobytes()
         if kind == _ATTR:
             length = int.from_bytes(body[4:8], "little") or 64
-            found.events.append(
-                _event(body[:length], np.frombuffer(body[length:][: len(body[length:]) // 8 * 8], "<u8").tolist())
-            )
+            found.events.append(_event(body[:length], _numbers(body[length:])))
         elif kind == _TRACING:
             length = int.from_bytes(body[:4], "little")
             found.tracing = found.records[at + size : at + size + length].tobytes()
@@ -214,6 +216,11 @@ def _event(attribute: bytes, ids: list[int]) -> PerfEvent:
         tuple(ids),
         plain_name(kind, config) or f"type {kind} config {config:#x}",
     )
+
+
+def _numbers(content: bytes) -> list[int]:
+    whole: list[int] = np.frombuffer(content[: len(content) // 8 * 8], "<u8").tolist()
+    return whole
 
 
 def plain_name(kind: int, config: int) -> str:

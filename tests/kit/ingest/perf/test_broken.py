@@ -27,8 +27,15 @@ KIT = Path(clew.__file__).parent
 SLOW = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 
 
+class Recordings(list[bytes]):
+    """Whole files, which nobody wants to see printed."""
+
+    def __repr__(self) -> str:
+        return f"{len(self)} files"
+
+
 @pytest.fixture(scope="module")
-def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Recordings:
     """A plain file, one with tracepoints and several events, a compressed one, a stream and one for DWARF."""
     folder = tmp_path_factory.mktemp("recordings")
     kinds: dict[str, list[str]] = {
@@ -45,7 +52,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[bytes]:
     path = folder / "stream"
     shell = f"perf record -q -e page-faults -e sched:sched_process_exec -g -o - ls / | cat > {path}"
     subprocess.run(shell, shell=True, check=True, capture_output=True)
-    return [*found, path.read_bytes()]
+    return Recordings([*found, path.read_bytes()])
 
 
 def read_or_refuse(path: Path) -> Profile | None:
@@ -73,7 +80,7 @@ def read_or_refuse(path: Path) -> Profile | None:
 
 
 @pytest.mark.parametrize("kind", range(5))
-def test_a_file_that_is_cut_gives_what_stands_before(recordings: list[bytes], tmp_path: Path, kind: int) -> None:
+def test_a_file_that_is_cut_gives_what_stands_before(recordings: Recordings, tmp_path: Path, kind: int) -> None:
     content, path, before = recordings[kind], tmp_path / "cut.data", -1
     for part in (0.2, 0.5, 0.8, 0.97, 1):
         path.write_bytes(content[: int(len(content) * part)])
@@ -97,10 +104,10 @@ def test_the_samples_before_a_cut_are_those_of_the_whole(
     found = {sample.ts_ns: sample for sample in oracle.ours(cut)}
     assert 100 < len(found) < len(samples)
     assert sum(found.get(sample.ts_ns) == sample for sample in samples) == len(found)
-    assert any("cut or broken" in note for note in perf_data.read(cut).notes)
+    assert any("did not complete" in note for note in perf_data.read(cut).notes)
 
 
-def test_a_file_that_perf_did_not_complete(recordings: list[bytes], tmp_path: Path) -> None:
+def test_a_file_that_perf_did_not_complete(recordings: Recordings, tmp_path: Path) -> None:
     """Killed with SIGKILL, perf leaves a header without sizes."""
     path = tmp_path / "killed.data"
     content = bytearray(recordings[0])
@@ -122,8 +129,8 @@ def _saved(folder: Path, content: bytes) -> Path:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
-def test_changed_bytes_never_crash(recordings: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
-    content = bytearray(data.draw(st.sampled_from(recordings)))
+def test_changed_bytes_never_crash(recordings: Recordings, tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(recordings[data.draw(st.integers(0, len(recordings) - 1))])
     heads = st.integers(0, min(2000, len(content) - 9))
     anywhere = st.integers(0, len(content) - 9)
     for at in data.draw(st.lists(heads | anywhere, min_size=1, max_size=6)):
@@ -138,9 +145,9 @@ def test_changed_bytes_never_crash(recordings: list[bytes], tmp_path: Path, data
 
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW)
 @given(data=st.data())
-def test_pieces_moved_about_never_crash(recordings: list[bytes], tmp_path: Path, data: st.DataObject) -> None:
+def test_pieces_moved_about_never_crash(recordings: Recordings, tmp_path: Path, data: st.DataObject) -> None:
     """Whole 8-byte steps from elsewhere: lengths, counts and types that are all but right."""
-    words = np.frombuffer(data.draw(st.sampled_from(recordings)).ljust(8, b"\0"), np.uint8)
+    words = np.frombuffer(recordings[data.draw(st.integers(0, len(recordings) - 1))], np.uint8)
     words = words[: len(words) // 8 * 8].copy().view("<u8")
     for _ in range(data.draw(st.integers(1, 5))):
         size = data.draw(st.integers(1, 12))
@@ -160,7 +167,7 @@ def test_any_bytes_behind_the_magic_never_crash(tmp_path: Path, content: bytes) 
         assert read_or_refuse(path) is None or size
 
 
-def test_compressed_part_that_is_broken(recordings: list[bytes], tmp_path: Path) -> None:
+def test_compressed_part_that_is_broken(recordings: Recordings, tmp_path: Path) -> None:
     content = bytearray(recordings[2])
     (at,) = struct.unpack_from("<Q", content, 40)
     place = next(place for place in range(at, len(content) - 8) if content[place : place + 4] == struct.pack("<I", 81))
