@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, collapse, dwarf, ingest, servers, stacks
+from benchmarks import calls, collapse, dwarf, ingest, perf_data, servers, stacks
 from benchmarks.table import show
 
 SECTIONS = {
@@ -12,6 +12,7 @@ SECTIONS = {
     "servers": servers.measure,
     "ingest": ingest.measure,
     "collapse": collapse.measure,
+    "perf_data": perf_data.measure,
     "dwarf": dwarf.measure,
     "stacks": stacks.measure,
 }
