@@ -29,9 +29,9 @@ def flame_chart(case: Case, lens: Lens, tid: int, event: str | None = None, *, p
     predicate, params = lens.compile("sample")
     sql = f"""SELECT ts_ns, stack_id, weight FROM sample
 WHERE {predicate} AND tid = $tid AND ($pid IS NULL OR pid = $pid) AND ts_ns IS NOT NULL AND stack_id IS NOT NULL
-      AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event)
+      AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event AND kind = $kind)
 ORDER BY ts_ns, stack_id"""
-    params |= {"tid": tid, "pid": pid, "event": chosen.name}
+    params |= {"tid": tid, "pid": pid, "event": chosen.name, "kind": chosen.kind}
     found = case.sql(sql, params)
     if not found.num_rows:
         raise ClewError(f"thread {tid} has no samples of {chosen.name} with a time under this lens")

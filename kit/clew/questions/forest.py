@@ -95,9 +95,9 @@ def choose(case: Case, lens: Lens, event: str | None = None) -> Chosen:
     predicate, params = lens.compile("sample")
     named = "AND v.name = $event" if event is not None else ""
     rows = case.sql(
-        f"""SELECT v.name, any_value(v.kind) AS kind, any_value(v.unit) AS unit, sum(n) AS n
+        f"""SELECT v.name, v.kind, any_value(v.unit) AS unit, sum(n) AS n
             FROM (SELECT event_id, count(*) AS n FROM sample WHERE {predicate} GROUP BY ALL) s
-            JOIN sample_event v USING (event_id) WHERE TRUE {named} GROUP BY v.name""",
+            JOIN sample_event v USING (event_id) WHERE TRUE {named} GROUP BY v.name, v.kind""",
         params | ({"event": event} if event is not None else {}),
     ).to_pylist()
     if not rows:
@@ -148,9 +148,9 @@ def weigh(
     forest = forest_of(case)
     predicate, params = lens.compile("sample")
     sql = f"""SELECT stack_id, sum(weight) AS weight, count(*) AS samples
-FROM sample WHERE {predicate} AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event)
+FROM sample WHERE {predicate} AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event AND kind = $kind)
 GROUP BY stack_id"""
-    params |= {"event": chosen.name}
+    params |= {"event": chosen.name, "kind": chosen.kind}
     found = case.sql(sql, params)
     taken = found.filter(pc.is_valid(found["stack_id"]))
     rows = np.searchsorted(forest.ids, taken["stack_id"].to_numpy())

@@ -38,12 +38,12 @@ def heatmap(case: Case, lens: Lens, event: str | None = None, rows: int = 50) ->
        count(*) AS samples, sum(weight) AS weight
 FROM (SELECT ts_ns - $origin AS offset_ns, weight FROM sample
       WHERE {predicate} AND ts_ns IS NOT NULL
-            AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event))
+            AND event_id IN (SELECT event_id FROM sample_event WHERE name = $event AND kind = $kind))
 GROUP BY ALL ORDER BY ALL"""
     answer = ask(
         case,
         sql,
-        params | {"origin": origin, "rows": rows, "event": chosen.name},
+        params | {"origin": origin, "rows": rows, "event": chosen.name, "kind": chosen.kind},
         f"{chosen.name} by second and part of it",
     )
     figures = {"origin_ns": origin, "rows": rows, "seconds": (last - origin) // SECOND + 1}

@@ -53,8 +53,8 @@ def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = 
         chosen = choose(case, lens, event)
         unit, only, params = (
             f" of {chosen.name} ({chosen.unit})",
-            "WHERE v.name = $event",
-            params | {"event": chosen.name},
+            "WHERE v.name = $event AND v.kind = $kind",
+            params | {"event": chosen.name, "kind": chosen.kind},
         )
     sql = f"""SELECT {columns}, count(*) AS samples, sum(weight) AS weight
 FROM (SELECT * FROM sample WHERE {predicate}) s JOIN sample_event v USING (event_id) {join}
