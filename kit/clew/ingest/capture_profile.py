@@ -11,7 +11,7 @@ from clew.capture.meta import META, Meta
 from clew.errors import ClewError
 from clew.ingest.pipeline import STALE
 from clew.ingest.profile import forget_profile, insert_profile, note_profile
-from clew.ingest.profiles import reader_of
+from clew.ingest.profiles import read_once, reader_of
 from clew.ops import ENGINES_OF_SEGMENTS
 
 _STEP = 10**13
@@ -60,7 +60,7 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             try:
                 if reader is None:
                     raise ClewError("it is nothing that clew reads")
-                profile = reader.read(path)
+                profile = read_once(reader, path)
             except ClewError as error:  # what else the case holds can still be looked at
                 notes.append(f"{path.name} was not read: {error}")
             else:

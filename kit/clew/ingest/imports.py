@@ -11,7 +11,7 @@ from clew.capture.meta import META, Meta, captures
 from clew.capture.place import make_place
 from clew.errors import ClewError
 from clew.ingest import tables
-from clew.ingest.profiles import reader_of
+from clew.ingest.profiles import hand_over, reader_of
 from clew.ingest.run import update
 from clew.ingest.sniff import Format, is_segment, sniff
 from clew.store import DATABASE, FileStore
@@ -66,12 +66,13 @@ def _profile_adder(source: Path) -> Callable[[Path], None]:
         reader = reader_of(source)
         if reader is None:
             raise ClewError(f"{source} has changed while it was read")
-        reader.read(source)
+        profile = reader.read(source)
         copy = folder / source.name.lstrip(".")
         shutil.copyfile(source, copy)
         copy.chmod(0o600)
         now = time.monotonic_ns()
         Meta("profile", [], "unknown", "imported", now, "", {"format": reader.FORMAT}, now).write(folder)
+        hand_over(copy, profile)
 
     return add
 

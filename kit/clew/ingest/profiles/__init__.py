@@ -43,6 +43,20 @@ def readers() -> tuple[Reader, ...]:
     return tuple(sorted(modules, key=lambda module: module.RANK))
 
 
+_read: dict[Path, Profile] = {}
+
+
+def hand_over(path: Path, profile: Profile) -> None:
+    """Say what is in the file at ``path``, which was read elsewhere: the next read_once() need not read it again."""
+    _read[path.resolve()] = profile
+
+
+def read_once(reader: Reader, path: Path) -> Profile:
+    """What ``reader`` reads in the file at ``path``, or what was handed over; raises ClewError as the reader does."""
+    profile = _read.pop(path.resolve(), None)
+    return reader.read(path) if profile is None else profile
+
+
 def reader_of(path: Path) -> Reader | None:
     """The reader of the file at ``path``; None if nobody knows it. Raises ClewError if it cannot be read."""
     try:

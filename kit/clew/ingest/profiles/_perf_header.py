@@ -27,7 +27,7 @@ _STREAM_SIZE = 16
 _SECTION = struct.Struct("<QQ")
 _RECORD = struct.Struct("<IHH")
 _ATTRIBUTE = struct.Struct("<IIQQQQQIIQQQQIi")  # struct perf_event_attr as far as clockid
-_TRACING_DATA, _BUILD_ID, _EVENT_DESC, _WAS_COMPRESSED = 1, 2, 12, 27  # features
+_TRACING_DATA, _BUILD_ID, _RELEASE, _EVENT_DESC, _WAS_COMPRESSED = 1, 2, 4, 12, 27  # features
 _ATTR, _TRACING, _BUILD, _UPDATE, _FEATURE = 64, 66, 67, 78, 80  # records
 _UPDATE_NAME = 2
 
@@ -79,6 +79,7 @@ class PerfFile:
     records: Array
     events: list[PerfEvent] = field(default_factory=list)
     build_ids: dict[str, str] = field(default_factory=dict)  # hexadecimal, by path
+    release: str = ""  # of the kernel, as uname -r says it; "" where the file does not
     tracing: bytes | None = None
     compressed: bool = True  # records may be
     notes: list[str] = field(default_factory=list)
@@ -236,6 +237,8 @@ def _feature(found: PerfFile, feature: int, content: bytes) -> None:
             found.tracing = content
         elif feature == _BUILD_ID:
             found.build_ids.update(_build_ids(content))
+        elif feature == _RELEASE:
+            found.release = _Bytes(content).text()
         elif feature == _EVENT_DESC:
             _names(found, _Bytes(content))
     except CutError:

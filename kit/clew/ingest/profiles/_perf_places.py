@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import struct
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +16,11 @@ from numpy.typing import NDArray
 
 from clew.ingest.profile import STACKS
 from clew.native import perf
+from clew.symbols.kernel import KALLSYMS, KERNEL
 from clew.symbols.resolve import Resolved, resolve
 
 Array = NDArray[Any]
+_BUILD_ID_NOTE = struct.pack("<III", 4, 20, 3) + b"GNU\0"  # head of an ELF note NT_GNU_BUILD_ID
 _KINDS = pa.array(["user", "kernel", "jit", "unknown"])
 
 
@@ -44,13 +48,46 @@ def places_of(recording: perf.Recording, build_ids: Mapping[str, str]) -> pa.Tab
     )
 
 
-def resolve_places(recording: perf.Recording, build_ids: Mapping[str, str], keep: Path | None) -> Resolved:
-    """A frame, or several where code was inlined, for each place."""
+def resolve_places(
+    recording: perf.Recording, build_ids: Mapping[str, str], keep: Path | None, release: str = ""
+) -> Resolved:
+    """A frame, or several where code was inlined, for each place. ``release``: of the kernel that was recorded."""
     start = None
     if recording.kernel_symbol >= 0:
         start = recording.texts[recording.kernel_symbol], recording.kernel_text
-    found = resolve(places_of(recording, build_ids), keep, kernel_start=start)
+    places = places_of(recording, build_ids)
+    kept = keep is not None and (keep / KALLSYMS).is_file()
+    if kept or is_running_kernel(build_ids.get(KERNEL), release):
+        found = resolve(places, keep, kernel_start=start)
+    else:
+        found = _of_another_kernel(places, keep)
     return _with_ksymbols(recording, found) if len(recording.ksymbol) else found
+
+
+def is_running_kernel(build_id: str | None, release: str = "") -> bool:
+    """Whether a kernel of that build-id (hexadecimal) or else that release runs here; True where neither is known."""
+    if build_id:
+        try:
+            notes = Path("/sys/kernel/notes").read_bytes()
+        except OSError:
+            notes = b""
+        at = notes.find(_BUILD_ID_NOTE)
+        if at >= 0:
+            return notes[at + len(_BUILD_ID_NOTE) :][:20].hex() == build_id
+    return not release or release == os.uname().release
+
+
+def _of_another_kernel(places: pa.Table, keep: Path | None) -> Resolved:
+    """Nothing here names the functions of a kernel that does not run here."""
+    column = places.column_names.index("kind")
+    is_kernel = pc.equal(places["kind"], "kernel")
+    hidden = places.set_column(column, "kind", pc.if_else(is_kernel, "unknown", places["kind"]))
+    found = resolve(hidden, keep)
+    kinds = np.array(found.frames["kind"].to_pylist(), object)
+    kinds[found.first[is_kernel.to_numpy()]] = "kernel"
+    frames = found.frames.set_column(found.frames.column_names.index("kind"), "kind", pa.array(kinds, pa.string()))
+    said = ["the kernel that was recorded does not run here: its functions have no names"]
+    return replace(found, frames=frames, notes=[*found.notes, *said])
 
 
 def _with_ksymbols(recording: perf.Recording, found: Resolved) -> Resolved:

@@ -72,7 +72,7 @@ def records(file: PerfFile) -> perf.Recording:
 
 def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
     kept = path.parent / _KEPT
-    resolved = resolve_places(recording, file.build_ids, kept if kept.is_dir() else None)
+    resolved = resolve_places(recording, file.build_ids, kept if kept.is_dir() else None, file.release)
     stacks, leaf = expand(recording.stack, resolved)
     used, event = np.unique(recording.sample["event"], return_inverse=True)
     formats = tracepoint_formats(file)

@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -226,3 +227,20 @@ def test_a_recording_becomes_a_case(build: Build, record: Record, tmp_path: Path
     assert sum(rows["n"].to_pylist()) == profile.samples.num_rows
     assert set(rows["kind"].to_pylist()) == {"on-cpu"} and set(rows["unit"].to_pylist()) == {"ns"}
     assert not any("clock" in note for note in profile.notes)
+
+
+def test_a_kernel_that_does_not_run_here_has_no_names(record: Record, tmp_path: Path) -> None:
+    path = record("ls", "-R", "/usr/include", options=("-F", "9999", "-e", "cpu-clock", "-g"))
+    here = perf_data.read(path)
+    build_id = bytes.fromhex(here.frames.filter(pc.equal(here.frames["kind"], "kernel"))["build_id"][0].as_py())
+    content = path.read_bytes()
+    assert content.count(build_id) == 1
+    other = tmp_path / "other.data"
+    other.write_bytes(content.replace(build_id, bytes(reversed(build_id))))
+    there = perf_data.read(other)
+    assert there.samples["ts_ns"].equals(here.samples["ts_ns"])
+    kernel = there.frames.filter(pc.equal(there.frames["kind"], "kernel"))
+    assert kernel["function"].unique().to_pylist() == ["[unknown]"]
+    assert kernel["module"].unique().to_pylist() == ["[kernel.kallsyms]"]
+    assert any("does not run here" in note for note in there.notes)
+    assert "[unknown]" not in here.frames.filter(pc.equal(here.frames["kind"], "kernel"))["function"].to_pylist()
