@@ -35,6 +35,12 @@ class Case:
     def open(path: str | os.PathLike[str]) -> Case:
         """The case at ``path``, with what is new in its raw files ingested; raises ClewError if there is none."""
         folder = Path(path)
+        try:
+            folder.is_dir() and (folder / MANIFEST).exists()
+        except PermissionError:
+            raise ClewError(
+                f"cannot read {folder}: permission denied; a case is for its owner (or root) only"
+            ) from None
         if not folder.exists():
             raise ClewError(f"there is no case at {folder}; `clew record -o {folder} -- COMMAND` makes one")
         if (folder / MANIFEST).is_file():

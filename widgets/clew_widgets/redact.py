@@ -38,7 +38,7 @@ _RULES = tuple(
         (r"\b(?:AKIA[0-9A-Z]{16}|gh[a-z]_\w{20,}|xox[a-z]-[\w-]{10,}|sk-[\w-]{16,}|eyJ[\w-]{8,}\.[\w.-]+)", MASK),
         (r"\b(?:[A-Fa-f0-9]{32,}|[A-Za-z0-9+_-]{40,}={0,2})(?![\w./])", MASK),
         (r"(/(?:home|Users)/)[^/\s:'\"]+", rf"\1{MASK}"),
-        (r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+", MASK),
+        (r"[\w.+-]+@(?!GLIBC|CXXABI|[A-Z_]+_\d)[\w-]+(?:\.[\w-]+)+", MASK),
     )
 )
 _ADDRESS = re.compile(

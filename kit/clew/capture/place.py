@@ -38,8 +38,8 @@ def make_place(case: Path) -> Place:
 
     Raises ClewError if ``case`` is something else than a case or an empty directory.
     """
-    new = not case.exists()
     try:
+        new = not case.exists()
         if new:
             case.mkdir(mode=0o700)
         elif not case.is_dir():

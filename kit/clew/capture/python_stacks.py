@@ -1,14 +1,17 @@
-"""Stacks of this Python process, taken by a thread of its own: what a notebook's cell does, without any privilege.
+"""Stacks of this Python process, taken by a timer: what a notebook's cell does, without any privilege.
 
-Every interval the frames of the watched threads are copied (``sys._current_frames``): where they are by the wall clock,
-running or waiting. The sampler needs the interpreter's lock for that, so long calls into C are seen at their next
-return to Python as one sample that weighs as long.
+Every interval the frames of the watched threads are copied: where they are by the wall clock, running or waiting. The
+timer is a signal to the main thread (SIGALRM), which Python handles between two instructions: a thread that waited for
+the interpreter's lock instead would find the others mostly where they give it up. Long calls into C are seen at their
+return to Python, as one sample that weighs as long. Where the program uses the signal itself, or another thread than
+the main one is watched, a thread takes the samples all the same, and `notes` says how.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -17,6 +20,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+_BIASED = (
+    "taken by a thread: gathers where code gives up the interpreter's lock (SIGALRM was in use, or no main thread)"
+)
 NAME = "python-stacks.json"
 MARK = "clew python stacks"
 
@@ -38,15 +44,32 @@ class PythonSampler:
         self._frames: dict[tuple[str, str, int], int] = {}
         self._samples: list[tuple[int, int, int, list[int]]] = []
         self._names: dict[int, str] = {}
+        self._last = 0
+        self._by_signal = (
+            threading.current_thread() is threading.main_thread()
+            and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
+            and signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        )
         self._thread = threading.Thread(target=self._run, name="clew-sampler", daemon=True)
+        self.notes = [] if self._by_signal else [_BIASED]
 
     def __enter__(self) -> PythonSampler:
-        self._thread.start()
+        self._last = time.monotonic_ns()
+        if self._by_signal:
+            self._handler = signal.signal(signal.SIGALRM, self._tick)
+            signal.siginterrupt(signal.SIGALRM, False)  # calls of C code go on, as Python's own do
+            signal.setitimer(signal.ITIMER_REAL, self._interval, self._interval)
+        else:
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        if self._by_signal:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._handler)
+        else:
+            self._stop.set()
+            self._thread.join()
 
     @property
     def samples(self) -> int:
@@ -61,6 +84,7 @@ class PythonSampler:
             "command": Path(sys.argv[0] or sys.executable).name,
             "interval_ns": round(self._interval * 1e9),
             "threads": self._names,
+            "notes": self.notes,
             "frames": list(self._frames),
             "samples": self._samples,
         }
@@ -70,14 +94,20 @@ class PythonSampler:
         return path
 
     def _run(self) -> None:
-        mine = threading.get_ident()
-        last = time.monotonic_ns()
         while not self._stop.wait(self._interval):
-            now = time.monotonic_ns()
-            for ident, frame in sys._current_frames().items():
-                if ident != mine and ident not in self._before:
-                    self._take(ident, frame, last, now - last)
-            last = now
+            self._look(None, threading.get_ident())
+
+    def _tick(self, _number: int, frame: FrameType | None) -> None:
+        self._look(frame, None)
+
+    def _look(self, interrupted: FrameType | None, without: int | None) -> None:
+        """One sample of every watched thread; ``interrupted`` is the frame of this one, below our own."""
+        now = time.monotonic_ns()
+        here = threading.get_ident()
+        for ident, frame in sys._current_frames().items():
+            if ident != without and ident not in self._before:
+                self._take(ident, interrupted if ident == here else frame, self._last, now - self._last)
+        self._last = now
 
     def _take(self, ident: int, frame: FrameType | None, at: int, weight: int) -> None:
         stack: list[int] = []

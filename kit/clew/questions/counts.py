@@ -28,7 +28,7 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
         if by in ("file", "peer"):
             raise ClewError(f"counts by {by}: only running totals were recorded (--count-only)")
         sql, params = _from_totals(key, lens)
-        note = None if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)") else "nothing was recorded"
+        note = None if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)") else nothing(case)
         return ask(
             case,
             f"{sql} {tail}",
@@ -47,6 +47,14 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     if lens.functions or lens.modules or lens.stack:
         note = "; ".join(filter(None, (note, "only calls whose stack was recorded (clew record --stacks) are counted")))
     return ask(case, f"{sql} {tail}", params | bound, title, note)
+
+
+def nothing(case: Case) -> str:
+    """Why there are no calls to count."""
+    samples = scalar(case, "SELECT count(*) FROM sample")
+    if not samples:
+        return "nothing was recorded"
+    return f"no calls were recorded, but {samples:,} samples: `clew stacks {case.path.name}` shows them"
 
 
 def _beyond_totals(lens: Lens) -> bool:

@@ -12,10 +12,10 @@ from clew.questions.ask import ask, scalar
 def wakeups(case: Case, lens: Lens, limit: int | None = 200) -> Answer:
     """Pairs of threads under ``lens`` of which one woke the other from waiting, longest waits first.
 
-    Columns: ``waker``, ``waker_pid``, ``waker_tid``, ``sleeper``, ``pid``, ``tid`` (names of threads; waker NULL: not
-    known, or an interrupt; 0: the idle thread), ``waits``, ``off_ns`` (time the sleeper was off the processor),
-    ``max_ns``. Off-CPU time runs from when a thread leaves the processor until it is on one again. Raises ClewError
-    where no off-CPU time was recorded.
+    Columns: ``waker``, ``waker_pid``, ``waker_tid``, ``sleeper``, ``pid``, ``tid`` (names of threads; waker NULL: a
+    timer or other interrupt, or not recorded; 0: the idle thread), ``waits``, ``off_ns`` (time the sleeper was off the
+    processor), ``max_ns``. Off-CPU time runs from when a thread leaves the processor until it is on one again. Raises
+    ClewError where no off-CPU time was recorded.
     """
     off = "event_id IN (SELECT event_id FROM sample_event WHERE kind = 'off-cpu')"
     if not scalar(case, f"SELECT EXISTS (SELECT 1 FROM sample WHERE {off})"):

@@ -111,7 +111,7 @@ class Wakeups(StackView):
 
 def _thread(name: str | None, tid: int | None) -> str:
     if tid is None:
-        return "not known (an interrupt, or before the recording)"
+        return "a timer or interrupt, or not recorded"
     return "idle" if tid == 0 else f"{printable(name or 'thread')} {tid}"
 
 

@@ -21,7 +21,7 @@ CLOCKS = ("cycles", "cpu-clock", "task-clock")
 
 _TRACEFS = (Path("/sys/kernel/tracing"), Path("/sys/kernel/debug/tracing"))
 _OFTEN = ("sched:", "syscalls:", "raw_syscalls:")
-_OFF_CPU = ("sched:sched_switch", "sched:sched_wakeup", "sched:sched_wakeup_new")
+_OFF_CPU = ("sched:sched_switch", "sched:sched_waking", "sched:sched_wakeup_new")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from clew.ingest.profiles import _switches
 from clew.ingest.profiles._perf_event import event_of
 from clew.ingest.profiles._perf_header import TRACEPOINT, PerfEvent, PerfFile, plain_name
 from clew.ingest.profiles._switches import Happened
-from clew.ingest.profiles._tracepoints import Format, details, formats_of, numbers
+from clew.ingest.profiles._tracepoints import Format, details, formats_of, in_interrupt, numbers
 from clew.native import perf
 from clew.ops import OP_ID
 
@@ -97,7 +97,8 @@ def said(
             told.append(values["prev_pid"][tids[rows] > 0])
             known.append(tids[rows][tids[rows] > 0])
         elif name in _switches.WAKINGS and (values := numbers(file.records, at, sizes, layout, ("pid",))):
-            decoded[name] = Happened(rows, ts, tids[rows], values["pid"])
+            own = np.where(in_interrupt(file.records, at, sizes), -1, tids[rows])  # a timer is nobody
+            decoded[name] = Happened(rows, ts, own, values["pid"])
     if total > 1:
         found.detail = pa.concat_arrays(texts).take(pa.array(place))
     numbered = np.concatenate(told), np.concatenate(known)

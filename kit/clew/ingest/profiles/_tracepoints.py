@@ -134,6 +134,18 @@ def numbers(data: Array, at: Array, sizes: Array, layout: Format, names: Sequenc
     return {name: _integers(rows, field)[:, 0].astype(np.int64) for name, field in wanted.items()}
 
 
+def in_interrupt(data: Array, at: Array, sizes: Array) -> Array:
+    """Whether each record was made by an interrupt, not by the thread that it interrupted.
+
+    Bits of common_flags, the third byte of every record: 8 hard, 16 soft (Linux, include/linux/trace_events.h).
+    """
+    if (sizes < 4).any():
+        return np.zeros(len(at), bool)
+    flags = np.asarray(perf.gather(data, at, 4)[:, 2])
+    interrupted: Array = (flags & 0x18) != 0
+    return interrupted
+
+
 def _integers(rows: Array, field: Field) -> Array:
     size = field.size // field.elements
     kind = np.dtype(f"<{'i' if field.signed else 'u'}{size}")

@@ -1,6 +1,6 @@
 """Stacks that clew itself took of a Python process (``clew.capture.python_stacks``): one JSON object.
 
-``{"clew", "pid", "command", "interval_ns", "threads": {tid: name}, "frames": [[function, file, line], ...],
+``{"clew", "pid", "command", "interval_ns", "threads": {tid: name}, "notes", "frames": [[function, file, line], ...],
 "samples": [[ts_ns, tid, weight_ns, [frame, ...]], ...]}``, frames from the outermost, times of CLOCK_MONOTONIC.
 """
 
@@ -62,4 +62,5 @@ def _profile(known: dict[str, Any], path: Path) -> Profile:
         }
     )
     table, parents = tree.tables()
-    return Profile([Event("python", "wall", "ns")], table, parents, samples, threads)
+    notes = [str(note) for note in known.get("notes", ())]
+    return Profile([Event("python", "wall", "ns")], table, parents, samples, threads, notes=notes)
