@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 import clew
 from clew import questions
+from clew.capture.place import make_place
 from clew.case import Case
 from clew.errors import ClewError
 from clew.ingest.imports import import_files
@@ -176,3 +178,21 @@ def test_samples_by(case: Case) -> None:
         ("read", 15),
         ("main", 3),
     ]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becomes somebody else")
+def test_what_somebody_else_may_not_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir(mode=0o700)
+    case_of(tmp_path / "theirs", FOLDED).close()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(ClewError, match="permission denied"):
+            clew.open(tmp_path / "theirs" / "case")
+        with pytest.raises(ClewError, match="cannot make a case"):
+            make_place(tmp_path / "theirs" / "new")
+    finally:
+        os.seteuid(0)
+
+
+def test_a_case_of_samples_says_so_where_calls_are_asked_for(case: Case) -> None:
+    assert "5 samples: `clew stacks" in str(questions.counts(case, Lens()).note)

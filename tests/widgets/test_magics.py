@@ -93,3 +93,34 @@ def test_mistakes_are_one_line(
 def test_help_lists_the_options(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
     shell.run_cell_magic("clew", "--help", "raise SystemExit\n")
     assert "--rate" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(300, method="thread")  # else SIGALRM is in use
+def test_a_cell_is_sampled_where_it_is_not_where_it_lets_go_of_the_lock(shell: InteractiveShell) -> None:
+    cell = """
+import os, time
+
+def slow():
+    return sum(i * i for i in range(20000))
+
+def closes():
+    for _ in range(200):
+        try:
+            os.close(9999)
+        except OSError:
+            pass
+
+took = [0.0, 0.0]
+while sum(took) < 1:
+    begin = time.perf_counter()
+    slow()
+    middle = time.perf_counter()
+    closes()
+    took = [took[0] + middle - begin, took[1] + time.perf_counter() - middle]
+"""
+    shell.run_cell_magic("clew", "--as recorded", cell)
+    table = questions.functions(shell.user_ns["recorded"], Lens()).table
+    total = dict(zip(table["function"].to_pylist(), table["total"].to_pylist(), strict=True))
+    share = total["slow"] / (total["slow"] + total.get("closes", 0))
+    took = shell.user_ns["took"]
+    assert abs(share - took[0] / sum(took)) < 0.12

@@ -77,3 +77,8 @@ def test_an_answer_is_masked_in_table_sql_and_note() -> None:
     masked = Redactor().answer(Answer(table, "SELECT '/home/alice/x'", "t", "see /home/alice"))
     assert masked.table.to_pydict() == {"name": [f"/home/{MASK}/x", None, f"/home/{MASK}/x"], "calls": [1, 2, 3]}
     assert "alice" not in masked.sql + str(masked.note)
+
+
+def test_versions_of_symbols_are_no_mail_addresses() -> None:
+    for name in ("clock_nanosleep@GLIBC_2.2.5", "clock_gettime@@GLIBC_2.17", "_ZNSt@@CXXABI_1.3", "f@LIB_1.0"):
+        assert Redactor(True).text(name) == name
