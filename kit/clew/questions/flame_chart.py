@@ -21,8 +21,8 @@ def flame_chart(case: Case, lens: Lens, tid: int, event: str | None = None, *, p
 
     Columns: ``name``, ``module``, ``kind``, ``depth`` (from 1), ``start_ns``, ``end_ns`` (case's clock; the end of a
     stretch is the next sample, or one interval on where there is none for long), ``samples``. Sampled, not traced: what
-    is shorter than an interval may be missing. Off-CPU samples last as long as they weigh. Summary: event, unit,
-    samples, interval_ns (median). Raises ClewError where the thread has no samples with a time.
+    is shorter than an interval may be missing. Off-CPU and wall-clock samples last as long as they weigh. Summary:
+    event, unit, samples, interval_ns (median). Raises ClewError where the thread has no samples with a time.
     """
     chosen = choose(case, lens, event)
     forest = forest_of(case)
@@ -40,7 +40,7 @@ ORDER BY ts_ns, stack_id"""
     steps = np.diff(at)
     interval = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1_000_000
     until = np.append(at[1:], at[-1] + interval)
-    if chosen.kind == "off-cpu":
+    if chosen.unit == "ns" and chosen.kind in ("off-cpu", "wall"):
         until = np.minimum(until, at + found["weight"].to_numpy().astype(np.int64))
         broken = until[:-1] < at[1:]
     else:
