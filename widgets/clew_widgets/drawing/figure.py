@@ -21,28 +21,44 @@ from bokeh.plotting import figure
 HEIGHT = {"timeline": 190, "histogram": 236}
 
 
+def bare_plot(height: int, **options: Any) -> figure:
+    """A canvas called ``plot`` as wide as its place: no tools, no background; ranges are 0 to 1 by default."""
+    ranges = {"x_range": Range1d(start=0, end=1), "y_range": Range1d(start=0, end=1)}
+    return figure(
+        name="plot",
+        height=height,
+        sizing_mode="stretch_width",
+        tools="",
+        toolbar_location=None,
+        output_backend="canvas",
+        background_fill_alpha=0,
+        border_fill_alpha=0,
+        outline_line_color=None,
+        **(ranges | options),
+    )
+
+
+def plain_axis(axis: Any, name: str, **options: Any) -> None:
+    """An axis called ``x_axis`` or ``y_axis`` in the type and with the ticks of all our charts."""
+    axis.update(
+        name=f"{name}_axis",
+        axis_label_text_font_style="normal",
+        axis_label_text_font_size="11.5px",
+        major_label_text_font_size="11.5px",
+        minor_tick_line_color=None,
+        major_tick_in=0,
+        major_tick_out=4,
+        **options,
+    )
+
+
 @cache
 def scaffold(kind: str) -> dict[str, Any]:
     """The figure of a ``timeline`` or a ``histogram`` as Bokeh's JSON item.
 
     Models that JavaScript touches have names: plot, x_axis, y_axis, y_grid, cursor, brush, and one for each source.
     """
-    plot = figure(
-        name="plot",
-        height=HEIGHT[kind],
-        sizing_mode="stretch_width",
-        tools="",
-        toolbar_location=None,
-        x_range=Range1d(start=0, end=1),
-        y_range=Range1d(start=0, end=1),
-        output_backend="canvas",
-        background_fill_alpha=0,
-        border_fill_alpha=0,
-        outline_line_color=None,
-        min_border_left=62,
-        min_border_right=10,
-        min_border_top=8,
-    )
+    plot = bare_plot(HEIGHT[kind], min_border_left=62, min_border_right=10, min_border_top=8)
     brush = BoxSelectTool(name="brush", dimensions="width", continuous=False, renderers=[])
     brush.overlay.update(fill_alpha=0.16, line_alpha=0.8, line_dash="solid", line_width=1)
     plot.add_tools(brush, WheelZoomTool(dimensions="width", modifiers="shift"))
@@ -50,16 +66,7 @@ def scaffold(kind: str) -> dict[str, Any]:
     plot.xgrid.visible = False
     plot.ygrid.name = "y_grid"
     for name, axis in (("x", plot.xaxis[0]), ("y", plot.yaxis[0])):
-        axis.update(
-            name=f"{name}_axis",
-            axis_label_text_font_style="normal",
-            axis_label_text_font_size="11.5px",
-            major_label_text_font_size="11.5px",
-            minor_tick_line_color=None,
-            major_tick_in=0,
-            major_tick_out=4,
-            axis_label_standoff=6,
-        )
+        plain_axis(axis, name, axis_label_standoff=6)
     plot.yaxis[0].update(ticker=FixedTicker(), axis_line_color=None, major_tick_out=0)
     plot.ygrid.ticker = FixedTicker()
     if kind == "histogram":

@@ -8,7 +8,8 @@ from typing import Any
 from bokeh.embed import json_item
 from bokeh.models import ColumnDataSource, FixedTicker, Range1d
 from bokeh.models.annotations import BoxAnnotation
-from bokeh.plotting import figure
+
+from clew_widgets.drawing.figure import bare_plot, plain_axis
 
 HEIGHT = 240  # pixels, until JavaScript knows how many rows there are
 MARGIN = 12  # pixels left and right of the boxes: flame.js reckons with it
@@ -22,18 +23,9 @@ def flame_figure() -> dict[str, Any]:
     Models that JavaScript touches have names: plot, x_axis, cursor, brush, and the sources boxes and texts. x is in the
     unit of the weights (or ns), y in rows from the top.
     """
-    plot = figure(
-        name="plot",
-        height=HEIGHT,
-        sizing_mode="stretch_width",
-        tools="",
-        toolbar_location=None,
-        x_range=Range1d(start=0, end=1),
+    plot = bare_plot(
+        HEIGHT,
         y_range=Range1d(start=1, end=0),
-        output_backend="canvas",
-        background_fill_alpha=0,
-        border_fill_alpha=0,
-        outline_line_color=None,
         min_border_left=MARGIN,
         min_border_right=MARGIN,
         min_border_top=0,
@@ -42,17 +34,7 @@ def flame_figure() -> dict[str, Any]:
     )
     plot.grid.visible = False
     plot.yaxis.visible = False
-    plot.xaxis[0].update(
-        name="x_axis",
-        ticker=FixedTicker(),
-        axis_label_text_font_style="normal",
-        axis_label_text_font_size="11.5px",
-        major_label_text_font_size="11.5px",
-        minor_tick_line_color=None,
-        major_tick_in=0,
-        major_tick_out=4,
-        axis_label_standoff=4,
-    )
+    plain_axis(plot.xaxis[0], "x", ticker=FixedTicker(), axis_label_standoff=4)
     boxes = ColumnDataSource({name: [] for name in ("left", "right", "top", "bottom", "color")}, name="boxes")
     plot.quad("left", "right", "top", "bottom", source=boxes, fill_color="color", line_color=None)
     texts = ColumnDataSource({name: [] for name in ("x", "y", "text", "color")}, name="texts")

@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, FixedTicker, Range1d
+from bokeh.models import ColumnDataSource, FixedTicker
 from bokeh.models.annotations import BoxAnnotation
-from bokeh.plotting import figure
 
 from clew.units import duration, number, size
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing import static as still
+from clew_widgets.drawing.figure import bare_plot, plain_axis
 
 MOST_CELLS = 10_000
 """Cells of a map at most: longer recordings get fewer rows."""
@@ -25,38 +25,11 @@ _LEFT, _TOP, _BOTTOM = 56, 8, 170
 @cache
 def heatmap_figure() -> dict[str, Any]:
     """The figure as Bokeh's JSON item; JavaScript touches plot, x_axis, y_axis, cells, cursor and chosen by name."""
-    plot = figure(
-        name="plot",
-        height=HEIGHT,
-        sizing_mode="stretch_width",
-        tools="",
-        toolbar_location=None,
-        x_range=Range1d(start=0, end=1),
-        y_range=Range1d(start=0, end=1),
-        output_backend="canvas",
-        background_fill_alpha=0,
-        border_fill_alpha=0,
-        outline_line_color=None,
-        min_border_left=62,
-        min_border_right=10,
-        min_border_top=8,
-        lod_threshold=None,
-    )
+    plot = bare_plot(HEIGHT, min_border_left=62, min_border_right=10, min_border_top=8, lod_threshold=None)
     plot.grid.visible = False
     labels = (("x", plot.xaxis[0], "second of the recording"), ("y", plot.yaxis[0], "ms within the second"))
     for name, axis, label in labels:
-        axis.update(
-            name=f"{name}_axis",
-            axis_label=label,
-            ticker=FixedTicker(),
-            axis_label_text_font_style="normal",
-            axis_label_text_font_size="11.5px",
-            major_label_text_font_size="11.5px",
-            minor_tick_line_color=None,
-            major_tick_in=0,
-            major_tick_out=4,
-            axis_label_standoff=6,
-        )
+        plain_axis(axis, name, axis_label=label, ticker=FixedTicker(), axis_label_standoff=6)
     cells = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top", "color", "alpha")}, name="cells")
     plot.quad("left", "right", "top", "bottom", source=cells, fill_color="color", fill_alpha="alpha", line_color=None)
     marks = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top", "color")}, name="chosen")
