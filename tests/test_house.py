@@ -175,7 +175,7 @@ def test_notebooks_are_committed_without_outputs() -> None:
 def test_no_machine_paths_in_the_tree() -> None:
     """Neither where this clone lies nor whose home it is; looked for by what they are here, named nowhere."""
     secrets = [bytes(f"{path}/", "utf-8") for path in (ROOT.parent, Path.home()) if len(path.parts) > 1]
-    generic = {b"/root/", b"/tmp/", b"/home/", b"/usr/", b"/opt/", b"/srv/", b"/var/"}
+    generic = {b"/tmp/", b"/home/", b"/usr/", b"/opt/", b"/srv/", b"/var/"}
     wrong = [
         str(path.relative_to(ROOT))
         for path in tracked()

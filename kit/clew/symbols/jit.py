@@ -56,7 +56,7 @@ def map_paths(pid: int) -> list[Path]:
         found = re.search(r"^NSpid:\s+(.*)$", status, re.MULTILINE)
         if found and found[1].split():
             inner = int(found[1].split()[-1])
-    return [Path(f"/proc/{pid}/root/tmp") / map_name(inner), Path("/tmp") / map_name(pid)]  # noqa: S108 -- by convention
+    return [Path(f"/proc/{pid}/root") / "tmp" / map_name(inner), Path("/tmp") / map_name(pid)]  # noqa: S108 -- by convention
 
 
 def read_map(pid: int, keep: Path | None = None) -> JitMap | None:

@@ -121,7 +121,7 @@ def test_inlined_frames_and_source_lines(tmp_path: Path) -> None:
 
 def test_code_compiled_at_run_time(tmp_path: Path) -> None:
     text = "java 1 1.000000: cycles: \n\t7f01 LThread;::run->LObject;::wait (/tmp/perf-1.map)\n"
-    text += "\t7f02 x::operator-> (/usr/bin/x)\n\t7f03 f (/root/jitted-1-2.so)\n\n"
+    text += "\t7f02 x::operator-> (/usr/bin/x)\n\t7f03 f (/var/jitted-1-2.so)\n\n"
     (one,) = samples(profile(text, tmp_path))
     assert one["stack"] == ["f", "x::operator->", "LThread;::run", "LObject;::wait"]
     assert [frame["kind"] for frame in one["frames"]] == ["jit", "user", "jit", "inlined"]
