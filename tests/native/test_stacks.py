@@ -17,6 +17,9 @@ from clew.ops import OPS
 
 ALL = {number: 1 for number, _, kind in OPS if kind != "note"}
 GROUPS = ("files", "streams", "sockets", "waits", "stdio", "hidden")
+RESTARTED = "Syscall param pselect6(sig) points to unaddressable byte(s)"
+"""Said of valgrind's own memory: it puts its copy of the argument in place of the program's, and looks at that again
+where a signal came just before the call, so that it had to begin anew. Without signals it is said of programs only."""
 
 
 def complaints(directory: Path) -> list[str]:
@@ -38,7 +41,7 @@ def test_valgrind_says_nothing_that_it_does_not_say_of_the_bare_program(
         run = record([*command, *GROUPS], ring_size=1 << 22, **options) if with_clew else None
         if run is None:
             subprocess.run([*command, *GROUPS], capture_output=True, check=True)
-        said.append(complaints(directory))
+        said.append([line for line in complaints(directory) if "sample_ns" not in options or line != RESTARTED])
     assert said[0] == said[1]
 
 
