@@ -113,7 +113,8 @@ CREATE TABLE connection (            -- one open file, socket or pipe end, share
     inode       UBIGINT,
     opened_ns   BIGINT,             -- ns; NULL: before the capture
     closed_ns   BIGINT,             -- ns; NULL: not seen being closed
-    peer_conn_id UBIGINT            -- other end, where one call made both, or the only one with the mirrored addresses; NULL: not known
+    peer_conn_id UBIGINT,           -- other end, where one call made both, or the only one with the mirrored addresses; NULL: not known
+    peer_pid    INTEGER             -- unix sockets: process at the other end when it was connected, as the kernel says; NULL: not known
 );
 
 CREATE TABLE counter (               -- running totals as read at ts_ns, for count-only captures and series of other engines
@@ -220,6 +221,118 @@ CREATE TABLE printed (               -- what a script printed: bpftrace's printf
     nth         UINTEGER NOT NULL,  -- its place in what was printed, from 1
     kind        VARCHAR NOT NULL,   -- printf, time, join, cat, syscall; value: print() of what is no number
     text        VARCHAR NOT NULL
+);
+
+-- What calls carried, and whose work it was. Made by clew.causal from the tables above when first asked for
+-- (`clew trace CASE`, Case.trace()): messages by protocols/, spans, requests and shapes by causal/.
+
+CREATE TABLE message (               -- one request, reply or other unit of a protocol, at one end of a connection
+    msg_id      UBIGINT NOT NULL,   -- unique in the case; the same for the same raw files
+    capture_id  UINTEGER NOT NULL,
+    conn_id     UBIGINT NOT NULL,   -- this end
+    thread_id   UBIGINT NOT NULL,   -- sent: who moved its first byte; received: who moved its last
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,
+    tid         INTEGER NOT NULL,
+    seq         UINTEGER NOT NULL,  -- of the event row (same thread_id) that did so
+    sent        BOOLEAN NOT NULL,   -- this end wrote it; FALSE: it read it
+    role        VARCHAR NOT NULL,   -- request, reply, other (nobody answers it: greetings, notices, one-way commands)
+    exchange    UBIGINT,            -- number of the request on its connection, from 0; a reply has its request's; NULL: role is other, or a reply whose request was not seen
+    stream      UBIGINT,            -- id by which the protocol tells exchanges apart: FastCGI request, HTTP/2 stream, DNS id; NULL: order alone
+    first_ns    BIGINT NOT NULL,    -- ns, when the call that moved its first byte was entered
+    last_ns     BIGINT NOT NULL,    -- ns, when the call that moved its last byte returned
+    byte_offset UBIGINT NOT NULL,   -- of its first byte among the bytes of its direction (TLS: of the clear text)
+    bytes       UBIGINT NOT NULL,
+    protocol    VARCHAR NOT NULL,   -- http1, http2, fastcgi, postgres, ...; unknown: told by change of direction alone
+    kind        VARCHAR,            -- in the protocol's own words: GET, Query, BEGIN_REQUEST, COM_QUERY, A; NULL: none
+    name        VARCHAR,            -- to group by, literals out: GET /page/?, SELECT * FROM t WHERE id = ?; NULL: the protocol has none
+    summary     VARCHAR,            -- as it was said, as far as it was kept, at most 1000 bytes; NULL: nothing to say
+    status      VARCHAR,            -- replies: 200, 42P01, OK, NXDOMAIN, ...; NULL: none
+    error       BOOLEAN NOT NULL,   -- the reply tells a failure (HTTP: 500 and above)
+    held        BOOLEAN,            -- replies: the connection stays with its user (an open transaction); NULL: the protocol does not tell
+    correlation VARCHAR,            -- ids found in the bytes: traceparent=00-..., x-request-id=..., by blanks; NULL: none
+    whole       BOOLEAN NOT NULL    -- its end was seen; FALSE: cut by the end of the recording, or bytes that were not kept
+);
+
+CREATE TABLE span (                  -- a piece of work: one exchange seen from one end, or the life of a program
+    span_id     UBIGINT NOT NULL,   -- unique in the case
+    request_id  UBIGINT NOT NULL,   -- of the tree it belongs to
+    parent_span_id UBIGINT,         -- NULL: root
+    capture_id  UINTEGER NOT NULL,
+    thread_id   UBIGINT,            -- that began it; NULL: not known (imported)
+    host        VARCHAR NOT NULL,
+    pid         INTEGER,
+    tid         INTEGER,
+    command     VARCHAR NOT NULL,   -- process.command; imported: the service
+    kind        VARCHAR NOT NULL,   -- server (received a request), client (sent one), process (fork or exec to exit), internal (imported)
+    name        VARCHAR NOT NULL,   -- message.name of the request, else protocol and kind; process: its program
+    protocol    VARCHAR,            -- NULL: process, internal
+    conn_id     UBIGINT,
+    start_ns    BIGINT NOT NULL,    -- server: request received; client: request sent
+    end_ns      BIGINT,             -- server: reply sent; client: reply received (last byte each); NULL: not seen
+    status      VARCHAR,
+    error       BOOLEAN NOT NULL,
+    request_msg_id UBIGINT,
+    reply_msg_id UBIGINT,           -- NULL: none was seen
+    link_rule   VARCHAR NOT NULL,   -- how its parent was found, see causal/rules.py; root; unresolved (it has a cause that was not found)
+    confidence  DOUBLE NOT NULL,    -- that the parent is right, 0 to 1; roots: 1; unresolved: 0
+    depth       USMALLINT NOT NULL, -- parents above it
+    shape_node  UBIGINT             -- checksum of its name and all below it: equal subtrees have equal ones
+);
+
+CREATE TABLE link (                  -- a cause that is only likely, or not the parent: never followed when requests are made
+    span_id     UBIGINT NOT NULL,
+    cause_span_id UBIGINT NOT NULL,
+    rule        VARCHAR NOT NULL,
+    confidence  DOUBLE NOT NULL
+);
+
+CREATE TABLE request (               -- a root span and all below it
+    request_id  UBIGINT NOT NULL,   -- span_id of its root
+    capture_id  UINTEGER NOT NULL,
+    name        VARCHAR NOT NULL,
+    host        VARCHAR NOT NULL,
+    command     VARCHAR NOT NULL,   -- of the root
+    start_ns    BIGINT NOT NULL,
+    end_ns      BIGINT,             -- NULL: not seen
+    dur_ns      BIGINT,
+    status      VARCHAR,
+    error       BOOLEAN NOT NULL,   -- of the root
+    resolved    BOOLEAN NOT NULL,   -- FALSE: its root is unresolved: it is part of a request that is not known
+    confidence  DOUBLE NOT NULL,    -- lowest of its spans
+    spans       UINTEGER NOT NULL,
+    processes   UINTEGER NOT NULL,
+    shape_id    UBIGINT NOT NULL
+);
+
+CREATE TABLE shape (                 -- requests that took the same path: the same tree of names, repeats in a row counted once
+    shape_id    UBIGINT NOT NULL,
+    name        VARCHAR NOT NULL,   -- of the root
+    path        VARCHAR NOT NULL,   -- the tree as text: one line per step, indented by depth
+    spans       UINTEGER NOT NULL,
+    processes   UINTEGER NOT NULL,
+    depth       USMALLINT NOT NULL
+);
+
+CREATE TABLE working (               -- for which request a thread worked, when: intervals of a thread do not overlap
+    host        VARCHAR NOT NULL,
+    pid         INTEGER NOT NULL,
+    tid         INTEGER NOT NULL,
+    start_ns    BIGINT NOT NULL,
+    end_ns      BIGINT NOT NULL,
+    request_id  UBIGINT NOT NULL,
+    span_id     UBIGINT NOT NULL,
+    confidence  DOUBLE NOT NULL
+);
+
+CREATE TABLE host_clock (            -- how far the clocks of other hosts were moved to the first host's, and how well that is known
+    capture_id  UINTEGER NOT NULL,
+    host        VARCHAR NOT NULL,
+    from_ns     BIGINT NOT NULL,    -- ns of that host's own clock: the line holds from here to the next row's
+    offset_ns   DOUBLE NOT NULL,    -- ns added at from_ns
+    drift_ppb   DOUBLE NOT NULL,    -- ns more per second
+    residual_ns DOUBLE NOT NULL,    -- half the smallest round trip that bounds it: the error cannot be larger
+    messages    UBIGINT NOT NULL    -- matched messages it rests on
 );
 
 CREATE TABLE note (

@@ -183,7 +183,7 @@ WITH ordered AS (
 SELECT conn_id, any_value(capture_id) AS capture_id, arg_min(pid, nth) AS pid, arg_min(fd, nth) AS fd,
        coalesce(arg_max(kind, nth) FILTER (kind <> 'unknown'), 'unknown') AS kind, arg_max(path, nth) AS path,
        arg_max("local", nth) AS "local", arg_max(remote, nth) AS remote, arg_max(role, nth) AS role,
-       arg_max(inode, nth) AS inode, arg_max(peer_conn_id, nth) AS peer_conn_id,
+       arg_max(inode, nth) AS inode, arg_max(peer_conn_id, nth) AS peer_conn_id, arg_max(peer_pid, nth) AS peer_pid,
        CASE WHEN NOT bool_or(inherited AND nth = 1) THEN min(ts_ns) END AS opened_ns
 FROM ordered GROUP BY conn_id;
 
@@ -193,7 +193,7 @@ SELECT d.conn_id, d.capture_id, m.host, d.pid, d.fd, d.kind, d.path, d."local", 
        CASE WHEN d.kind IN ('tcp', 'udp', 'unix', 'socket') THEN
            CASE WHEN d.role = 'accepted' THEN coalesce(regexp_replace(d.remote, ':[0-9]+$', ':*'), d."local") ELSE d.remote END
        END,
-       d.inode, d.opened_ns, c.closed_ns, d.peer_conn_id
+       d.inode, d.opened_ns, c.closed_ns, d.peer_conn_id, d.peer_pid
 FROM described d
 JOIN landing.meta m USING (capture_id)
 LEFT JOIN (SELECT conn_id, max(ts_ns) AS closed_ns FROM landing.closed SEMI JOIN landing.touched USING (conn_id) GROUP BY ALL) c

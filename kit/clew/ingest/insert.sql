@@ -31,7 +31,7 @@ INSERT INTO landing.vfork SELECT $capture_id, serial, children, open_pid FROM vf
 
 INSERT INTO landing.conn
 SELECT conn_id, $capture_id, min(thread_id), min(seq), arg_min(pid, ts_ns), min(ts_ns), NULL, 'unknown', path, NULL, NULL, NULL,
-       NULL, NULL, NULL, TRUE
+       NULL, NULL, NULL, TRUE, NULL
 FROM vain GROUP BY conn_id, path;
 
 INSERT INTO landing.seen
@@ -89,7 +89,7 @@ INSERT INTO landing.conn
 SELECT conn_id + $base, $capture_id, thread_id, seq, pid, ts_ns, fd, kind, path, "local", remote,
        CASE WHEN flags & 1 > 0 THEN 'accepted' WHEN flags & 2 > 0 THEN 'connected' WHEN flags & 4 > 0 THEN 'read end'
             WHEN flags & 8 > 0 THEN 'write end' END,
-       inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited
+       inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited, NULL
 FROM conns WHERE conn_id <> 0;
 
 INSERT INTO landing.stack_map

@@ -25,7 +25,7 @@ CREATE TABLE landing.loss (thread_id UBIGINT, capture_id UINTEGER, lost_events U
 CREATE TABLE landing.unseen (capture_id UINTEGER, pid INTEGER, ts_ns BIGINT, reason VARCHAR, path VARCHAR);
 CREATE TABLE landing.conn (conn_id UBIGINT, capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, pid INTEGER, ts_ns BIGINT,
     fd INTEGER, kind VARCHAR, path VARCHAR, "local" VARCHAR, remote VARCHAR, role VARCHAR, inode UBIGINT, device UBIGINT,
-    peer_conn_id UBIGINT, inherited BOOLEAN); -- CONN records: a descriptor is described again when it changes
+    peer_conn_id UBIGINT, inherited BOOLEAN, peer_pid INTEGER); -- CONN records: a descriptor is described again when it changes
 CREATE TABLE landing.touched (conn_id UBIGINT); -- connections to be derived anew
 CREATE TABLE landing.closed (conn_id UBIGINT, capture_id UINTEGER, ts_ns BIGINT); -- last successful close in a batch
 
