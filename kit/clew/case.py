@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,18 @@ class Case:
         from clew.ingest.run import update
 
         return update(self._store, self.path)
+
+    def trace(self, progress: Callable[[str, float], None] | None = None, *, again: bool = False) -> bool:
+        """Find the requests in what was recorded since the last look: messages, spans, and whose work each was.
+
+        ``progress`` hears the stage's name and the share of it that is done. ``again``: even if nothing is new.
+        Returns whether anything was done. Quick if there is nothing new.
+        """
+        if isinstance(self._store, ParquetStore):
+            return False
+        from clew.causal.run import trace
+
+        return trace(self._store, self.path, progress, again=again)
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of ``query``.

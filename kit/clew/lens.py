@@ -10,8 +10,13 @@ from typing import Any, NamedTuple
 from clew.errors import ClewError
 from clew.units import duration
 
-_LISTS = ("hosts", "commands", "pids", "tids", "ops", "files", "peers", "errnos", "events", "functions", "modules")
-_NUMBERS = ("pids", "tids", "errnos")
+_OF_REQUESTS = ("requests", "request_ids", "shapes")
+_LISTS = (
+    *("hosts", "commands", "pids", "tids", "ops", "files", "peers", "errnos", "events", "functions", "modules"),
+    *_OF_REQUESTS,
+)
+_NUMBERS = ("pids", "tids", "errnos", "request_ids", "shapes")
+_RANGES = ("latency", "took")
 _SINGULAR = {
     "hosts": "host",
     "commands": "command",
@@ -24,6 +29,9 @@ _SINGULAR = {
     "events": "event",
     "functions": "function",
     "modules": "module",
+    "requests": "request",
+    "request_ids": "request id",
+    "shapes": "shape",
 }
 
 
@@ -45,7 +53,9 @@ class Lens:
     (process.command), ``files`` paths, ``peers`` the other ends of sockets (connection.peer), ``ops`` names of calls,
     ``errnos`` numbers (0: calls that succeeded). Samples: ``events`` are names of what was sampled (they narrow
     samples only), ``functions`` and ``modules`` stand anywhere in the stack, ``stack`` is how it begins: names of
-    functions from the outermost. Calls have a stack where one was recorded with them.
+    functions from the outermost. Calls have a stack where one was recorded with them. Requests: ``requests`` are their
+    names, ``request_ids`` single ones, ``shapes`` paths that they took, ``took`` = (low_ns, high_ns) how long they lasted;
+    a call or sample belongs to the request that its thread worked for at that time.
     """
 
     start_ns: int | None = None
@@ -63,6 +73,10 @@ class Lens:
     functions: tuple[str, ...] = ()
     modules: tuple[str, ...] = ()
     stack: tuple[str, ...] = ()
+    requests: tuple[str, ...] = ()
+    request_ids: tuple[int, ...] = ()
+    shapes: tuple[int, ...] = ()
+    took: tuple[int | None, int | None] | None = None
 
     def __post_init__(self) -> None:
         """Bring every field to its one form (tuples without repeats, plain int and str).
@@ -82,10 +96,11 @@ class Lens:
             object.__setattr__(self, name, None if value is None else _plain(int, name, value))
         steps = (self.stack,) if isinstance(self.stack, str) else self.stack or ()
         object.__setattr__(self, "stack", tuple(_plain(str, "stack", step) for step in steps))
-        if self.latency is not None:
-            low, high = self.latency
-            bounds = tuple(None if bound is None else _plain(int, "latency", bound) for bound in (low, high))
-            object.__setattr__(self, "latency", None if bounds == (None, None) else bounds)
+        for name in _RANGES:
+            if (ends := getattr(self, name)) is not None:
+                low, high = ends
+                bounds = tuple(None if bound is None else _plain(int, name, bound) for bound in (low, high))
+                object.__setattr__(self, name, None if bounds == (None, None) else bounds)
 
     # -- algebra: every change makes a new Lens --
 
@@ -108,7 +123,7 @@ class Lens:
                 merged[name] = _lowest(old, new)
             elif name == "stack":
                 merged[name] = new or old
-            elif old and new:
+            elif old and new:  # ranges
                 merged[name] = (_highest(old[0], new[0]), _lowest(old[1], new[1]))
             else:
                 merged[name] = new or old
@@ -136,8 +151,9 @@ class Lens:
             chips.append(Chip("time", (self.start_ns, self.end_ns), "time " + _range(low, high)))
         for name in _LISTS:
             chips += [Chip(name, value, f"{_SINGULAR[name]} {value}") for value in getattr(self, name)]
-        if self.latency is not None:
-            chips.append(Chip("latency", self.latency, "latency " + _range(*self.latency)))
+        for name in _RANGES:
+            if (ends := getattr(self, name)) is not None:
+                chips.append(Chip(name, ends, f"{name} {_range(*ends)}"))
         if self.stack:
             chips.append(Chip("stack", self.stack, "stack " + ";".join(self.stack)))
         return chips
@@ -145,10 +161,12 @@ class Lens:
     # -- the one place that makes SQL --
 
     def compile(self, table: str = "event") -> tuple[str, dict[str, Any]]:
-        """The predicate over ``table`` ("event", "counter" or "sample") and the values of its ``$lens_...`` parameters.
+        """The predicate over ``table`` and the values of its ``$lens_...`` parameters.
 
+        ``table``: "event", "counter", "sample", "request" or "span". A request is in view if something of it is: it
+        began in the time range, has a span of the host, program or thread, and worked while such a call or sample was made.
         Only constant text enters the SQL; every value is bound. Raises ClewError where ``table`` does
-        not hold what the Lens asks about (running totals know no file, peer, errno, latency or stack).
+        not hold what the Lens asks about (running totals know no file, peer, errno, latency, stack or request).
         """
         params: dict[str, Any] = {}
 
@@ -161,9 +179,14 @@ class Lens:
             return [term for term, _, _ in asked]
 
         low, high = self.latency or (None, None)
+        shortest, longest = self.took or (None, None)
+        of_requests = table in ("request", "span")
+        when = "start_ns" if of_requests else "ts_ns"
+        in_time = bind(
+            (f"{when} >= $lens_start_ns", "start_ns", self.start_ns),
+            (f"{when} < $lens_end_ns", "end_ns", self.end_ns),
+        )
         terms = bind(
-            ("ts_ns >= $lens_start_ns", "start_ns", self.start_ns),
-            ("ts_ns < $lens_end_ns", "end_ns", self.end_ns),
             (_threads("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts),
             (_threads("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands),
             (_threads("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids),
@@ -183,12 +206,28 @@ class Lens:
             (ANYWHERE.format("module IN (SELECT unnest($lens_modules))"), "modules", self.modules),
             (BEGINS, "stack", self.stack),
         )
+        of_request = bind(
+            ("name IN (SELECT unnest($lens_requests))", "requests", self.requests),
+            ("request_id IN (SELECT unnest($lens_request_ids))", "request_ids", self.request_ids),
+            ("shape_id IN (SELECT unnest($lens_shapes))", "shapes", self.shapes),
+            ("dur_ns >= $lens_shortest_ns", "shortest_ns", shortest),
+            ("dur_ns < $lens_longest_ns", "longest_ns", longest),
+        )
+        if of_requests:
+            by_thread = [f"request_id IN (SELECT request_id FROM span WHERE {' AND '.join(terms)})"] if terms else []
+            by_call = [_during("event", " AND ".join(by_op + of_call))] if by_op + of_call else []
+            of_stack += bind((_EVENTS, "events", self.events))
+            by_stack = [_during("sample", " AND ".join(of_stack))] if of_stack else []
+            chosen = of_request if table == "request" else _chosen(of_request)
+            terms = in_time + by_thread + by_call + by_stack + chosen
+            return " AND ".join(terms) or "TRUE", params
+        terms = in_time + terms + [_worked_for(table, term) for term in _chosen(of_request)]
         if table == "sample":
             terms += [f"event_id IN (SELECT event_id FROM sample_event WHERE {term})" for term in by_op]
             terms += [_linked("event", " AND ".join(of_call))] if of_call else []
             terms += bind((_EVENTS, "events", self.events)) + of_stack
-        elif table == "counter" and (of_call or of_stack):
-            what = "file, peer, errno, latency or stack"
+        elif table == "counter" and (of_call or of_stack or of_request):
+            what = "file, peer, errno, latency, stack or request"
             raise ClewError(f"running totals know no {what}: record without --count-only for that")
         else:
             terms += by_op + of_call + ([_linked("sample", " AND ".join(of_stack))] if of_stack else [])
@@ -228,6 +267,28 @@ def _connections(condition: str) -> str:
 def _linked(table: str, condition: str) -> str:
     """Calls and the samples that are their stacks have the same thread and number."""
     return f"(thread_id, seq) IN (SELECT thread_id, seq FROM {table} WHERE seq IS NOT NULL AND {condition})"
+
+
+def _chosen(conditions: list[str]) -> list[str]:
+    """Conditions on ``request`` as a term over whatever has a request_id."""
+    return [f"request_id IN (SELECT request_id FROM request WHERE {' AND '.join(conditions)})"] if conditions else []
+
+
+def _worked_for(table: str, condition: str) -> str:
+    """Rows of ``table`` at whose time their thread worked for such a request (intervals of a thread do not overlap)."""
+    return (
+        f"(host, tid, ts_ns) IN (SELECT x.host, x.tid, x.ts_ns FROM {table} x "
+        f"ASOF JOIN (SELECT host, tid, start_ns, end_ns FROM working WHERE {condition}) w "
+        "ON w.host = x.host AND w.tid = x.tid AND w.start_ns <= x.ts_ns WHERE x.ts_ns < w.end_ns)"
+    )
+
+
+def _during(table: str, condition: str) -> str:
+    """Requests for which a thread worked when such a row of ``table`` was made."""
+    return (
+        f"request_id IN (SELECT w.request_id FROM (SELECT host, tid, ts_ns FROM {table} WHERE {condition}) x "
+        "ASOF JOIN working w ON w.host = x.host AND w.tid = x.tid AND w.start_ns <= x.ts_ns WHERE x.ts_ns < w.end_ns)"
+    )
 
 
 _EVENTS = "event_id IN (SELECT event_id FROM sample_event WHERE name IN (SELECT unnest($lens_events)))"

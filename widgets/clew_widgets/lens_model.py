@@ -32,7 +32,7 @@ class LensModel(HasTraits):
 
     def remove(self, field: str, value: Any = None) -> None:
         """Take one chip away: ``value`` of ``field``, or all of ``field`` ("time": both ends)."""
-        whole = field in ("time", "latency")
+        whole = field in ("time", "latency", "took")
         self.set(self.lens.without(field) if whole else self.lens.without(field, value))
 
     def reset(self) -> None:

@@ -76,6 +76,17 @@ def need_events(case: Case, what: str) -> None:
     raise ClewError(f"nothing was recorded in {case.path}; `clew info {case.path}` says why")
 
 
+def need_requests(case: Case, what: str) -> None:
+    """Find the requests of ``case`` if that was not done yet; raise the ClewError that says why there are none."""
+    case.trace()
+    if scalar(case, "SELECT EXISTS (SELECT 1 FROM request)"):
+        return
+    need_events(case, what)
+    if not scalar(case, "SELECT EXISTS (SELECT 1 FROM payload)"):
+        raise ClewError(f"{what}: no payload was recorded, so no message was found; record without --payload none")
+    raise ClewError(f"{what}: no message of a known kind was found; `clew counts {case.path} --by peer` shows who talked")
+
+
 def totals(lens: Lens) -> tuple[str, dict[str, Any]]:
     """SQL (and parameters) of what threads did under ``lens`` by running totals: one row for each thread and op.
 
