@@ -246,7 +246,8 @@ INSERT INTO message BY NAME
     SELECT 2 * span_id + reply::INT AS msg_id, capture_id, conn_id, thread_id, host, pid, tid, seq, sent,
            CASE WHEN reply THEN 'reply' ELSE 'request' END AS role, request_id AS exchange,
            at_ns - 1000 AS first_ns, at_ns AS last_ns, 0 AS byte_offset,
-           CASE WHEN reply THEN 1500 ELSE 120 END AS bytes, protocol, CASE WHEN NOT reply THEN split_part(name, ' ', 1) END AS kind,
+           CASE WHEN reply THEN 1500 ELSE 120 END AS bytes, protocol,
+           CASE WHEN NOT reply THEN split_part(name, ' ', 1) END AS kind,
            CASE WHEN NOT reply THEN name END AS name,
            CASE WHEN NOT reply THEN replace(name, '?', request_id::VARCHAR) ELSE status END AS summary,
            CASE WHEN reply THEN status END AS status, reply AND error AS error, TRUE AS whole
@@ -254,7 +255,8 @@ INSERT INTO message BY NAME
 INSERT INTO event BY NAME
     SELECT capture_id, thread_id, host, pid, tid, seq, at_ns - 1000 AS ts_ns, 1000 AS dur_ns,
            CASE WHEN sent THEN $write ELSE $read END AS op_id, 5 AS fd,
-           CASE WHEN reply THEN 1500 ELSE 120 END AS result, 0 AS errno, CASE WHEN reply THEN 1500 ELSE 120 END AS bytes, conn_id, 0 AS byte_offset
+           CASE WHEN reply THEN 1500 ELSE 120 END AS result, 0 AS errno,
+           CASE WHEN reply THEN 1500 ELSE 120 END AS bytes, conn_id, 0 AS byte_offset
     FROM said ORDER BY thread_id, seq;
 INSERT INTO sample_event VALUES (1, 1, 'cpu-clock', 'on-cpu', 'ns', NULL), (2, 2, 'cpu-clock', 'on-cpu', 'ns', NULL),
     (3, 2, 'page-faults', 'fault', 'faults', NULL);
