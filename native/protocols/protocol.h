@@ -46,9 +46,8 @@ enum held { HELD_UNKNOWN = 0, HELD_NO = 1, HELD_YES = 2 };
 
 /* A text of a message, kept elsewhere; zero: none. Set it with message_text() and its kin. */
 struct text {
-	uint64_t at;
-	uint32_t size;
-	uint32_t set;
+	uint32_t handle; /* not for processors */
+	uint32_t size;   /* bytes */
 };
 
 /* Where a byte stood and which call moved it. Filled by message_begin() and message_end(). */
@@ -118,7 +117,7 @@ void message_close(struct talk *talk, struct message *message);
 /** As message_close(), but its end was not seen. */
 void message_cut(struct talk *talk, struct message *message);
 /** Forget it: it was none. */
-void message_drop(struct message *message);
+void message_drop(struct talk *talk, struct message *message);
 
 /** Set one of message's texts to these bytes, whatever they are; only the first TEXT_LIMIT_BYTES are kept. */
 void message_text(struct talk *talk, struct text *text, const void *bytes, size_t size);
