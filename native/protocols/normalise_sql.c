@@ -58,9 +58,9 @@ static void put(struct sql *s, const char *text, size_t size)
 	write_text(&s->to, text + at, size - at);
 }
 
-static struct frame *top(struct sql *s)
+static struct frame *top(const struct sql *s)
 {
-	return s->depth && s->depth <= DEEPEST ? &s->frames[s->depth - 1] : NULL;
+	return s->depth && s->depth <= DEEPEST ? (struct frame *)&s->frames[s->depth - 1] : NULL;
 }
 
 /* What stands before a token: commas and semicolons that waited for one, a blank. */
@@ -161,7 +161,7 @@ static void close_frame(struct sql *s)
 		s->rows = 0;
 	if (row && s->rows == s->depth + 1 && !s->matching)
 		s->row_end = s->to.used;
-	s->matching = false;
+	s->matching &= !row;
 	s->last = CLOSE;
 }
 
@@ -276,11 +276,11 @@ static void learn(struct sql *s, const char *word, size_t size)
 					   (s->statement == RELEASE && same_word(word, size, "savepoint"));
 		return;
 	}
-	s->statement = same_word(word, size, "savepoint")								? POINT
-				   : same_word(word, size, "release")								? RELEASE
-				   : same_word(word, size, "rollback")								? ROLLBACK
+	s->statement = same_word(word, size, "savepoint")                                            ? POINT
+				   : same_word(word, size, "release")                                            ? RELEASE
+				   : same_word(word, size, "rollback")                                           ? ROLLBACK
 				   : one_of(word, size, " declare fetch move close deallocate prepare execute ") ? NAMED
-																					: ANY;
+																								 : ANY;
 	s->name_next = s->statement == POINT || s->statement == RELEASE;
 }
 
