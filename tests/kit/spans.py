@@ -15,6 +15,7 @@ The last request of lane 0 is a GET /item/? that was cut by the end of the recor
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,18 @@ def _times(kind: np.ndarray, chance: np.random.Generator) -> tuple[Spans, np.nda
 
 
 def write_case(folder: Path, requests: int = 400, *, seed: int = 7, calls: bool = True) -> Case:
-    """A case at ``folder`` with that many requests; without ``calls`` no messages, events and samples (quicker)."""
+    """A case at ``folder`` with that many requests; without ``calls`` no messages, events and samples (quicker).
+
+    It is one of Parquet tables: what is in them is not traced again.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as made:
+        case = _write_database(Path(made) / "case", requests, seed, calls)
+        case.to_parquet(folder)
+        case.close()
+    return clew.open(folder)
+
+
+def _write_database(folder: Path, requests: int, seed: int, calls: bool) -> Case:
     folder.mkdir(parents=True)
     chance = np.random.default_rng(seed)
     kind = chance.choice(5, requests, p=[0.2, 0.4, 0.2, 0.15, 0.05])

@@ -15,7 +15,11 @@ from clew.questions.functions import functions
 from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
 from clew.questions.maps import histogram, map_values, maps, printed
+from clew.questions.request_events import request_events
+from clew.questions.request_tree import request_tree
+from clew.questions.requests import request_latency, requests, requests_by
 from clew.questions.samples import sample_events, samples_by
+from clew.questions.shapes import shapes
 from clew.questions.top import top
 from clew.questions.wakeups import wakeups
 
@@ -39,8 +43,14 @@ __all__ = [
     "map_values",
     "maps",
     "printed",
+    "request_events",
+    "request_latency",
+    "request_tree",
+    "requests",
+    "requests_by",
     "sample_events",
     "samples_by",
+    "shapes",
     "top",
     "wakeups",
 ]
