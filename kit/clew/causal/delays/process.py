@@ -1,0 +1,327 @@
+"""One process: its requests, its calls, and the search for the assignment under which all delays are likeliest."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from clew.causal.delays.calls import Calls, learn
+from clew.causal.delays.density import Floats
+from clew.causal.delays.matching import heaviest
+from clew.causal.delays.model import Children, Key, Model
+
+Ints = NDArray[np.int64]
+
+_FEW = 5  # requests of a name that nothing overlapped: fewer say nothing about the rest
+_ROUNDS = (3.0, 2.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0)  # how much wider densities are fitted than their number asks for
+_STRAY = 1e-4  # share of calls that no request of the process causes
+_LONGEST_RUN = 6  # slots that are moved together
+_UNSEEN = np.iinfo(np.int64).max
+
+
+@dataclass(frozen=True)
+class Run:
+    """Slots ``first`` to ``last`` of the requests of one name."""
+
+    kind: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Offers:
+    """What runs of slots could be filled with: edges (row, block) that are possible, and what each would gain."""
+
+    row: Ints  # requests of all the runs, counted through
+    block: Ints
+    gain: Floats
+    content: Ints  # of each block, padded with -1
+    holder: Ints  # row that has the block now; -1: nobody
+
+
+class Process:
+    """Requests and calls of one process; names are any numbers, times ns, ``known`` request rows by call (-1)."""
+
+    def __init__(
+        self, name: Ints, start: Ints, end: Ints, call_name: Ints, call_start: Ints, call_end: Ints, known: Ints
+    ) -> None:
+        self._name, self._start, self._end = name, start, end
+        self._origin = int(min(start.min(), call_start.min()))
+        self.children = Children(call_name, self._ns(call_start), self._ns(call_end))
+        self._call_start, self._call_end, self._known = call_start, call_end, known
+        self._learnt: dict[int, Calls] = {}
+        self._first: dict[tuple[int, Key], list[Floats]] = {}
+        seen = self.children.end[np.isfinite(self.children.end)]
+        lasts = max(float(seen.max(initial=0.0)), float(self.children.start.max(initial=0.0)), 1.0)
+        self._stray = np.log(_STRAY) - np.log(lasts)
+        self.models: list[Model] = []
+
+    def _ns(self, times: Ints) -> Floats:
+        return np.where(times == _UNSEEN, np.inf, (times - np.int64(self._origin)).astype(np.float64))
+
+    # -- what is known before --
+
+    def learn(self, name: Ints, start: Ints, end: Ints, call_name: Ints, call_start: Ints, call_end: Ints) -> None:
+        """Learn what calls what, and how long it takes, from the same process at low load."""
+        if not len(name) or not len(call_name):
+            return
+        other = Process(name, start, end, call_name, call_start, call_end, np.full(len(call_name), -1))
+        parent, certain = other._certain()
+        for kind, calls in learn(parent, name, call_name, call_start, call_end, certain).items():
+            if np.count_nonzero(certain & (name == kind)) >= _FEW:
+                self._learnt[kind] = calls
+                self._note_delays(kind, calls, other, parent, certain)
+
+    def _certain(self) -> tuple[Ints, NDArray[np.bool_]]:
+        """(parent of each call or -1, requests whose calls are certain): no other request was there for any of them."""
+        order = np.argsort(self._start, kind="stable")
+        start, end = self._ns(self._start[order]), self._ns(self._end[order])
+        row, call = containing(start, end, self.children.start, self.children.end)
+        row, told = order[row], self._known[call]
+        row, call = row[(told < 0) | (told == row)], call[(told < 0) | (told == row)]
+        ways = np.bincount(call, minlength=len(self.children.name))
+        parent = np.full(len(self.children.name), -1, np.int64)
+        parent[call[ways[call] == 1]] = row[ways[call] == 1]
+        certain = self._end != _UNSEEN
+        certain[row[ways[call] > 1]] = False
+        return parent, certain
+
+    def _note_delays(
+        self, kind: int, calls: Calls, other: Process, parent: Ints, certain: NDArray[np.bool_]
+    ) -> None:
+        """Keep the delays of ``other``'s certain requests of that name."""
+        rows = np.flatnonzero(certain & (other._name == kind))
+        model = Model(other._ns(other._start[rows]), other._ns(other._end[rows]), calls)
+        model.content = _content(rows, parent, calls, other.children)
+        for key, delays in model.seen(other.children).items():
+            self._first.setdefault((kind, key), []).append(delays)
+
+    def _prepare(self) -> None:
+        """Models of every name that calls something, with the delays of what is certain."""
+        parent, certain = self._certain()
+        own = learn(parent, self._name, self.children.name, self._call_start, self._call_end, certain)
+        guessed: dict[int, Calls] | None = None
+        self._rows: list[Ints] = []
+        for kind in np.unique(self._name).tolist():
+            calls = self._learnt.get(kind)
+            if calls is None and np.count_nonzero(certain & (self._name == kind)) >= _FEW:
+                calls = own[kind]
+                self._note_delays(kind, calls, self, parent, certain)
+            if calls is None:
+                guessed = self._guess() if guessed is None else guessed
+                calls = guessed.get(kind)
+            if calls is None or not calls.slots:
+                continue
+            rows = np.flatnonzero(self._name == kind)
+            rows = rows[np.argsort(self._start[rows], kind="stable")]
+            model = Model(self._ns(self._start[rows]), self._ns(self._end[rows]), calls)
+            model.fit(
+                {key: np.concatenate(parts) for (of, key), parts in self._first.items() if of == kind}, _ROUNDS[0]
+            )
+            self.models.append(model)
+            self._rows.append(rows)
+
+    def _guess(self) -> dict[int, Calls]:
+        """What calls what where every request overlaps others: as if each call were the latest possible request's."""
+        order = np.argsort(self._start, kind="stable")
+        parent = self._known.copy()
+        for back in range(min(len(order), 64)):
+            at = np.searchsorted(self._start[order], self._call_start, side="right") - 1 - back
+            row = order[np.maximum(at, 0)]
+            fits = (parent < 0) & (at >= 0) & (self._call_end <= self._end[row])
+            parent = np.where(fits, row, parent)
+        shapes = learn(
+            parent, self._name, self.children.name, self._call_start, self._call_end, np.ones(len(self._name), bool)
+        )
+        usual: dict[int, Calls] = {}
+        for kind, calls in shapes.items():
+            slots = tuple(slot for slot in calls.slots if slot.share >= 0.2)
+            usual[kind] = Calls(slots, Counter({(1 << len(slots)) - 1: 1}))
+        return usual
+
+    # -- the search --
+
+    def solve(self) -> tuple[Ints, Floats]:
+        """(request row of each call or -1, how sure: 0 to 1)."""
+        self._prepare()
+        count = len(self.children.name)
+        if not self.models:
+            return self._known.copy(), (self._known >= 0).astype(np.float64)
+        longest = max(len(model.calls.slots) for model in self.models)
+        for slot in range(longest):
+            self._move([Run(k, slot, slot) for k, m in enumerate(self.models) if slot < len(m.calls.slots)], slot)
+        runs = self._runs()
+        for wider in _ROUNDS[1:]:
+            before = [model.content.copy() for model in self.models]
+            for model in self.models:
+                model.count()
+                model.fit(model.seen(self.children), wider)
+            for together in runs:
+                self._move(together)
+                self._sort()
+            same = all(np.array_equal(a, model.content) for a, model in zip(before, self.models, strict=True))
+            if same and wider == _ROUNDS[-1]:
+                break
+        parent = np.full(count, -1, np.int64)
+        for rows, model in zip(self._rows, self.models, strict=True):
+            for slot in range(model.content.shape[1]):
+                row = model.content[:, slot]
+                parent[row[row >= 0]] = rows[row >= 0]
+        return parent, self._confidence(runs, count)
+
+    def _runs(self) -> list[list[Run]]:
+        """What is moved in turn: each call by itself, wherever calls of its name belong; then runs of slots."""
+        single: dict[tuple[int, int], list[Run]] = {}
+        for kind, model in enumerate(self.models):
+            for number, slot in enumerate(model.calls.slots):
+                single.setdefault((slot.name, slot.nth), []).append(Run(kind, number, number))
+        several = [
+            [Run(kind, first, last)]
+            for kind, model in enumerate(self.models)
+            for length in range(2, min(len(model.calls.slots), _LONGEST_RUN) + 1)
+            for first in range(len(model.calls.slots) - length + 1)
+            for last in [first + length - 1]
+        ]
+        return [*single.values(), *several]
+
+    def _move(self, runs: list[Run], upto: int | None = None) -> None:
+        """Give the slots of ``runs`` anew to whom all delays become likeliest, the rest as it is."""
+        offers = self._offers(runs, upto)
+        taken = heaviest(offers.row, offers.block, offers.gain)
+        base = 0
+        width = runs[0].last - runs[0].first + 1
+        for run in runs:
+            model = self.models[run.kind]
+            count = len(model.start)
+            mine = taken[(offers.row[taken] >= base) & (offers.row[taken] < base + count)]
+            content = np.full((count, width), -1, np.int64)
+            content[offers.row[mine] - base] = offers.content[offers.block[mine]]
+            model.content[:, run.first : run.last + 1] = content
+            base += count
+
+    def _offers(self, runs: list[Run], upto: int | None = None) -> Offers:
+        """What may go where: what the slots hold now, and calls that nobody has."""
+        width = runs[0].last - runs[0].first + 1
+        blocks, holders, base = list[Ints](), list[Ints](), 0
+        for run in runs:
+            model = self.models[run.kind]
+            now = model.content[:, run.first : run.last + 1]
+            full = np.flatnonzero((now >= 0).any(axis=1))
+            blocks.append(now[full])
+            holders.append(full + base)
+            base += len(model.start)
+        if width == 1:
+            free = np.ones(len(self.children.name), bool)
+            for model in self.models:
+                free[model.content[model.content >= 0]] = False
+            names = np.unique([self.models[run.kind].calls.slots[run.first].name for run in runs])
+            loose = np.flatnonzero(free & np.isin(self.children.name, names))
+            blocks.append(loose[:, None])
+            holders.append(np.full(len(loose), -1))
+        content, holder = np.concatenate(blocks), np.concatenate(holders)
+        rows, numbers, gains, base = list[Ints](), list[Ints](), list[Floats](), 0
+        for run in runs:
+            model = self.models[run.kind]
+            wanted = np.arange(len(content))
+            if width == 1:
+                wanted = np.flatnonzero(self.children.name[content[:, 0]] == model.calls.slots[run.first].name)
+            row, number = self._possible(run, model, content, wanted)
+            hypothesis = model.content[row].copy()
+            hypothesis[:, run.first : run.last + 1] = -1
+            without = model.score(row, hypothesis, self.children, upto)
+            hypothesis[:, run.first : run.last + 1] = content[number]
+            gain = model.score(row, hypothesis, self.children, upto) - np.maximum(without, -1e9)
+            gain -= self._stray * (content[number] >= 0).sum(axis=1)
+            fits = np.isfinite(gain) & (gain > 0)
+            rows.append(row[fits] + base)
+            numbers.append(number[fits])
+            gains.append(gain[fits])
+            base += len(model.start)
+        return Offers(np.concatenate(rows), np.concatenate(numbers), np.concatenate(gains), content, holder)
+
+    def _possible(self, run: Run, model: Model, content: Ints, wanted: Ints) -> tuple[Ints, Ints]:
+        """(row, block) of every request of ``model`` that was there all the time of a block."""
+        there = content[wanted] >= 0
+        begins = np.where(there, self.children.start[content[wanted]], np.inf).min(axis=1)
+        ends = np.where(there, self.children.end[content[wanted]], -np.inf).max(axis=1)
+        row, block = containing(model.start, model.end, begins, ends)
+        told = np.where(there, self._known[content[wanted]], -1).max(axis=1)[block]
+        fits = (told < 0) | (self._rows[run.kind][row] == told)
+        return row[fits], wanted[block[fits]]
+
+    def _sort(self) -> None:
+        """Calls of one name by one request stand in the order of their start."""
+        for model in self.models:
+            names = [slot.name for slot in model.calls.slots]
+            for name, times in Counter(names).items():
+                if times > 1:
+                    columns = [number for number, other in enumerate(names) if other == name]
+                    now = model.content[:, columns]
+                    order = np.argsort(np.where(now >= 0, self.children.start[now], np.inf), axis=1, kind="stable")
+                    model.content[:, columns] = np.take_along_axis(now, order, axis=1)
+
+    # -- how sure --
+
+    def _confidence(self, runs: list[list[Run]], count: int) -> Floats:
+        """One over one plus the odds of every exchange with another request, and of every single move."""
+        odds = np.zeros(count)
+        for together in runs:
+            offers = self._offers(together)
+            if not len(offers.row):
+                continue
+            held = np.full(len(offers.content), -np.inf)
+            mine = offers.row == offers.holder[offers.block]
+            held[offers.block[mine]] = offers.gain[mine]
+            rows = int(offers.row.max()) + 1
+            has = np.full(max(rows, int(offers.holder.max(initial=-1)) + 1), -1)
+            has[offers.holder[offers.holder >= 0]] = np.flatnonzero(offers.holder >= 0)
+            key = offers.row * np.int64(len(offers.content)) + offers.block
+            order = np.argsort(key)
+            other = np.flatnonzero(~mine & np.isfinite(held[offers.block]))
+            block, row = offers.block[other], offers.row[other]
+            theirs = has[row]  # what that request has now, which would go the other way
+            back = offers.holder[block] * np.int64(len(offers.content)) + theirs
+            at = np.minimum(np.searchsorted(key[order], back), len(key) - 1)
+            exchanged = (theirs >= 0) & (key[order][at] == back)
+            given = np.where(exchanged, offers.gain[order][at], np.where(theirs >= 0, -np.inf, 0.0))
+            change = offers.gain[other] + given - held[block] - np.where(theirs >= 0, held[theirs], 0.0)
+            likely = np.exp(np.minimum(change, 20.0))
+            for blocks in (block, np.where(theirs >= 0, theirs, -1)):
+                there = (blocks >= 0) & np.isfinite(likely)
+                children = offers.content[blocks[there]]
+                weight = np.broadcast_to(likely[there][:, None], children.shape)
+                np.add.at(odds, children[children >= 0], weight[children >= 0])
+        return 1.0 / (1.0 + odds)
+
+
+def containing(start: Floats, end: Floats, begins: Floats, ends: Floats) -> tuple[Ints, Ints]:
+    """(row, number) of every interval of ``start`` (ascending) and ``end`` that holds one of ``begins`` to ``ends``."""
+    reached = np.maximum.accumulate(end) if len(end) else end  # the first row that reaches so far
+    high = np.searchsorted(start, begins, side="right")
+    low = np.searchsorted(reached, ends, side="left")
+    length = np.maximum(high - low, 0)
+    number = np.repeat(np.arange(len(begins)), length)
+    row = np.arange(len(number)) - np.repeat(np.cumsum(length) - length - low, length)
+    fits = end[row] >= ends[number]
+    return row[fits], number[fits]
+
+
+def _content(rows: Ints, parent: Ints, calls: Calls, children: Children) -> Ints:
+    """Children by slot of the requests ``rows`` (any order), from the known ``parent`` of each child."""
+    content = np.full((len(rows), len(calls.slots)), -1, np.int64)
+    at = {row: place for place, row in enumerate(rows.tolist())}
+    column = {(slot.name, slot.nth): number for number, slot in enumerate(calls.slots)}
+    nth = Counter[tuple[int, int]]()
+    for child in np.argsort(children.start, kind="stable").tolist():
+        place = at.get(int(parent[child]))
+        if place is None:
+            continue
+        name = int(children.name[child])
+        number = column.get((name, nth[place, name]))
+        nth[place, name] += 1
+        if number is not None:
+            content[place, number] = child
+    return content
