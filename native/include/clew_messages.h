@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Calls that moved bytes to messages of protocols, as Python asks for it: batches of calls in, rows out.
+ */
+#ifndef CLEW_MESSAGES_H
+#define CLEW_MESSAGES_H
+
+#include <stdint.h>
+
+#define CLEW_MESSAGES_API __attribute__((visibility("default")))
+
+struct protocol;
+struct talks;
+
+/* One batch of calls, in any order: a column each. */
+struct clew_calls {
+	const uint32_t *conv; /* index into the batch's conversations */
+	const int64_t *ts_ns, *dur_ns;
+	const uint64_t *bytes;  /* moved */
+	const uint64_t *offset; /* of the first of them in its direction; ~0: not known */
+	const uint8_t *sent;    /* 1: written, 0: read; a read of 0 bytes is the end of what the other end sends */
+	const uint64_t *thread_id;
+	const uint32_t *seq, *pid, *tid;
+	const uint8_t *head;      /* kept bytes of all calls, one after the other */
+	const int64_t *head_ends; /* count + 1: those of call i are [head_ends[i], head_ends[i + 1]) */
+	const uint8_t *tail;
+	const int64_t *tail_ends;
+	uint64_t count;
+};
+
+enum clew_conv_flag {
+	CLEW_CONV_DATAGRAM = 1,   /* each call is one datagram */
+	CLEW_CONV_CLIENT = 2,     /* this end is the client */
+	CLEW_CONV_SERVER = 4,     /* this end is the server; neither: whoever fits the bytes, else who sends first */
+	CLEW_CONV_CLOSED = 8,     /* this end closed it, or said that it sends no more */
+	CLEW_CONV_CONTINUED = 16, /* the batch before ended in the middle of it */
+	CLEW_CONV_CONTINUES = 32, /* its last calls come with the next batch */
+};
+
+/* One conversation of a batch: a connection as recorded at one end. */
+struct clew_conv {
+	int32_t hint;   /* protocol that its services file names, by its number; -1: none */
+	uint32_t flags; /* enum clew_conv_flag */
+};
+
+enum clew_message_text { CLEW_KIND_TEXT, CLEW_NAME, CLEW_SUMMARY, CLEW_STATUS, CLEW_CORRELATION, CLEW_TEXTS };
+
+/* One message: what the columns of table message say. */
+struct clew_message_row {
+	uint64_t thread_id, exchange, stream, offset, bytes; /* exchange, stream: ~0 is none */
+	int64_t first_ns, last_ns;
+	uint32_t conv, seq, pid, tid;
+	uint8_t sent, role, error, held, whole, zero;
+	uint16_t protocol;
+	struct {
+		uint64_t at;
+		uint32_t size, set;
+	} texts[CLEW_TEXTS];
+};
+
+/** The processors that are built in, and how many there are. */
+CLEW_MESSAGES_API uint32_t clew_protocols(const struct protocol *const **list);
+/** A processor's name and other names of its services (NULL: none). */
+CLEW_MESSAGES_API const char *clew_protocol_name(const struct protocol *protocol, const char **aliases);
+/** Whatever tells messages with the `count` processors of `list` (all stay the caller's); NULL: no memory. */
+CLEW_MESSAGES_API struct talks *clew_talks_new(const struct protocol *const *list, uint32_t count);
+/** Tell the messages of a batch; 0, -EINVAL where its columns do not fit each other, or -ENOMEM. */
+CLEW_MESSAGES_API int clew_talks_feed(struct talks *talks, const struct clew_calls *calls,
+									  const struct clew_conv *convs, uint32_t conv_count);
+/** The rows since clew_talks_clear(), valid until the next feed or clear. */
+CLEW_MESSAGES_API uint64_t clew_talks_rows(const struct talks *talks, const struct clew_message_row **rows);
+/** Bytes of one text (enum clew_message_text) of all rows. */
+CLEW_MESSAGES_API uint64_t clew_talks_text_size(const struct talks *talks, uint32_t text);
+/** Those bytes, where each row's ends, and whether it is there at all (else NULL). */
+CLEW_MESSAGES_API void clew_talks_text(const struct talks *talks, uint32_t text, uint8_t *out, int64_t *ends,
+									   uint8_t *set);
+/** Forget the rows. */
+CLEW_MESSAGES_API void clew_talks_clear(struct talks *talks);
+CLEW_MESSAGES_API void clew_talks_free(struct talks *talks);
+
+#endif

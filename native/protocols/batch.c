@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief A batch of calls, put in the order in which their bytes were moved, told one conversation after the other.
+ *
+ * What was written counts from when its call was entered, what was read from when its call returned: so a request
+ * stands before its reply at both ends. Within a direction the offsets decide, where they are known: two threads may
+ * write at the same time.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "talks.h"
+
+struct item {
+	int64_t key; /* ns */
+	uint64_t offset;
+	uint64_t thread_id;
+	uint32_t call, seq;
+	bool sent;
+};
+
+static int by_time(const void *one, const void *two)
+{
+	const struct item *a = one, *b = two;
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	if (a->sent != b->sent && a->thread_id != b->thread_id)
+		return a->sent ? 1 : -1;
+	if (a->thread_id == b->thread_id && a->seq != b->seq)
+		return a->seq < b->seq ? -1 : 1;
+	if (a->sent == b->sent && a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return (a->call > b->call) - (a->call < b->call);
+}
+
+static int by_offset(const void *one, const void *two)
+{
+	const struct item *a = one, *b = two;
+	if (a->sent != b->sent)
+		return a->sent ? -1 : 1;
+	if (a->offset != b->offset)
+		return a->offset < b->offset ? -1 : 1;
+	return by_time(one, two);
+}
+
+/* Whether the offsets of one direction go up, and all are known. */
+static bool goes_up(const struct item *items, uint64_t count, bool sent)
+{
+	uint64_t last = 0;
+	for (uint64_t i = 0; i < count; i++) {
+		if (items[i].sent != sent || items[i].offset == NO_NUMBER)
+			continue;
+		if (items[i].offset < last)
+			return false;
+		last = items[i].offset;
+	}
+	return true;
+}
+
+static bool offsets_known(const struct item *items, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		if (items[i].offset == NO_NUMBER)
+			return false;
+	return true;
+}
+
+static void put_in_order(struct item *items, uint64_t count)
+{
+	qsort(items, count, sizeof *items, by_time);
+	if ((goes_up(items, count, true) && goes_up(items, count, false)) || !offsets_known(items, count))
+		return;
+	/* Each direction by its offsets; a byte did not move before the one in front of it. */
+	qsort(items, count, sizeof *items, by_offset);
+	for (uint64_t i = 1; i < count; i++)
+		if (items[i].sent == items[i - 1].sent && items[i].key < items[i - 1].key)
+			items[i].key = items[i - 1].key;
+	for (uint64_t i = 0; i < count; i++) { /* ties keep that order */
+		items[i].thread_id = 0;
+		items[i].seq = (uint32_t)i;
+	}
+	qsort(items, count, sizeof *items, by_time);
+}
+
+static struct span bytes_of(const uint8_t *data, const int64_t *ends, uint32_t call)
+{
+	return (struct span){data + ends[call], (size_t)(ends[call + 1] - ends[call])};
+}
+
+/* The first bytes of both directions, as far as they were kept in one piece. */
+static void open_up(struct beginning *beginning, const struct clew_calls *calls, const struct item *items,
+					uint64_t count)
+{
+	uint64_t next[2] = {0, 0};
+	bool any = false;
+	struct opening *opening = &beginning->opening;
+	memset(opening, 0, sizeof *opening);
+	beginning->complete[0] = beginning->complete[1] = false;
+	for (int side = 0; side < 2; side++)
+		opening->data[side] = beginning->bytes[side];
+	for (uint64_t i = 0; i < count && !(beginning->complete[0] && beginning->complete[1]) && i < 4 * OPENING; i++) {
+		const uint32_t call = items[i].call;
+		const int side = items[i].sent ? 0 : 1; /* as if this end were the client */
+		if (!calls->bytes[call])
+			continue;
+		if (!any)
+			opening->first = (enum side)side;
+		any = true;
+		if (beginning->complete[side])
+			continue;
+		if (opening->size[side] && items[i].offset != NO_NUMBER && items[i].offset != next[side]) {
+			beginning->complete[side] = true;
+			continue;
+		}
+		next[side] = items[i].offset + calls->bytes[call];
+		const struct span head = bytes_of(calls->head, calls->head_ends, call);
+		const size_t room = OPENING - opening->size[side], size = head.size < room ? head.size : room;
+		memcpy(beginning->bytes[side] + opening->size[side], head.at, size);
+		opening->size[side] += size;
+		beginning->complete[side] =
+			opening->size[side] == OPENING || head.size < calls->bytes[call] || opening->datagram;
+	}
+}
+
+static void begin(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *conv,
+				  const struct item *items, uint64_t count)
+{
+	struct beginning beginning;
+	open_up(&beginning, calls, items, count);
+	beginning.opening.datagram = conv->flags & CLEW_CONV_DATAGRAM;
+	talks->number++;
+	identify(talks, &beginning, conv);
+	memset(talks->state, 0, speaking(talks)->state_size);
+	exchanges_reset(talks);
+	texts_forget(talks);
+	for (int side = CLIENT; side <= SERVER; side++) {
+		struct stream *stream = &talks->stream[side];
+		stream->begun = false;
+		stream->at = stream->pass_to = stream->now_from = 0;
+		stream->kept = stream->marks = stream->pendings = 0;
+	}
+	talks->talk =
+		(struct talk){.datagram = conv->flags & CLEW_CONV_DATAGRAM, .received = {!talks->client, talks->client}};
+	talks->talking = true;
+}
+
+static void tell(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *conv, struct item *items,
+				 uint64_t count)
+{
+	put_in_order(items, count);
+	if (!(conv->flags & CLEW_CONV_CONTINUED) || !talks->talking)
+		begin(talks, calls, conv, items, count);
+	for (uint64_t i = 0; i < count && !talks->failed; i++) {
+		const uint32_t call = items[i].call;
+		const enum side side = items[i].sent == talks->client ? CLIENT : SERVER;
+		if (!calls->bytes[call]) {
+			talks->talk.closed[side] |= !items[i].sent && !talks->talk.datagram;
+			continue;
+		}
+		struct moved moved = {
+			.call = {0, calls->ts_ns[call], calls->ts_ns[call] + calls->dur_ns[call], calls->thread_id[call],
+					 calls->seq[call], calls->pid[call], calls->tid[call], 0},
+			.bytes = calls->bytes[call],
+			.offset = calls->offset[call],
+			.head = bytes_of(calls->head, calls->head_ends, call),
+			.tail = bytes_of(calls->tail, calls->tail_ends, call),
+		};
+		stream_moved(talks, side, &moved);
+	}
+	if (conv->flags & CLEW_CONV_CONTINUES)
+		return;
+	talks->talk.closed[talks->client ? CLIENT : SERVER] |= (conv->flags & CLEW_CONV_CLOSED) != 0;
+	stream_end(talks);
+	talks->talking = false;
+}
+
+/* Every index and every end lies within what it points to. */
+static bool fits(const struct clew_calls *calls, uint32_t conv_count)
+{
+	if (calls->count > UINT32_MAX || calls->head_ends[0] < 0 || calls->tail_ends[0] < 0)
+		return false;
+	for (uint64_t i = 0; i < calls->count; i++)
+		if (calls->conv[i] >= conv_count || calls->head_ends[i] > calls->head_ends[i + 1] ||
+			calls->tail_ends[i] > calls->tail_ends[i + 1] || calls->bytes[i] > INT64_MAX || calls->dur_ns[i] < 0 ||
+			(calls->offset[i] != NO_NUMBER && calls->offset[i] > INT64_MAX))
+			return false;
+	return true;
+}
+
+static struct item item_of(const struct clew_calls *calls, uint32_t call)
+{
+	const bool sent = calls->sent[call];
+	return (struct item){.key = (int64_t)((uint64_t)calls->ts_ns[call] + (sent ? 0 : (uint64_t)calls->dur_ns[call])),
+						 .offset = calls->offset[call],
+						 .thread_id = calls->thread_id[call],
+						 .call = call,
+						 .seq = calls->seq[call],
+						 .sent = sent};
+}
+
+int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *convs,
+					uint32_t conv_count)
+{
+	if (!fits(calls, conv_count))
+		return -EINVAL;
+	struct item *items = malloc((calls->count + 1) * sizeof *items);
+	uint64_t *ends = calloc((size_t)conv_count + 1, sizeof *ends);
+	if (!items || !ends)
+		talks->failed = -ENOMEM;
+	if (!talks->failed) {
+		for (uint64_t i = 0; i < calls->count; i++)
+			ends[calls->conv[i]]++;
+		for (uint64_t conv = 0, sum = 0; conv <= conv_count; conv++) {
+			const uint64_t count = ends[conv];
+			ends[conv] = sum;
+			sum += count;
+		}
+		for (uint64_t i = 0; i < calls->count; i++)
+			items[ends[calls->conv[i]]++] = item_of(calls, (uint32_t)i);
+		for (uint32_t conv = 0; conv < conv_count && !talks->failed; conv++) {
+			const uint64_t from = conv ? ends[conv - 1] : 0;
+			talks->conv = conv;
+			tell(talks, calls, &convs[conv], items + from, ends[conv] - from);
+		}
+	}
+	free(items);
+	free(ends);
+	return talks->failed;
+}
