@@ -63,7 +63,7 @@ CREATE TABLE thread (
 CREATE TABLE op (
     op_id       UTINYINT PRIMARY KEY,
     op          VARCHAR NOT NULL,   -- name of the call
-    class       VARCHAR NOT NULL    -- read, write, open, close, net, wait, process, thread, stdio, sync, alloc, note
+    class       VARCHAR NOT NULL    -- read, write, tls, open, close, net, wait, process, thread, wakeup, stdio, sync, alloc, note
 );
 
 CREATE TABLE errno (
@@ -87,7 +87,7 @@ CREATE TABLE event (                 -- one row for each recorded call
     errno       USMALLINT NOT NULL, -- 0: the call succeeded
     bytes       UBIGINT,            -- moved by the call; NULL: it moves none, or it failed
     conn_id     UBIGINT,            -- NULL: not known
-    byte_offset UBIGINT             -- bytes the direction had carried before; pread and pwrite: file offset; NULL: not known
+    byte_offset UBIGINT             -- bytes the direction had carried before; pread and pwrite: file offset; wakeup: address of the object; NULL: not known
 );
 
 CREATE TABLE payload (               -- head and tail of what a call moved, where it was recorded

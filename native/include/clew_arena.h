@@ -59,6 +59,8 @@ struct clew_arena {
 	uint32_t payload_head, payload_tail; /* bytes; head UINT32_MAX = full */
 	uint32_t on_full;
 	uint32_t recorder_pid;
+	uint32_t wakeups; /* record condition variables, semaphores and futexes, too */
+	uint32_t zero;
 	uint64_t pid_namespace; /* inode of the recorder's /proc/self/ns/pid */
 	uint64_t ticks_per_s;
 	uint64_t sample_ns;                  /* CPU time of a thread between two samples; 0 = none are taken */

@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-#define CLEW_ABI 2u                                     /* of this file, clew_arena.h and the ctypes API */
+#define CLEW_ABI 3u                                     /* of this file, clew_arena.h and the ctypes API */
 #define CLEW_SEGMENT_MAGIC UINT64_C(0x3130474553574c43) /* "CLWSEG01" */
 #define CLEW_BLOCK_MAGIC UINT32_C(0x4b424c43)           /* "CLBK" */
 #define CLEW_ALIGN 8u                                   /* records and blocks start on multiples of this */
@@ -27,7 +27,8 @@
 /*
  * Operations. X(number, NAME, "name", class). Numbers are part of the format: never reuse one.
  * Classes: read, write (move bytes over fd), open (make a descriptor), close, net, wait, process,
- * thread, stdio, sync, alloc, note (made by clew itself; not a call of the program).
+ * thread, wakeup (one thread waits until another wakes it), stdio, sync, alloc, tls (clear text of an encrypted
+ * connection), note (made by clew itself; not a call of the program).
  */
 /* clang-format off */
 #define CLEW_OPS(X) \
@@ -50,6 +51,8 @@
 	X(18, SENDFILE, "sendfile", WRITE) \
 	X(19, SPLICE, "splice", WRITE) \
 	X(20, COPY_FILE_RANGE, "copy_file_range", WRITE) \
+	X(21, TLS_READ, "tls_read", TLS) \
+	X(22, TLS_WRITE, "tls_write", TLS) \
 	X(30, OPEN, "open", OPEN) \
 	X(31, OPENAT, "openat", OPEN) \
 	X(32, CREAT, "creat", OPEN) \
@@ -87,6 +90,13 @@
 	X(79, POPEN, "popen", PROCESS) \
 	X(80, PTHREAD_CREATE, "pthread_create", THREAD) \
 	X(81, PTHREAD_JOIN, "pthread_join", THREAD) \
+	X(82, COND_WAIT, "cond_wait", WAKEUP) \
+	X(83, COND_SIGNAL, "cond_signal", WAKEUP) \
+	X(84, COND_BROADCAST, "cond_broadcast", WAKEUP) \
+	X(85, SEM_WAIT, "sem_wait", WAKEUP) \
+	X(86, SEM_POST, "sem_post", WAKEUP) \
+	X(87, FUTEX_WAIT, "futex_wait", WAKEUP) \
+	X(88, FUTEX_WAKE, "futex_wake", WAKEUP) \
 	X(90, FOPEN, "fopen", STDIO) \
 	X(91, FCLOSE, "fclose", STDIO) \
 	X(92, FREAD, "fread", STDIO) \
@@ -99,6 +109,7 @@
 	X(102, REALLOC, "realloc", ALLOC) \
 	X(103, MEMALIGN, "memalign", ALLOC) \
 	X(104, FREE, "free", ALLOC) \
+	X(117, CGI, "cgi", NOTE) \
 	X(118, MAP, "map", NOTE) \
 	X(119, STACK, "stack", NOTE) \
 	X(120, PROCESS_START, "process_start", NOTE) \
@@ -128,7 +139,7 @@ enum clew_flag {
 	CLEW_F_INHERITED = 1u << 4, /* the descriptor was open before clew saw the process */
 	CLEW_F_CANCELLED = 1u << 5, /* the call did not return: the thread was cancelled in it */
 	CLEW_F_NESTED = 1u << 6,    /* made in a signal handler that interrupted clew itself */
-	CLEW_F_NONBLOCK = 1u << 7,  /* MSG_DONTWAIT */
+	CLEW_F_NONBLOCK = 1u << 7,  /* MSG_DONTWAIT; sem_trywait */
 };
 
 /*
@@ -144,7 +155,8 @@ struct clew_record {
 	uint64_t ticks;   /* how long it took */
 	int64_t result;   /* as returned (pid, fd, bytes, -1; a pointer never) */
 	uint64_t conn_id; /* open file, socket or pipe end the call was on; 0 = none or not known */
-	uint64_t offset;  /* bytes this direction had carried before; pread and pwrite: the file offset; ~0 not known */
+	uint64_t offset;  /* bytes this direction had carried before; pread and pwrite: the file offset; ~0 not known.
+					   * Class wakeup: the address of the object waited on */
 	int32_t fd;       /* -1 = none */
 	uint32_t
 		seq; /* of this thread, from 1, dropped records included: a gap is a loss. Signal handlers swap neighbours */
@@ -178,7 +190,9 @@ struct clew_conn_info {
 	uint16_t local_len;  /* bytes of local[] in use */
 	uint16_t remote_len; /* bytes of remote[] in use */
 	uint32_t flags;      /* 1 = accepted, 2 = connected, 4 = read end of a pipe, 8 = write end */
-	uint8_t local[112];  /* struct sockaddr; a unix path longer than 110 bytes is cut */
+	uint32_t peer_pid;   /* unix sockets: SO_PEERCRED, who was at the other end when it was connected; 0 = not known */
+	uint32_t zero;
+	uint8_t local[112]; /* struct sockaddr; a unix path longer than 110 bytes is cut */
 	uint8_t remote[112];
 };
 enum { CLEW_CONN_ACCEPTED = 1, CLEW_CONN_CONNECTED = 2, CLEW_CONN_READ_END = 4, CLEW_CONN_WRITE_END = 8 };
@@ -364,6 +378,6 @@ struct clew_loss {
 _Static_assert(sizeof(struct clew_record) == 64, "record head");
 _Static_assert(sizeof(struct clew_segment_header) == 64, "segment header");
 _Static_assert(sizeof(struct clew_block_header) == 64, "block header");
-_Static_assert(sizeof(struct clew_conn_info) == 264, "conn info");
+_Static_assert(sizeof(struct clew_conn_info) == 272, "conn info");
 
 #endif

@@ -122,12 +122,24 @@ static uint16_t address_of(long call, int fd, uint8_t (*into)[112])
 	return (uint16_t)size;
 }
 
+/* The process that connected or, seen from there, that listened; 0: it is in another pid namespace. */
+static uint32_t peer_pid_of(int fd)
+{
+	struct ucred peer = {0, 0, 0};
+	socklen_t size = sizeof peer;
+	if (raw_syscall(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, (long)&peer, (long)&size, 0) < 0 || peer.pid < 0)
+		return 0;
+	return (uint32_t)peer.pid;
+}
+
 static void fill_addresses(int fd, struct clew_conn_info *info)
 {
 	info->local_len = address_of(SYS_getsockname, fd, &info->local);
 	info->remote_len = address_of(SYS_getpeername, fd, &info->remote);
 	if (!info->remote_len)
 		info->flags &= ~(uint32_t)CLEW_CONN_CONNECTED;
+	if (info->kind == CLEW_KIND_UNIX && info->remote_len)
+		info->peer_pid = peer_pid_of(fd);
 }
 
 static void write_record(const struct call *call, int fd, const struct conn_origin *origin, struct clew_conn_info *info,

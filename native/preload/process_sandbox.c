@@ -8,6 +8,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "wakeups.h"
+
 #include "internal.h"
 
 CLEW_EXPORT int prctl(int option, ...)
@@ -55,6 +57,11 @@ __attribute__((visibility("hidden"))) void *syscall_look(long number)
 	void *address;
 	if (arena && number == SYS_seccomp) {
 		long (*here)(long, long, long, void *) = seccomp_call;
+		__builtin_memcpy(&address, &here, sizeof address);
+		return address;
+	}
+	if (number == SYS_futex && wakeups_wanted()) {
+		long (*here)(long, long, long, long, long, long, long) = wakeup_futex;
 		__builtin_memcpy(&address, &here, sizeof address);
 		return address;
 	}

@@ -26,7 +26,9 @@ void *real_find(const char *name)
 void *real_resolve(struct real *real)
 {
 	int saved = errno;
-	void *function = real_find(real->name);
+	void *function = real->version ? dlvsym(RTLD_NEXT, real->name, real->version) : NULL;
+	if (!function)
+		function = real_find(real->name);
 	if (!function) {
 		long (*missing)(void) = real_missing;
 		__builtin_memcpy(&function, &missing, sizeof function);

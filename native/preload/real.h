@@ -20,6 +20,7 @@
 struct real {
 	_Atomic(void *) function;
 	const char *name;
+	const char *version; /* NULL: the default one */
 } __attribute__((aligned(16)));
 
 /* Slow path of REAL(). */
@@ -32,10 +33,11 @@ static inline void *real_function(struct real *real)
 	return likely(function) ? function : real_resolve(real);
 }
 
-#define REAL(symbol)                                                                                                   \
+#define REAL_VERSION(symbol, version)                                                                                  \
 	({                                                                                                                 \
-		static struct real real_##symbol __attribute__((section("clew_real"), used)) = {NULL, #symbol};                \
+		static struct real real_##symbol __attribute__((section("clew_real"), used)) = {NULL, #symbol, version};       \
 		(__typeof__(&symbol))real_function(&real_##symbol);                                                            \
 	})
+#define REAL(symbol) REAL_VERSION(symbol, NULL)
 
 #endif

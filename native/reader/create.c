@@ -65,6 +65,7 @@ static int fill(int fd, const struct clew_arena_options *options)
 	arena->payload_head = options->payload_head;
 	arena->payload_tail = options->payload_tail;
 	arena->on_full = options->on_full;
+	arena->wakeups = options->wakeups;
 	arena->recorder_pid = (uint32_t)getpid();
 	arena->pid_namespace = stat("/proc/self/ns/pid", &own) == 0 ? own.st_ino : 0;
 	arena->ticks_per_s = clock_rate(arena->clock);

@@ -43,6 +43,8 @@ static void describe_conn(struct output *out, const uint8_t *data, size_t size)
 		put_string(out, " remote=");
 		put_address(out, info.remote, info.remote_len);
 	}
+	if (info.peer_pid)
+		put_format(out, " peer=%" PRIu32, info.peer_pid);
 	put_format(out, " inode=%" PRIu64, info.inode);
 }
 
@@ -175,7 +177,9 @@ static void put_line(struct output *out, const uint8_t *data, const struct clew_
 		put_format(out, " errno=%u", c->error[i]);
 	if (c->conn_id[i])
 		put_format(out, " conn=%" PRIu64, c->conn_id[i]);
-	if (c->offset[i] != CLEW_NO_OFFSET && c->conn_id[i])
+	if (c->op[i] >= CLEW_OP_COND_WAIT && c->op[i] <= CLEW_OP_FUTEX_WAKE)
+		put_format(out, " on=0x%" PRIx64, c->offset[i]);
+	else if (c->offset[i] != CLEW_NO_OFFSET && c->conn_id[i])
 		put_format(out, " at=%" PRIu64, c->offset[i]);
 	const uint32_t shown = c->flags[i] & ~(uint32_t)(CLEW_F_TEXT | CLEW_F_STRUCT);
 	if (shown) {

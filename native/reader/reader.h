@@ -20,13 +20,13 @@
 /* ---- making an arena ---- */
 
 struct clew_arena_options {
-	uint32_t slots, conns; /* threads at a time; open files, sockets and pipe ends at a time */
-	uint32_t ring_size;    /* bytes, a power of two from 64 KiB on */
-	uint32_t payload_head; /* bytes; UINT32_MAX = full */
-	uint32_t payload_tail; /* bytes */
-	uint32_t on_full;      /* CLEW_ON_FULL_* */
-	uint32_t mode;         /* CLEW_COUNT | CLEW_TRACE; the other bits follow from what stands below */
-	uint32_t zero;
+	uint32_t slots, conns;               /* threads at a time; open files, sockets and pipe ends at a time */
+	uint32_t ring_size;                  /* bytes, a power of two from 64 KiB on */
+	uint32_t payload_head;               /* bytes; UINT32_MAX = full */
+	uint32_t payload_tail;               /* bytes */
+	uint32_t on_full;                    /* CLEW_ON_FULL_* */
+	uint32_t mode;                       /* CLEW_COUNT | CLEW_TRACE; the other bits follow from what stands below */
+	uint32_t wakeups;                    /* as in struct clew_arena */
 	uint64_t sample_ns;                  /* as in struct clew_arena; 0 = no samples */
 	uint32_t stack_every[CLEW_OP_LIMIT]; /* as in struct clew_arena */
 };

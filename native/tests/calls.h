@@ -68,5 +68,7 @@ void calls_sockets(const char *directory);
 void calls_waits(void);
 void calls_stdio(const char *directory);
 void calls_hidden(const char *directory);
+void calls_wakeups(void);
+void calls_futexes(void);
 
 #endif

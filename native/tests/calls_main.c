@@ -23,6 +23,10 @@ int main(int argc, char **argv)
 			calls_stdio(argv[1]);
 		if (!strcmp(argv[i], "hidden"))
 			calls_hidden(argv[1]);
+		if (!strcmp(argv[i], "wakeups"))
+			calls_wakeups();
+		if (!strcmp(argv[i], "futexes"))
+			calls_futexes();
 	}
 	syscall(SYS_sched_yield);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,39 @@ static void in_epoll_wait(void)
 	epoll_wait(epoll, &event, 1, -1);
 }
 
-static void (*const waits[])(void) = {in_read,   in_readv, in_recv,   in_recvmsg,
-									  in_accept, in_poll,  in_select, in_epoll_wait};
+/* Its owner is told when it is unlocked, so that who is not shows. */
+static pthread_mutex_t mutex = PTHREAD_ERRORCHECK_MUTEX_INITIALIZER_NP;
+static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
+static sem_t semaphore;
+
+static void unlock(void *nothing)
+{
+	(void)nothing;
+	printf("unlock %d\n", pthread_mutex_unlock(&mutex));
+}
+
+static void in_cond_wait(void)
+{
+	pthread_mutex_lock(&mutex);
+	pthread_cleanup_push(unlock, NULL);
+	pthread_cond_wait(&cond, &mutex);
+	pthread_cleanup_pop(1);
+}
+static void in_cond_timedwait(void)
+{
+	const struct timespec until = {INT32_MAX, 0};
+	pthread_mutex_lock(&mutex);
+	pthread_cleanup_push(unlock, NULL);
+	pthread_cond_timedwait(&cond, &mutex, &until);
+	pthread_cleanup_pop(1);
+}
+static void in_sem_wait(void)
+{
+	sem_wait(&semaphore);
+}
+
+static void (*const waits[])(void) = {in_read,   in_readv,      in_recv,      in_recvmsg,        in_accept,  in_poll,
+									  in_select, in_epoll_wait, in_cond_wait, in_cond_timedwait, in_sem_wait};
 
 static void clean_up(void *nothing)
 {
@@ -100,6 +132,7 @@ int main(void)
 	listening = socket(AF_INET, SOCK_STREAM, 0);
 	listen(listening, 1);
 	epoll = epoll_create1(0);
+	sem_init(&semaphore, 0, 0);
 	for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
 		pthread_t made;
 		void *result;

@@ -105,9 +105,9 @@ class Capture:
 
         local, remote = address(more.get("local")), address(more.get("remote"))
         text = path.encode()
-        info = struct.pack(
-            "<IIQQQHHI", kind, len(text), 1, more.get("inode", 7), more.get("peer", 0), len(local), len(remote), flags
-        )
+        inode, peer = more.get("inode", 7), more.get("peer", 0)
+        info = struct.pack("<IIQQQHHI", kind, len(text), 1, inode, peer, len(local), len(remote), flags)
+        info += struct.pack("<II", more.get("peer_pid", 0), 0)
         info += local.ljust(112, b"\0") + remote.ljust(112, b"\0") + text
         return self.record(
             serial,

@@ -184,19 +184,21 @@ def test_connections(capture: Maker) -> None:
     server = [made.conn(2, 2, 5, flags=1, local=there, remote=here, begin=7)]
     pipe = [made.conn(1, 3, 4, flags=4, peer=4, inode=9), made.conn(1, 4, 4, flags=8, peer=3, inode=9)]
     old = [made.conn(1, 5, 1, "/var/log", record_flags=16)]
+    passed = made.conn(1, 6, 7, flags=2, peer_pid=77, begin=8)
     closed = [
         made.record(1, "close", conn_id=1, begin=50),
         made.record(1, "close", conn_id=2, begin=60, error=9, result=-1),
     ]
-    made.records(1, 1, 1, made.process(1, 1, "curl"), *client, *pipe, *old, *closed)
+    made.records(1, 1, 1, made.process(1, 1, "curl"), *client, *pipe, *old, *closed, passed)
     made.records(2, 2, 2, made.process(2, 2, "web"), *server)
     made.clock(100)
     made.write()
     case = clew.open(made.folder.parents[1])
+    assert rows(case, "SELECT conn_id, peer_pid FROM connection WHERE peer_pid IS NOT NULL") == [(6, 77)]
     columns = (
         "conn_id, pid, kind, path, local, remote, role, peer, opened_ns - 1000000, closed_ns - 1000000, peer_conn_id"
     )
-    assert rows(case, f"SELECT {columns} FROM connection ORDER BY conn_id") == [
+    assert rows(case, f"SELECT {columns} FROM connection WHERE kind <> 'unix' ORDER BY conn_id") == [
         (1, 1, "tcp", None, "127.0.0.1:4000", "127.0.0.1:80", "connected", "web 127.0.0.1:80", 5, 50, 2),
         (2, 2, "tcp", None, "127.0.0.1:80", "127.0.0.1:4000", "accepted", "curl 127.0.0.1:*", 7, None, 1),
         (3, 1, "pipe", None, "pipe:[9]", None, "read end", None, 0, None, 4),

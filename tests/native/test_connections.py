@@ -137,10 +137,12 @@ assert got == [b"quick", b"slow"], got
 
 def test_unix_and_udp_addresses(record: Record, tmp_path: Path) -> None:
     code = """
-import socket, sys
+import os, socket, sys
 server = socket.socket(socket.AF_UNIX); server.bind(sys.argv[1]); server.listen()
-client = socket.socket(socket.AF_UNIX); client.connect(sys.argv[1])
-client.send(b"unix"); server.accept()[0].recv(4)
+if (child := os.fork()) == 0:
+    client = socket.socket(socket.AF_UNIX); client.connect(sys.argv[1]); client.send(b"unix"); os._exit(0)
+server.accept()[0].recv(4)
+os.waitpid(child, 0)
 udp = socket.socket(type=socket.SOCK_DGRAM); udp.bind(("127.0.0.1", 0))
 other = socket.socket(type=socket.SOCK_DGRAM); other.sendto(b"datagram", udp.getsockname())
 data, address = udp.recvfrom(100)
@@ -148,8 +150,11 @@ print(address[1], udp.getsockname()[1])
 """
     seen = record(_python(code, tmp_path / "s"))
     assert seen.exit_code == 0, seen.stderr
-    conns = {r.head: seen.conns[r.conn_id] for r in seen.of("send", "sendto", "recv", "recvfrom") if r.result > 0}
-    assert (conns[b"unix"]["kind"], conns[b"unix"]["local"]) == ("unix", str(tmp_path / "s"))
+    ends = {r.op: (r.pid, seen.conns[r.conn_id]) for r in seen.of("send", "recv") if r.head == b"unix"}
+    (client_pid, client_end), (server_pid, server_end) = ends["send"], ends["recv"]
+    assert (server_end["kind"], server_end["local"], client_end["remote"]) == ("unix", *[str(tmp_path / "s")] * 2)
+    assert (client_end["peer_pid"], server_end["peer_pid"]) == (server_pid, client_pid)
+    assert all(row["peer_pid"] is None for row in seen.conns.values() if row["kind"] != "unix")
     client, server = seen.stdout.split()
     udp = {row["local"] for row in seen.conns.values() if row["kind"] == "udp"}
     assert udp == {f"0.0.0.0:{client}", f"127.0.0.1:{server}"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import platform
 import re
 import subprocess
 from collections.abc import Callable
@@ -13,8 +14,10 @@ import pytest
 
 from clew import native
 from clew.native.decode import Flag
+from clew.ops import OPS
 
-GROUPS = ("files", "streams", "sockets", "waits", "stdio", "hidden")
+GROUPS = ("files", "streams", "sockets", "waits", "stdio", "hidden", "wakeups", "futexes")
+WAKEUPS = {name for _, name, kind in OPS if kind == "wakeup"}
 WAITS = ("poll", "ppoll", "select", "pselect")
 
 # The wrapped names of I/O: those of the library's promise, and the older ones that mean the same.
@@ -29,6 +32,8 @@ SYMBOLS = """
     poll __poll __poll_chk ppoll __ppoll_chk select __select pselect epoll_wait epoll_pwait epoll_pwait2
     fopen fopen64 fdopen freopen freopen64 fclose pclose fread fread_unlocked __fread_chk __fread_unlocked_chk
     fwrite fwrite_unlocked fflush fflush_unlocked fsync fdatasync
+    pthread_cond_wait pthread_cond_timedwait pthread_cond_clockwait pthread_cond_signal pthread_cond_broadcast
+    sem_wait sem_timedwait sem_clockwait sem_trywait sem_post syscall
     daemon login_tty forkpty dprintf vdprintf __dprintf_chk __vdprintf_chk vmsplice tee
 """.split()
 
@@ -55,9 +60,10 @@ SYSTEM_CALLS = {
     "select": {"select", "pselect6"},
     "pselect": {"pselect6"},
     "epoll_pwait": {"epoll_pwait", "epoll_pwait2"},
+    **{name: {"futex"} for name in ("futex_wait", "futex_wake")},
 }
 RESULT_IS_FD = {"open", "openat", "creat", "socket", "eventfd", "epoll_create"}
-NO_FD = {"pipe", "socketpair", "poll", "ppoll", "select", "pselect"}
+NO_FD = {"pipe", "socketpair", "poll", "ppoll", "select", "pselect", "futex_wait", "futex_wake"}
 SECOND_FD = {"splice", "copy_file_range"}
 
 
@@ -106,13 +112,16 @@ def test_records_say_what_the_calls_gave(group: str, calls: Path, record: Callab
     records = seen.of(*ops, pid=pid)
     assert seen.lost == 0
     assert [(r.op, r.fd, r.result, r.error) for r in records] == [
-        (op, int(fd), int(result), int(error) if int(result) < 0 else 0) for _, op, fd, result, error, _ in said
+        (op, int(fd), int(result), int(result) if "cond" in op else int(error) if int(result) < 0 else 0)
+        for _, op, fd, result, error, _ in said
     ]
     for record_, (symbol, op, _, result, _, moved) in zip(records, said, strict=True):
         if record_.flags & Flag.TEXT or moved == "-":
             continue
         want = bytes.fromhex(moved)
-        if op in ("sendmmsg", "recvmmsg"):
+        if op in WAKEUPS:
+            assert (record_.offset, record_.head) == (int.from_bytes(want, "little"), b""), symbol
+        elif op in ("sendmmsg", "recvmmsg"):
             assert record_.head[16:] == (want if int(result) > 0 else b""), symbol
         elif record_.flags & Flag.CUT:
             assert (record_.head, len(record_.tail)) == (want, 64), symbol
@@ -135,18 +144,20 @@ def _system_calls(trace: str) -> list[tuple[str, str, int, str | None]]:
     ]
 
 
-@pytest.mark.parametrize("group", ["files", "streams", "sockets", "waits"])
+@pytest.mark.parametrize("group", ["files", "streams", "sockets", "waits", "futexes"])
 def test_records_equal_a_system_call_trace_of_the_same_run(
     group: str, calls: Path, record: Callable[..., Any], tmp_path: Path
 ) -> None:
     wanted = sorted({name for names in SYSTEM_CALLS.values() for name in names} | {"sched_yield"})
+    if group != "futexes":  # libc's own ones
+        wanted.remove("futex")
     options = ["-f", "-xx", "-s", "8192", "-e", "trace=" + ",".join(wanted), "-o", str(tmp_path / "trace")]
     seen = record([calls, tmp_path, group], prefix=["strace", *options])
     assert seen.exit_code == 0, seen.stderr
-    program = next(r.pid for r in seen.records if r.op != "process_start" and r.fd > 2)
+    program = next(r.pid for r in seen.records if r.op != "process_start" and (r.fd > 2 or r.op in WAKEUPS))
     records = seen.of(*SYSTEM_CALLS, pid=program)
     traced = _system_calls((tmp_path / "trace").read_text())
-    assert len(traced) > 10
+    assert len(traced) >= 10
     assert len(records) == len(traced)
     for record_, (name, arguments, result, error) in zip(records, traced, strict=True):
         assert name in SYSTEM_CALLS[record_.op]
@@ -174,10 +185,31 @@ def test_a_cancelled_thread_unwinds_and_its_call_is_recorded(
     assert (seen.exit_code, seen.stdout) == (0, bare.stdout)
     cancelled = [r for r in seen.records if r.flags & Flag.CANCELLED and r.op != "usleep"]
     assert [r.op for r in sorted(cancelled, key=lambda r: r.tid)] == (
-        "read readv recv recvmsg accept poll select epoll_wait".split()
+        "read readv recv recvmsg accept poll select epoll_wait cond_wait cond_wait sem_wait".split()
     )
     assert all(r.result == -1 for r in cancelled)
+    assert seen.stdout.count("unlock 0") == 2  # they held the mutex
+    assert all(r.offset for r in cancelled if r.op in WAKEUPS)
     assert all(r.conn_id for r in cancelled if r.fd >= 0)
+
+
+def test_a_program_older_than_the_struct_of_condition_variables_keeps_its_own(
+    build: Callable[..., Path], record: Callable[..., Any]
+) -> None:
+    seen = record([build("old_cond")])
+    assert (seen.exit_code, seen.stdout) == (0, f"{errno.ETIMEDOUT}\n")
+    assert seen.of("pthread_create")
+    assert bool(seen.of(*WAKEUPS)) == (platform.machine() != "x86_64")  # only there it was once another struct
+
+
+def test_wakeups_are_left_out_where_they_are_not_wanted(
+    calls: Path, record: Callable[..., Any], tmp_path: Path
+) -> None:
+    bare = subprocess.run([calls, tmp_path, "wakeups", "futexes"], capture_output=True, text=True, check=True)
+    seen = record([calls, tmp_path, "wakeups", "futexes"], wakeups=False)
+    assert seen.stdout == bare.stdout
+    assert seen.of("fork")
+    assert not seen.of(*WAKEUPS)
 
 
 def _complaints(directory: Path) -> list[str]:

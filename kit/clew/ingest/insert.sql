@@ -78,6 +78,8 @@ SELECT thread_id, $capture_id, pid, tid, ppid, ts_ns, ended, rchar, wchar, syscr
 
 INSERT INTO landing.loss SELECT thread_id, $capture_id, records + no_slot, serial = 0 FROM losses;
 
+INSERT INTO landing.cgi SELECT $capture_id, thread_id, pid, ts_ns, text FROM texts WHERE op = $cgi;
+
 INSERT INTO landing.unseen
 SELECT $capture_id, fd, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
        WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' WHEN 8 THEN 'sampler' ELSE 'reason ' || result END, text
@@ -89,7 +91,7 @@ INSERT INTO landing.conn
 SELECT conn_id + $base, $capture_id, thread_id, seq, pid, ts_ns, fd, kind, path, "local", remote,
        CASE WHEN flags & 1 > 0 THEN 'accepted' WHEN flags & 2 > 0 THEN 'connected' WHEN flags & 4 > 0 THEN 'read end'
             WHEN flags & 8 > 0 THEN 'write end' END,
-       inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited, NULL
+       inode, device, CASE WHEN peer_id <> 0 THEN peer_id + $base END, inherited, peer_pid
 FROM conns WHERE conn_id <> 0;
 
 INSERT INTO landing.stack_map

@@ -23,6 +23,7 @@ CREATE TABLE landing.proc (thread_id UBIGINT, capture_id UINTEGER, pid INTEGER, 
     ended BOOLEAN, rchar UBIGINT, wchar UBIGINT, syscr UBIGINT, syscw UBIGINT, comm VARCHAR, exe VARCHAR, cmdline VARCHAR);
 CREATE TABLE landing.loss (thread_id UBIGINT, capture_id UINTEGER, lost_events UBIGINT, of_capture BOOLEAN); -- totals so far
 CREATE TABLE landing.unseen (capture_id UINTEGER, pid INTEGER, ts_ns BIGINT, reason VARCHAR, path VARCHAR);
+CREATE TABLE landing.cgi (capture_id UINTEGER, thread_id UBIGINT, pid INTEGER, ts_ns BIGINT, text VARCHAR); -- CGI records
 CREATE TABLE landing.conn (conn_id UBIGINT, capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, pid INTEGER, ts_ns BIGINT,
     fd INTEGER, kind VARCHAR, path VARCHAR, "local" VARCHAR, remote VARCHAR, role VARCHAR, inode UBIGINT, device UBIGINT,
     peer_conn_id UBIGINT, inherited BOOLEAN, peer_pid INTEGER); -- CONN records: a descriptor is described again when it changes

@@ -130,6 +130,7 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
         "notes": NOTES,
         "close": OP_ID["close"],
         "conn": OP_ID["conn"],
+        "cgi": OP_ID["cgi"],
         "unseen": OP_ID["unseen"],
         "execve": OP_ID["execve"],
     }

@@ -22,7 +22,7 @@ VFORK_STEP = 10**9
 """The k-th vfork child of a thread is numbered k times this higher."""
 
 _MOVES = np.zeros(256, bool)  # by op: a result of n says that n bytes were moved
-_MOVES[[number for number, _, kind in OPS if kind in ("read", "write")]] = True
+_MOVES[[number for number, _, kind in OPS if kind in ("read", "write", "tls")]] = True
 _COUNTS_IN_HEAD = np.zeros(256, bool)  # the result counts messages or items, the head's first 8 bytes the bytes
 _COUNTS_IN_HEAD[[OP_ID[name] for name in ("recvmmsg", "sendmmsg", "fread", "fwrite")]] = True
 _ACCOUNT = np.zeros(256, np.uint8)

@@ -43,6 +43,7 @@ class Arena:
         payload_head: int = 256,
         payload_tail: int = 64,
         wait: bool = False,
+        wakeups: bool = True,
         mode: Mode = Mode.COUNT | Mode.TRACE,
         stacks: Mapping[int, int] | None = None,
         sample_ns: int = 0,
@@ -51,14 +52,16 @@ class Arena:
 
         ``slots``: threads at a time; ``ring_size``: bytes for each, a power of two from 64 KiB to 1 GiB;
         ``conns``: open files and sockets at a time; ``wait``: calls wait where a ring is full, instead of
-        losing records; ``stacks``: by number of an operation, the number of its calls of which one gets its stack;
-        ``sample_ns``: CPU time of a thread between two samples of its stack, 0: none. Raises ClewError.
+        losing records; ``wakeups``: condition variables, semaphores and futexes are recorded, too;
+        ``stacks``: by number of an operation, the number of its calls of which one gets its stack; ``sample_ns``:
+        CPU time of a thread between two samples of its stack, 0: none. Raises ClewError.
         """
         tail = 0 if payload_head == FULL_PAYLOAD else payload_tail
         every = (ctypes.c_uint32 * OP_LIMIT)()
         for op, calls in (stacks or {}).items():
             every[op] = calls
-        options = ArenaOptions(slots, conns, ring_size, payload_head, tail, int(wait), int(mode), 0, sample_ns, every)
+        sizes = (slots, conns, ring_size, payload_head, tail)
+        options = ArenaOptions(*sizes, int(wait), int(mode), int(wakeups), sample_ns, every)
         check(load().clew_arena_create(os.fsencode(path), ctypes.byref(options)), f"cannot make the arena {path}")
         return Arena(Path(path))
 

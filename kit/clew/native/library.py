@@ -11,7 +11,7 @@ from pathlib import Path
 
 from clew.errors import ClewError
 
-ABI = 2
+ABI = 3
 """CLEW_ABI of native/include/clew_record.h."""
 
 _U32 = ctypes.c_uint32
@@ -28,7 +28,7 @@ class ArenaOptions(ctypes.Structure):
     _fields_ = [
         *(
             (name, _U32)
-            for name in ("slots", "conns", "ring_size", "payload_head", "payload_tail", "on_full", "mode", "zero")
+            for name in ("slots", "conns", "ring_size", "payload_head", "payload_tail", "on_full", "mode", "wakeups")
         ),
         ("sample_ns", _U64),
         ("stack_every", _U32 * OP_LIMIT),

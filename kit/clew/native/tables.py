@@ -26,14 +26,14 @@ _CONN = np.dtype(
     {
         "names": [
             *("kind", "text", "device", "inode", "peer_id", "local_len", "remote_len", "flags"),
-            *("local", "remote"),
+            *("peer_pid", "local", "remote"),
         ],
-        "formats": ["u4", "u4", "u8", "u8", "u8", "u2", "u2", "u4", "V112", "V112"],
-        "offsets": [0, 4, 8, 16, 24, 32, 34, 36, 40, 152],
-        "itemsize": 264,
+        "formats": ["u4", "u4", "u8", "u8", "u8", "u2", "u2", "u4", "u4", "V112", "V112"],
+        "offsets": [0, 4, 8, 16, 24, 32, 34, 36, 40, 48, 160],
+        "itemsize": 272,
     }
 )
-_ADDRESSES = {"local": 40, "remote": 152}
+_ADDRESSES = {"local": 48, "remote": 160}
 _PROCESS = np.dtype(
     [
         *((name, "u4") for name in ("pid", "ppid", "uid", "how", "exe_len", "cmdline_len", "allocator", "parent_tid")),
@@ -206,6 +206,7 @@ def _described(batch: Batch) -> pa.Table:
             "flags": info["flags"],
             "inherited": (batch.flags[index] & Flag.INHERITED) != 0,
             "peer_id": _known(info["peer_id"], 0),
+            "peer_pid": _known(info["peer_pid"], 0),
             "inode": inode,
             "device": info["device"],
             "path": _text(batch, at + np.uint64(_CONN.itemsize), np.minimum(info["text"], room)),
