@@ -30,7 +30,7 @@ ROOMS = [
     {"protocols"},
     {"causal"},
     {"questions"},
-    {"export", "watch"},
+    {"export", "watch", "collect"},
     {"commands", "demo"},
     {"__main__"},
 ]

@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -39,6 +40,9 @@ class Meta:
     arena: str | None = None  # path of the shared memory while there is something in it
     recorder_pid: int | None = None
     error: str | None = None  # why recording stopped early
+    id: str | None = None  # random, 32 hexadecimal digits: the same on every machine it is sent to
+    boot: str | None = None  # which CLOCK_MONOTONIC its times are of: captures with the same share one clock
+    received: bool | None = None  # recorded elsewhere: whether all of it is here; None: recorded here
 
     def write(self, directory: Path) -> None:
         """Replace meta.json in ``directory``; raises OSError."""
@@ -78,7 +82,23 @@ def new_meta(engine: str, command: Sequence[str], options: Mapping[str, Any]) ->
         started_utc=datetime.datetime.now(datetime.UTC).isoformat(),
         options=dict(options),
         recorder_pid=os.getpid(),
+        id=uuid.uuid4().hex,
+        boot=boot(),
     )
+
+
+def boot() -> str | None:
+    """What tells this CLOCK_MONOTONIC from others: the kernel's boot id, and the time namespace's offset; or None.
+
+    Containers of one machine have the same unless they are in a time namespace (time_namespaces(7)).
+    """
+    try:
+        name = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        offsets = Path("/proc/self/timens_offsets").read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    words = next((line.split() for line in offsets if line.startswith("monotonic")), [])
+    return " ".join([name, *(words[1:] if any(word != "0" for word in words[1:]) else [])])
 
 
 def recover(directory: Path) -> int:
@@ -90,6 +110,8 @@ def recover(directory: Path) -> int:
     from clew import native
 
     meta = Meta.read(directory)
+    if meta.received is not None:
+        return 0
     if not meta.arena and meta.ended_ns is None and not is_alive(meta.recorder_pid):
         for path in directory.glob(f"{UNFINISHED}*"):
             path.rename(directory / path.name.removeprefix(UNFINISHED))

@@ -20,6 +20,7 @@ examples:
   clew record --engine perf --on-cpu no --syscalls=close -- ./server
   clew record --engine perf --stat task-clock,page-faults --interval 100 -- make
   clew record --engine gdb --pid 1234 --every 5 --count 12
+  clew record --to collector.example:4747 --token-file token --tls-ca collector.pem -- ./server
 """
 
 from __future__ import annotations
@@ -31,12 +32,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clew.commands import _options
+from clew.commands import _collect, _options
 from clew.errors import ClewError
 
 if TYPE_CHECKING:
     from clew.capture import preload
     from clew.capture.engines import Engine, Target
+    from clew.collect.ship import Shipper
 
 _UNITS = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 _SMALLEST_RING, _LARGEST_RING = 1 << 16, 1 << 30
@@ -72,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     whom.add_argument("-p", "--pid", action="append", default=[], metavar="PID", help="processes that run already")
     whom.add_argument("-a", "--all", action="store_true", help="the whole machine; also while a command runs")
     whom.add_argument("-C", "--cpu", metavar="LIST", help="what runs on these processors: 0,2-3")
+    _collect.add_target(parser.add_argument_group("sent to another machine while it is recorded"), required=False)
     _add_preload(parser.add_argument_group("--engine preload (calls of the C library, with what they move)"))
     for name, module in engines().items():
         text = (module.__doc__ or "").strip().splitlines()[0].removeprefix(f"{name}: ").rstrip(".")
@@ -123,24 +126,47 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands._recording import ProgressLine, tell, warn
 
     names, target = _names(args), _target(args)
+    shipper = _shipper(args, names, target)
     line = ProgressLine() if not args.quiet and sys.stderr.isatty() else None
-    recorded = Session(
-        _engines(args, names),
-        target,
-        Path(args.output) if args.output else None,
-        _preload(args) if "preload" in names else None,
-        follow=args.follow,
-        progress=line.show if line else None,
-        message=warn,
-        job=True,
-    ).run()
+    try:
+        recorded = Session(
+            _engines(args, names),
+            target,
+            Path(args.output) if args.output else None,
+            _preload(args) if "preload" in names else None,
+            follow=args.follow,
+            progress=line.show if line else None,
+            message=warn,
+            job=True,
+        ).run()
+    except BaseException:
+        if shipper:
+            shipper.abort()
+        raise
     if line:
         line.clear()
     tell(recorded, quiet=args.quiet)
     _keep_symbols(recorded.folders)
+    if shipper:
+        shipper.finish()
     if not target.command:
         return 1 if recorded.empty else 0
     return recorded.exit_code or 0
+
+
+def _shipper(args: argparse.Namespace, names: Sequence[str], target: Target) -> Shipper | None:
+    """What sends the case while it is recorded, where --to asks for it."""
+    if not args.to:
+        if args.token_file or args.tls_ca:
+            raise ClewError("--token-file and --tls-ca are of no use without --to HOST:PORT")
+        return None
+    from clew.capture.place import default_case
+    from clew.collect.ship import Shipper
+
+    _collect.target_of(args)  # what is wrong with it is told before anything runs
+    if not args.output:
+        args.output = str(default_case(target.command[0] if target.command else names[0]))
+    return Shipper(Path(args.output), ["--to", args.to, *_collect.words_of(args)], quiet=args.quiet)
 
 
 def _keep_symbols(folders: Sequence[Path]) -> None:

@@ -156,6 +156,8 @@ def _meta_text(meta: Meta) -> str:
 
 def _ended(meta: Meta) -> bool:
     """Whether nothing will be added to the capture any more, save by recovery."""
+    if meta.received is False:
+        return False
     if meta.ended_ns is not None or meta.recorder_pid is None:
         return True
     try:
