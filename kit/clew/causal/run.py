@@ -1,0 +1,70 @@
+"""From calls to requests: the stages in their order, only where something new was recorded."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+
+from clew.causal import attribute, match, paths
+from clew.protocols import extract
+from clew.store import FileStore
+
+Progress = Callable[[str, float], None]
+IMPORTED = 1 << 52
+"""Spans and requests of files that other tools wrote are numbered from here on: they stay as they are."""
+
+_STATE = (
+    "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM payload), (SELECT count(*) FROM connection), "
+    "(SELECT count(*) FROM thread), (SELECT coalesce(max(ended_ns), 0) FROM capture)"
+)
+
+
+def trace(store: FileStore, case: Path, progress: Progress | None = None, *, again: bool = False) -> bool:
+    """Fill message, span, link, request, shape and working of ``case``; returns whether anything was done.
+
+    ``progress`` hears the stage and the share of it that is done. Nothing is done where nothing new was recorded
+    (unless ``again``), or where the case cannot be written.
+    """
+    with store.reading() as connection:
+        if not again and _done(connection) == _state(connection):
+            return False
+    if not os.access(case, os.W_OK):
+        return False
+    tell = progress or (lambda stage, share: None)
+    with store.writing() as connection:
+        connection.execute("BEGIN")
+        _forget(connection)
+        tell("messages", 0)
+        extract(connection, lambda share: tell("messages", share))
+        tell("connections", 0)
+        match.match(connection)
+        tell("requests", 0)
+        links = attribute.link(connection)
+        tell("paths", 0)
+        paths.make(connection, links)
+        connection.execute("INSERT OR REPLACE INTO setting VALUES ('traced', ?)", [_state(connection)])
+        connection.execute("COMMIT")
+        tell("paths", 1)
+    return True
+
+
+def _forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """Take away what an earlier look found, but for what was imported."""
+    connection.execute("DELETE FROM message")
+    for table, key in (("span", "span_id"), ("link", "span_id"), ("request", "request_id"), ("working", "request_id")):
+        connection.execute(f"DELETE FROM {table} WHERE {key} < $imported", {"imported": IMPORTED})
+    connection.execute("DELETE FROM shape WHERE shape_id NOT IN (SELECT shape_id FROM request)")
+
+
+def _state(connection: duckdb.DuckDBPyConnection) -> str:
+    """What was recorded, as far as it changes when more is."""
+    return json.dumps(connection.execute(_STATE).fetchall()[0])
+
+
+def _done(connection: duckdb.DuckDBPyConnection) -> str | None:
+    rows = connection.execute("SELECT value FROM setting WHERE name = 'traced'").fetchall()
+    return rows[0][0] if rows else None

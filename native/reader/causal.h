@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What the parts of the attribution share: steps in order of time, the state of threads, spans and connections.
+ */
+#ifndef CLEW_READER_CAUSAL_H
+#define CLEW_READER_CAUSAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "clew_causal.h"
+
+#define NONE (-1)
+#define TURNS 4 /* turns of an event loop that count as just now */
+
+enum step_kind { /* in the order that steps of the same ns are taken */
+				 STEP_TURN,
+				 STEP_REPLIED,  /* a client span's reply came in */
+				 STEP_RECEIVED, /* a server span's request came in */
+				 STEP_DONE,
+				 STEP_SENT,    /* a client span's request goes out: whose is it? */
+				 STEP_ANSWERED /* a server span's reply goes out */
+};
+
+struct step {
+	int64_t ns;
+	int64_t span; /* NONE: a signal */
+	int32_t thread;
+	uint8_t kind;
+};
+
+struct list { /* of open server spans, in order of arrival */
+	int64_t head, tail;
+};
+
+struct thread_state {
+	int64_t group;       /* whose state this is; another's is stale */
+	int64_t interleaved; /* steps made while a call of its own was unanswered: more than 0 is an event loop */
+	int64_t unanswered;  /* calls of its own without a reply so far */
+	int64_t idle_calls;  /* calls made while no request was open in the process */
+	int64_t calls;
+	int64_t next_answer;   /* server span that it answers next */
+	int64_t last_received; /* server span */
+	struct list open;      /* server spans that it received */
+	int64_t turns[TURNS];  /* when its last turns began, the latest first */
+	int64_t task;          /* server span that it works for, taken from a queue */
+	int64_t worked;        /* until when it is known what it worked for, or that it waited */
+	bool told_turns, input_last;
+};
+
+struct span_state {         /* of a server span; of a client span `owner` alone */
+	int64_t ready;          /* since when nothing it asked for is missing */
+	int64_t before, after;  /* neighbours in its thread's list */
+	int64_t earlier, later; /* neighbours in the process's list */
+	int64_t next_answer;    /* server span that its answering thread answers after it */
+	int64_t owner;          /* server span that a client span was given to */
+	uint64_t stage;         /* what it asked for last, and after how many calls */
+	int32_t missing;        /* replies that it waits for */
+	uint16_t made;          /* calls */
+	bool listed, taken;     /* open; a worker thread works for it */
+};
+
+struct conn_state {
+	int64_t freed;  /* when its last reply came in */
+	int64_t holder; /* server span that holds it, or NONE */
+};
+
+/* How often requests of a name, after what they did last, did a thing next. */
+struct habits {
+	struct habit {
+		uint64_t key;
+		uint32_t count;
+	} *slots;
+	uint64_t mask, used;
+};
+
+struct attribution {
+	const struct clew_spans *in;
+	int64_t *cause;
+	uint8_t *rule;
+	float *confidence;
+	struct clew_work *work;
+	int64_t works;
+	struct step *steps, *spare;
+	int64_t room;
+	struct thread_state *threads;
+	struct span_state *spans;
+	struct conn_state *conns;
+	struct habits habits;
+	struct list open; /* server spans of the process */
+	int64_t group;
+	bool learned; /* habits are known from an earlier pass */
+};
+
+/* causal_steps.c */
+/** The steps of a group in order of time, in work->steps; returns how many, or -ENOMEM. */
+int64_t clew_causal_steps(struct attribution *work, int64_t group);
+
+/* causal_habits.c */
+bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next);
+/** Whether `next` is something that is done in that situation; true also where too little is known. */
+bool clew_habits_plausible(const struct habits *habits, uint64_t situation, uint64_t next);
+uint64_t clew_causal_mix(uint64_t value);
+
+/* causal_lists.c */
+void clew_causal_open(struct attribution *work, int64_t span);
+void clew_causal_close(struct attribution *work, int64_t span);
+struct thread_state *clew_causal_thread(struct attribution *work, int32_t thread);
+/** Whether a client span can be part of a server span: it lies within it. */
+bool clew_causal_within(const struct attribution *work, int64_t client, int64_t server);
+uint64_t clew_causal_situation(const struct attribution *work, int64_t server);
+
+/* causal_working.c */
+/** Write down for which span the thread of a step worked until then. */
+void clew_causal_work(struct attribution *work, const struct step *step);
+
+/* causal_choose.c */
+struct choice {
+	int64_t span;
+	uint8_t rule;
+	float confidence;
+};
+struct choice clew_causal_choose(struct attribution *work, int64_t client);
+#endif

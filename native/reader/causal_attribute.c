@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief Goes through the steps of each process in order of time and gives every call to the request it was made for.
+ *
+ * First it is seen which threads do one thing at a time. Where some do not, a pass learns what requests of each name
+ * do; the last pass decides.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "causal.h"
+
+static void note_turn(struct thread_state *thread, int64_t ns)
+{
+	memmove(thread->turns + 1, thread->turns, sizeof thread->turns - sizeof *thread->turns);
+	thread->turns[0] = ns;
+}
+
+/* Without waits on record, what comes in after something went out begins a turn. */
+static void note_input(struct thread_state *thread, int64_t ns)
+{
+	if (!thread->told_turns && !thread->input_last)
+		note_turn(thread, ns);
+	thread->input_last = true;
+}
+
+static void look_at_threads(struct attribution *work, int64_t steps)
+{
+	for (int64_t i = 0; i < steps; i++) {
+		const struct step *step = &work->steps[i];
+		struct thread_state *thread = clew_causal_thread(work, step->thread);
+		const bool own_reply =
+			step->kind == STEP_REPLIED && work->in->thread[step->span] == step->thread && thread->unanswered;
+		if (step->kind == STEP_TURN)
+			thread->told_turns = true;
+		else if (own_reply)
+			thread->unanswered--;
+		else if (step->kind != STEP_DONE && thread->unanswered)
+			thread->interleaved++;
+		if (step->kind == STEP_SENT && work->in->end[step->span] != CLEW_NEVER &&
+			work->in->end_thread[step->span] == step->thread)
+			thread->unanswered++;
+	}
+}
+
+/* Which server span each thread answers next, and after that. */
+static void line_up_answers(struct attribution *work, int64_t steps)
+{
+	for (int64_t i = steps - 1; i >= 0; i--) {
+		const struct step *step = &work->steps[i];
+		if (step->kind != STEP_ANSWERED)
+			continue;
+		struct thread_state *thread = clew_causal_thread(work, step->thread);
+		work->spans[step->span].next_answer = thread->next_answer;
+		thread->next_answer = step->span;
+	}
+}
+
+static bool give(struct attribution *work, int64_t client)
+{
+	const struct clew_spans *in = work->in;
+	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
+	thread->calls++;
+	thread->idle_calls += work->open.head == NONE;
+	struct choice choice = clew_causal_choose(work, client);
+	if (choice.rule == CLEW_RULE_NONE && work->open.head != NONE)
+		choice.rule = CLEW_RULE_LOST;
+	work->cause[client] = choice.span;
+	work->rule[client] = choice.rule;
+	work->confidence[client] = choice.confidence;
+	work->spans[client].owner = choice.rule == CLEW_RULE_UNLIKELY ? NONE : choice.span;
+	if (work->spans[client].owner == NONE)
+		return true;
+	struct span_state *owner = &work->spans[choice.span];
+	if (!work->learned && !clew_habits_add(&work->habits, clew_causal_situation(work, choice.span), in->name[client]))
+		return false;
+	owner->missing += in->end[client] != CLEW_NEVER;
+	owner->made += owner->made < 8;
+	owner->stage = clew_causal_mix(in->name[client] + owner->made);
+	return true;
+}
+
+static bool take(struct attribution *work, const struct step *step)
+{
+	const struct clew_spans *in = work->in;
+	struct thread_state *thread = clew_causal_thread(work, step->thread);
+	struct span_state *span = step->span == NONE ? NULL : &work->spans[step->span];
+	switch (step->kind) {
+	case STEP_TURN:
+		note_turn(thread, step->ns);
+		break;
+	case STEP_DONE:
+		if (thread->task != NONE)
+			work->spans[thread->task].taken = false;
+		thread->task = NONE;
+		break;
+	case STEP_RECEIVED:
+		note_input(thread, step->ns);
+		span->ready = step->ns;
+		thread->last_received = step->span;
+		clew_causal_open(work, step->span);
+		break;
+	case STEP_REPLIED: {
+		note_input(thread, step->ns);
+		struct conn_state *conn = &work->conns[in->conn[step->span]];
+		conn->freed = step->ns;
+		conn->holder = in->held[step->span] ? span->owner : NONE;
+		if (span->owner == NONE)
+			break;
+		struct span_state *owner = &work->spans[span->owner];
+		owner->missing--;
+		owner->ready = step->ns;
+		break;
+	}
+	case STEP_SENT:
+		thread->input_last = false;
+		return give(work, step->span);
+	case STEP_ANSWERED:
+		thread->input_last = false;
+		thread->next_answer = span->next_answer;
+		clew_causal_close(work, step->span);
+		/* What requests of this name do last is something that they do, too. */
+		return work->learned || clew_habits_add(&work->habits, clew_causal_situation(work, step->span), 0);
+	}
+	return true;
+}
+
+static int64_t attribute_group(struct attribution *work, int64_t group)
+{
+	const struct clew_spans *in = work->in;
+	const int64_t steps = clew_causal_steps(work, group);
+	if (steps < 0)
+		return steps;
+	work->group = group + (work->learned ? in->groups : 0);
+	work->open = (struct list){NONE, NONE};
+	for (int64_t span = in->first[group]; span < in->first[group + 1]; span++) {
+		work->spans[span] = (struct span_state){
+			.before = NONE, .after = NONE, .earlier = NONE, .later = NONE, .next_answer = NONE, .owner = NONE};
+		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE};
+	}
+	look_at_threads(work, steps);
+	line_up_answers(work, steps);
+	for (int64_t i = 0; i < steps; i++)
+		if (!take(work, &work->steps[i]))
+			return -ENOMEM;
+		else if (work->learned)
+			clew_causal_work(work, &work->steps[i]);
+	return 0;
+}
+
+static int64_t attribute_all(struct attribution *work)
+{
+	for (int pass = 0; pass < 2; pass++) {
+		work->learned = pass > 0;
+		for (int64_t group = 0; group < work->in->groups; group++) {
+			const int64_t error = attribute_group(work, group);
+			if (error)
+				return error;
+		}
+	}
+	return work->in->spans;
+}
+
+int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *rule, float *confidence,
+					   struct clew_work *working, int64_t *works)
+{
+	struct attribution work = {
+		.in = spans, .cause = cause, .rule = rule, .confidence = confidence, .work = working, .group = -1};
+	for (int64_t span = 0; span < spans->spans; span++) {
+		cause[span] = NONE;
+		rule[span] = CLEW_RULE_NONE;
+		confidence[span] = 0;
+	}
+	work.threads = malloc((size_t)(spans->threads + 1) * sizeof *work.threads);
+	work.spans = malloc((size_t)(spans->spans + 1) * sizeof *work.spans);
+	work.conns = malloc((size_t)(spans->conns + 1) * sizeof *work.conns);
+	int64_t result = -ENOMEM;
+	if (work.threads && work.spans && work.conns) {
+		for (int64_t thread = 0; thread < spans->threads; thread++)
+			work.threads[thread].group = -1;
+		result = attribute_all(&work);
+	}
+	*works = work.works;
+	free(work.habits.slots);
+	free(work.steps);
+	free(work.spare);
+	free(work.threads);
+	free(work.spans);
+	free(work.conns);
+	return result;
+}
