@@ -4,6 +4,7 @@ from clew.questions.activity import activity
 from clew.questions.allocations import allocations
 from clew.questions.annotate import annotate
 from clew.questions.answer import Answer
+from clew.questions.attribution import attribution
 from clew.questions.call_graph import call_graph
 from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
@@ -19,8 +20,11 @@ from clew.questions.request_events import request_events
 from clew.questions.request_tree import request_tree
 from clew.questions.requests import request_latency, requests, requests_by
 from clew.questions.samples import sample_events, samples_by
+from clew.questions.services import services
+from clew.questions.shape_diff import shape_diff, slow_vs_usual
 from clew.questions.shapes import shapes
 from clew.questions.top import top
+from clew.questions.unresolved import linked_by, unresolved
 from clew.questions.wakeups import wakeups
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     "activity",
     "allocations",
     "annotate",
+    "attribution",
     "call_graph",
     "counts",
     "coverage",
@@ -39,6 +44,7 @@ __all__ = [
     "heatmap",
     "histogram",
     "latency",
+    "linked_by",
     "losses",
     "map_values",
     "maps",
@@ -50,7 +56,11 @@ __all__ = [
     "requests_by",
     "sample_events",
     "samples_by",
+    "services",
+    "shape_diff",
     "shapes",
+    "slow_vs_usual",
     "top",
+    "unresolved",
     "wakeups",
 ]

@@ -31,8 +31,8 @@ def request_tree(case: Case, request_id: int) -> Answer:
     """The spans of one request, depth first, children in the order they began.
 
     Columns: ``span_id``, ``parent_span_id``, ``depth`` (in the tree as shown), ``name``, ``kind``, ``protocol``,
-    ``command``, ``pid``, ``tid``, ``host``, ``start_ns``, ``end_ns``, ``dur_ns``, ``self_ns`` (own time that no child it
-    waits for covers; of a client span: on the way and in what was not recorded), ``wait_ns`` (covered by such
+    ``command``, ``pid``, ``tid``, ``host``, ``start_ns``, ``end_ns``, ``dur_ns``, ``self_ns`` (own time that no child
+    it waits for covers; of a client span: on the way and in what was not recorded), ``wait_ns`` (covered by such
     children: dur = self + wait), ``status``, ``error``, ``link_rule``, ``confidence``, ``bytes_out``, ``bytes_in`` (of
     its messages, as this end sees them), ``delay_ns`` (server spans: from the request's being sent to its being
     received), ``on_critical_path``; beyond these ``waited_ns`` (time its parent waited for it; 0: the parent did not),
@@ -76,7 +76,7 @@ def request_tree(case: Case, request_id: int) -> Answer:
             "reason": "; ".join(_reasons(spans, times, place, delay)) or None,
         }
         made.append(row)
-    return replace(_answer(made, case, params), note=_note(made, critical))
+    return replace(_answer(made, params), note=_note(made, critical))
 
 
 def no_request(case: Case, request_id: int) -> ClewError:
@@ -105,7 +105,7 @@ _ORDER = {
 }
 
 
-def _answer(rows: list[dict[str, Any]], case: Case, params: dict[str, Any]) -> Answer:
+def _answer(rows: list[dict[str, Any]], params: dict[str, Any]) -> Answer:
     table = pa.table({name: pa.array([row[name] for row in rows], kind) for name, kind in _ORDER.items()})
     root = rows[0]
     figures = {

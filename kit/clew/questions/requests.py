@@ -31,8 +31,8 @@ def requests_by(case: Case, lens: Lens, by: str = "name", order: str = "total_ns
     Columns: ``name`` (NULL: not known), ``shape_id`` (by="shape"), ``count``, ``errors``, ``unresolved`` (parts of
     requests that are not known), ``total_ns``, ``mean_ns``, ``min_ns``, ``p50_ns``, ``p90_ns``, ``p99_ns``, ``max_ns``
     (durations of those whose end was seen; percentiles exact, nearest rank; NULL: no end was seen), ``unfinished``
-    (whose end was not seen). ``order`` names a column. Raises ClewError for a ``by`` or ``order`` that there is not, and
-    where no requests were recorded.
+    (whose end was not seen). ``order`` names a column. Raises ClewError for a ``by`` or ``order`` that there is not,
+    and where no requests were recorded.
     """
     if by not in BY:
         raise ClewError(f"cannot count requests by {by!r:.60}: choose one of {', '.join(BY)}")
@@ -57,7 +57,7 @@ FROM cell ORDER BY {first}{" LIMIT $limit" if limit is not None else ""}"""
 
 
 def requests(case: Case, lens: Lens, order: str = "dur_ns", limit: int | None = 1000) -> Answer:
-    """Single requests under ``lens``; ``order`` names a column: numbers from the largest, times and text from the first.
+    """Single requests under ``lens``, the longest first, or in the ``order`` of another column.
 
     Columns: ``request_id``, ``name``, ``status``, ``error`` (of the root), ``start_ns``, ``dur_ns`` (NULL: its end was
     not seen), ``spans``, ``processes``, ``confidence`` (lowest of its links), ``resolved`` (FALSE: part of a request

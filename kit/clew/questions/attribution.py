@@ -1,0 +1,206 @@
+"""Where the time of requests went: for each program running, waiting for whom, and what nothing explains."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions import span_times
+from clew.questions.answer import Answer, runnable
+from clew.questions.ask import need_requests
+from clew.questions.span_times import Flags, Ints, Spans, Times
+
+_COLUMNS = (
+    "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns, "
+    "(SELECT peer FROM connection c WHERE c.conn_id = span.conn_id) AS peer"
+)
+_UNSEEN = "what was not recorded"
+_ENOUGH = 20  # samples that there must be room for before they say how much of a time was running
+RUNNING, FAULTS, UNACCOUNTED = "running", "page faults", "unaccounted"
+
+# Samples of threads while they worked for a request, by program. Off-CPU samples stand where the thread left.
+_SAMPLES = """SELECT p.command, v.kind, any_value(v.unit) AS unit, count(*) AS samples, sum(s.weight) AS weight,
+       sum(least(s.weight, w.end_ns - s.ts_ns)) AS inside
+FROM (SELECT host, tid, ts_ns, thread_id, event_id, weight FROM sample
+      WHERE event_id IN (SELECT event_id FROM sample_event WHERE kind = 'fault'
+                            OR kind IN ('on-cpu', 'off-cpu') AND unit = 'ns')) s
+ASOF JOIN (SELECT * FROM working WHERE request_id IN ({requests})) w
+     ON w.host = s.host AND w.tid = s.tid AND w.start_ns <= s.ts_ns
+JOIN sample_event v USING (event_id) JOIN thread t USING (thread_id) JOIN process p USING (process_id)
+WHERE s.ts_ns < w.end_ns GROUP BY p.command, v.kind"""
+
+
+def attribution(case: Case, lens: Lens) -> Answer:
+    """Time of the requests under ``lens`` by program and kind; programs with the most time first.
+
+    Columns: ``command``, ``kind``, ``total_ns``, ``share`` (of the time that the program's spans lasted; spans of
+    several programs run at the same time, so totals of different programs must not be added), ``count`` (spans; page
+    faults: faults). Kinds: ``waiting for X`` (its calls to X; children at the same time count once, for the one that
+    began first), ``running`` (own time in which a thread is known to have worked for the request; where processor
+    samples in ns exist and the time has room for 20 of them, no more than these say; where off-CPU time was recorded,
+    less that), ``page faults`` (a number; the time they took is part of the rest and NULL unless it was measured),
+    ``unaccounted`` (own time that is neither: queued behind other requests, off the processor, not seen). Spans whose
+    end was not seen are left out and counted in the note. Raises ClewError where no requests were recorded.
+    """
+    need_requests(case, "attribution of time")
+    predicate, params = lens.compile("span")
+    spans = span_times.load(case, predicate, params, _COLUMNS)
+    times = span_times.times(spans)
+    work = ~spans.client & times.known
+    command, names = spans.codes("command")
+    of, params_r = lens.compile("request")
+    chosen = f"SELECT request_id FROM request WHERE {of}"
+    worked = _worked(case, chosen, params_r, spans, times)
+    samples = _samples(case, chosen, params_r)
+    rows: list[dict[str, Any]] = []
+    whole = _by(command[work], (spans.end - spans.start)[work], len(names))
+    counts = np.bincount(command[work], minlength=len(names))
+    own = _by(command[work], times.own[work], len(names))
+    inside = _by(command[work], np.minimum(worked, times.own)[work], len(names))
+    waits = _waits(spans, times, work, command, names)
+    for number in np.argsort(-whole, kind="stable").tolist():
+        name = names[number]
+        if name is None or not counts[number]:
+            continue
+        running = _running(int(inside[number]), samples[name])
+        parts: list[tuple[str, int | None, int]] = [(RUNNING, running, int(counts[number]))]
+        longest_first = sorted(waits[number].items(), key=lambda item: -item[1][0])
+        parts += [(f"waiting for {who}", ns, n) for who, (ns, n) in longest_first]
+        if fault := samples[name].get("fault"):
+            parts.append((FAULTS, round(fault["weight"]) if fault["unit"] == "ns" else None, fault["samples"]))
+        if left := int(own[number]) - running:
+            parts.append((UNACCOUNTED, left, int(counts[number])))
+        rows += [
+            {
+                "command": name,
+                "kind": kind,
+                "total_ns": total,
+                "share": None if total is None or not whole[number] else total / int(whole[number]),
+                "count": count,
+            }
+            for kind, total, count in parts
+        ]
+    kinds = {"command": pa.string(), "kind": pa.string(), "total_ns": pa.int64(), "share": pa.float64()}
+    schema = pa.schema([*kinds.items(), ("count", pa.int64())])
+    sql = runnable(f"SELECT {_COLUMNS} FROM span WHERE {predicate}", params)
+    title = "where the time of requests went"
+    return Answer(pa.Table.from_pylist(rows, schema), sql, title, _note(spans, times, samples, bool(rows)))
+
+
+def _note(spans: Spans, times: Times, samples: dict[str, Any], any_rows: bool) -> str | None:
+    if not any_rows and not len(spans.start):
+        return "no request matches the lens"
+    said = []
+    if unknown := int((~spans.client & ~times.known).sum()):
+        said.append(f"{unknown:,} spans are left out: their end, or that of what they waited for, was not seen")
+    if not any(kind in found for found in samples.values() for kind in ("on-cpu", "off-cpu")):
+        said.append("no samples tell whether a thread was on a processor: running counts all that no wait explains")
+    return "; ".join(said) or None
+
+
+def _by(key: Ints, value: Ints, size: int) -> Ints:
+    total = np.zeros(size, np.int64)
+    np.add.at(total, key, value)
+    return total
+
+
+def _waits(
+    spans: Spans, times: Times, work: Flags, command: Ints, names: list[str | None]
+) -> dict[int, dict[str, tuple[int, int]]]:
+    """For each command: ns and number of waits by whom they were for."""
+    child = np.flatnonzero(times.waited)
+    child = child[work[spans.parent[child]]]
+    # The program at the other end of a client span is that of its server span; else what the connection says.
+    other = np.full(len(spans.start), -1, np.int64)
+    server = np.flatnonzero((spans.parent >= 0) & ~spans.client)
+    other[spans.parent[server[::-1]]] = command[server[::-1]]
+    other[~spans.client] = command[~spans.client]
+    peer, peers = spans.codes("peer") if "peer" in spans.table.column_names else (command, names)
+    who = np.where(other[child] >= 0, other[child], len(names) + peer[child])
+    # A child of the same program that is no call (an imported span inside the program) has its own row.
+    inside = ~spans.client[child] & (command[child] == command[spans.parent[child]])
+    inside &= ~pc.equal(spans.table["kind"], "process").to_numpy()[child]
+    child, who = child[~inside], who[~inside]
+    pair = command[spans.parent[child]] * (len(names) + len(peers)) + who
+    found: dict[int, dict[str, tuple[int, int]]] = defaultdict(lambda: defaultdict(lambda: (0, 0)))
+    kinds, place, count = np.unique(pair, return_inverse=True, return_counts=True)
+    total = _by(place, times.covers[child], len(kinds))
+    for code, ns, n in zip(kinds.tolist(), total.tolist(), count.tolist(), strict=True):
+        from_, to = divmod(code, len(names) + len(peers))
+        name = names[to] if to < len(names) else peers[to - len(names)]
+        have = found[from_][name or _UNSEEN]
+        found[from_][name or _UNSEEN] = (have[0] + ns, have[1] + n)
+    return found
+
+
+def _worked(case: Case, chosen: str, params: dict[str, Any], spans: Spans, times: Times) -> Ints:
+    """For each span: ns in which a thread worked for it while it waited for no child."""
+    table = case.sql(f"SELECT span_id, start_ns, end_ns FROM working WHERE request_id IN ({chosen})", params)
+    ids = spans.table["span_id"].to_numpy()
+    if not len(ids) or not table.num_rows:
+        return np.zeros(len(ids), np.int64)
+    order = np.argsort(ids, kind="stable")
+    wanted = table["span_id"].to_numpy()
+    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    low, high = table["start_ns"].to_numpy(), table["end_ns"].to_numpy()
+    mine = ids[place] == wanted
+    place, low, high = place[mine], low[mine], high[mine]
+    above = spans.client[place] & (spans.parent[place] >= 0)  # work on a call is work for what the call is for
+    place = np.where(above, spans.parent[place], place)
+    low = np.clip(low, spans.start[place], spans.end[place])
+    high = np.clip(high, low, spans.end[place])
+    length = high - low
+    child = np.flatnonzero(times.covers > 0)
+    group = spans.parent[child]
+    until = np.minimum(spans.end[child], spans.end[group])
+    since = until - times.covers[child]
+    waited = _covered(group, since, until, place, high) - _covered(group, since, until, place, low)
+    return _by(place, length - waited, len(ids))
+
+
+def _covered(group: Ints, low: Ints, high: Ints, of: Ints, at: Ints) -> Ints:
+    """For each (``of``, ``at``): ns before ``at`` that the group's intervals cover; they do not overlap."""
+    if not len(group):
+        return np.zeros(len(of), np.int64)
+    order = np.lexsort((low, group))
+    group, low, high = group[order], low[order], high[order]
+    before = np.concatenate(([0], np.cumsum(high - low)))
+    levels = np.unique(np.concatenate([low, at]))  # ranks: group and time in one number that cannot overflow
+    key = group * len(levels) + np.searchsorted(levels, low)
+    first = np.searchsorted(group, of)
+    last = np.searchsorted(key, of * len(levels) + np.searchsorted(levels, at), side="right") - 1
+    inside = last >= first
+    last = np.maximum(last, 0)
+    covered: Ints = before[last] - before[np.minimum(first, len(group))] + np.minimum(at, high[last]) - low[last]
+    return np.where(inside, covered, 0)
+
+
+def _samples(case: Case, chosen: str, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """For each command and kind of sample: figures of those taken while it worked for the requests."""
+    found: dict[str, dict[str, Any]] = defaultdict(dict)
+    for row in case.sql(_SAMPLES.format(requests=chosen), params).to_pylist():
+        found[row["command"]][row["kind"]] = row
+    # A program that was sampled, though never in these requests, ran for less than a sample in them.
+    sampled = """SELECT p.command, sum(weight) / sum(n) AS period
+                 FROM (SELECT thread_id, sum(weight) AS weight, count(*) AS n FROM sample
+                       WHERE event_id IN (SELECT event_id FROM sample_event WHERE kind = 'on-cpu' AND unit = 'ns')
+                       GROUP BY thread_id)
+                 JOIN thread t USING (thread_id) JOIN process p USING (process_id) GROUP BY p.command"""
+    for row in case.sql(sampled).to_pylist():
+        found[row["command"]].setdefault("on-cpu", {"weight": 0.0})["period"] = row["period"]
+    return found
+
+
+def _running(inside: int, samples: dict[str, Any]) -> int:
+    """ns that ran of ``inside``, the own time in which threads worked, by what ``samples`` say."""
+    if "on-cpu" in samples and inside >= _ENOUGH * samples["on-cpu"]["period"]:
+        return min(inside, int(samples["on-cpu"]["weight"]))
+    if "off-cpu" in samples:
+        return max(0, inside - int(samples["off-cpu"]["inside"]))
+    return inside
