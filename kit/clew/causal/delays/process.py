@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +19,17 @@ Ints = NDArray[np.int64]
 _FEW = 5  # requests of a name that nothing overlapped: fewer say nothing about the rest
 _ROUNDS = (3.0, 2.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0)  # how much wider densities are fitted than their number asks for
 _STRAY = 1e-4  # share of calls that no request of the process causes
-_LONGEST_RUN = 6  # slots that are moved together
+_LONGEST_RUN = 6  # slots in a row that are moved together
+_MOST_AT_ONCE = 4  # calls of one stage of which every choice is
 _UNSEEN = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True)
 class Run:
-    """Slots ``first`` to ``last`` of the requests of one name."""
+    """Some slots of the requests of one name, which are filled together."""
 
     kind: int
-    first: int
-    last: int
+    slots: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Process:
             return self._known.copy(), (self._known >= 0).astype(np.float64)
         longest = max(len(model.calls.slots) for model in self.models)
         for slot in range(longest):
-            self._move([Run(k, slot, slot) for k, m in enumerate(self.models) if slot < len(m.calls.slots)], slot)
+            self._move([Run(k, (slot,)) for k, m in enumerate(self.models) if slot < len(m.calls.slots)], slot)
         runs = self._runs()
         for wider in _ROUNDS[1:]:
             before = [model.content.copy() for model in self.models]
@@ -173,42 +174,43 @@ class Process:
         return parent, self._confidence(runs, count)
 
     def _runs(self) -> list[list[Run]]:
-        """What is moved in turn: each call by itself, wherever calls of its name belong; then runs of slots."""
-        single: dict[tuple[int, int], list[Run]] = {}
+        """What is moved in turn, wherever calls of these names belong: single calls, then some that are made in a row."""
+        found: dict[tuple[tuple[int, int], ...], list[Run]] = {}
         for kind, model in enumerate(self.models):
-            for number, slot in enumerate(model.calls.slots):
-                single.setdefault((slot.name, slot.nth), []).append(Run(kind, number, number))
-        several = [
-            [Run(kind, first, last)]
-            for kind, model in enumerate(self.models)
-            for length in range(2, min(len(model.calls.slots), _LONGEST_RUN) + 1)
-            for first in range(len(model.calls.slots) - length + 1)
-            for last in [first + length - 1]
-        ]
-        return [*single.values(), *several]
+            count = len(model.calls.slots)
+            sets = {tuple(range(first, last)) for first in range(count) for last in range(first + 1, count + 1)}
+            sets = {slots for slots in sets if len(slots) <= _LONGEST_RUN or len(slots) == count}
+            stages = [[k for k, slot in enumerate(model.calls.slots) if slot.stage == s] for s in range(count)]
+            for stage in stages:
+                if 2 < len(stage) <= _MOST_AT_ONCE:
+                    sets |= {some for length in range(2, len(stage)) for some in combinations(stage, length)}
+            for slots in sets:
+                key = tuple((model.calls.slots[slot].name, model.calls.slots[slot].nth) for slot in slots)
+                found.setdefault(key, []).append(Run(kind, slots))
+        return [found[key] for key in sorted(found, key=lambda key: (len(key), key))]
 
     def _move(self, runs: list[Run], upto: int | None = None) -> None:
         """Give the slots of ``runs`` anew to whom all delays become likeliest, the rest as it is."""
         offers = self._offers(runs, upto)
         taken = heaviest(offers.row, offers.block, offers.gain)
         base = 0
-        width = runs[0].last - runs[0].first + 1
+        width = len(runs[0].slots)
         for run in runs:
             model = self.models[run.kind]
             count = len(model.start)
             mine = taken[(offers.row[taken] >= base) & (offers.row[taken] < base + count)]
             content = np.full((count, width), -1, np.int64)
             content[offers.row[mine] - base] = offers.content[offers.block[mine]]
-            model.content[:, run.first : run.last + 1] = content
+            model.content[:, list(run.slots)] = content
             base += count
 
     def _offers(self, runs: list[Run], upto: int | None = None) -> Offers:
         """What may go where: what the slots hold now, and calls that nobody has."""
-        width = runs[0].last - runs[0].first + 1
+        width = len(runs[0].slots)
         blocks, holders, base = list[Ints](), list[Ints](), 0
         for run in runs:
             model = self.models[run.kind]
-            now = model.content[:, run.first : run.last + 1]
+            now = model.content[:, list(run.slots)]
             full = np.flatnonzero((now >= 0).any(axis=1))
             blocks.append(now[full])
             holders.append(full + base)
@@ -217,7 +219,7 @@ class Process:
             free = np.ones(len(self.children.name), bool)
             for model in self.models:
                 free[model.content[model.content >= 0]] = False
-            names = np.unique([self.models[run.kind].calls.slots[run.first].name for run in runs])
+            names = np.unique([self.models[run.kind].calls.slots[run.slots[0]].name for run in runs])
             loose = np.flatnonzero(free & np.isin(self.children.name, names))
             blocks.append(loose[:, None])
             holders.append(np.full(len(loose), -1))
@@ -227,12 +229,12 @@ class Process:
             model = self.models[run.kind]
             wanted = np.arange(len(content))
             if width == 1:
-                wanted = np.flatnonzero(self.children.name[content[:, 0]] == model.calls.slots[run.first].name)
+                wanted = np.flatnonzero(self.children.name[content[:, 0]] == model.calls.slots[run.slots[0]].name)
             row, number = self._possible(run, model, content, wanted)
             hypothesis = model.content[row].copy()
-            hypothesis[:, run.first : run.last + 1] = -1
+            hypothesis[:, list(run.slots)] = -1
             without = model.score(row, hypothesis, self.children, upto)
-            hypothesis[:, run.first : run.last + 1] = content[number]
+            hypothesis[:, list(run.slots)] = content[number]
             gain = model.score(row, hypothesis, self.children, upto) - np.maximum(without, -1e9)
             gain -= self._stray * (content[number] >= 0).sum(axis=1)
             fits = np.isfinite(gain) & (gain > 0)
