@@ -79,4 +79,28 @@ CLEW_MESSAGES_API void clew_talks_text(const struct talks *talks, uint32_t text,
 CLEW_MESSAGES_API void clew_talks_clear(struct talks *talks);
 CLEW_MESSAGES_API void clew_talks_free(struct talks *talks);
 
+/* ---- for processors in Python, see protocol.h ---- */
+
+struct talk;
+struct message;
+
+enum clew_message_end { CLEW_END_AT, CLEW_END_HERE, CLEW_END_CUT, CLEW_END_DROP };
+
+/** A message that begins here; NULL: no memory. */
+CLEW_MESSAGES_API struct message *clew_message_begin(struct talk *talk, uint32_t side, uint64_t at);
+/** It ends; `message` is gone. */
+CLEW_MESSAGES_API void clew_message_end(struct talk *talk, struct message *message, uint32_t how, uint64_t at);
+/** Set one of its texts (enum clew_message_text). */
+CLEW_MESSAGES_API void clew_message_text(struct talk *talk, struct message *message, uint32_t text,
+										 const uint8_t *bytes, uint64_t size);
+CLEW_MESSAGES_API void clew_message_marks(struct message *message, uint32_t error, uint32_t held, uint32_t broken);
+/** Set its stream; returns its exchange. */
+CLEW_MESSAGES_API uint64_t clew_message_stream(struct message *message, uint64_t stream);
+CLEW_MESSAGES_API void clew_ask(struct talk *talk, struct message *message, uint32_t by_id, uint64_t id, uint64_t tag);
+/** Returns the request's tag. */
+CLEW_MESSAGES_API uint64_t clew_answer(struct talk *talk, struct message *message, uint32_t by_id, uint64_t id);
+CLEW_MESSAGES_API int32_t clew_expected(const struct talk *talk, uint64_t *tag);
+CLEW_MESSAGES_API void clew_unanswered(struct talk *talk);
+CLEW_MESSAGES_API void clew_lost(struct talk *talk, uint32_t side);
+
 #endif

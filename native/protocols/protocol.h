@@ -33,6 +33,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "normalise.h" /* literals out of paths, statements, keys */
+
 enum side { CLIENT = 0, SERVER = 1 }; /* who sent the bytes */
 enum role { ROLE_REQUEST = 0, ROLE_REPLY = 1, ROLE_OTHER = 2 };
 enum held { HELD_UNKNOWN = 0, HELD_NO = 1, HELD_YES = 2 };
@@ -199,13 +201,6 @@ bool is_word(struct span span, const char *word);
 bool begins_with(const uint8_t *data, size_t size, const char *word);
 /** The decimal number that is all of `span`; false: it is none, or too large for *value. */
 bool number_of(struct span span, uint64_t *value);
-
-/* ---- normal forms (normalise.c): literals out, at most `room` bytes, returns how many; valid for any bytes ---- */
-
-/** GET's target: no query, no fragment; segments that are numbers, ids, hashes become "?": /item/?/edit */
-size_t normalise_path(const uint8_t *path, size_t size, char *out, size_t room);
-/** SELECT * FROM t WHERE id = ?: literals become "?", lists of them one, comments go, blanks are single. */
-size_t normalise_sql(const uint8_t *sql, size_t size, char *out, size_t room);
 
 /* ---- all processors: protocols.def has one X(name) for each, in the order in which ties are broken ---- */
 #define X(name) extern const struct protocol protocol_##name;
