@@ -15,6 +15,8 @@ test_needs=(
 	node:nodejs java:default-jdk-headless javac:default-jdk-headless perl:perl openssl:openssl curl:curl
 	'/usr/lib/*/libjemalloc.so.2:libjemalloc2' '/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
 	busybox:busybox-static
+	apache2:apache2 mariadbd:mariadb-server npm:npm ip:iproute2 '/usr/sbin/php-fpm*:php-fpm'
+	'/usr/lib/php/*/pgsql.so:php-pgsql' /usr/include/fcgiapp.h:libfcgi-dev /usr/include/postgresql/libpq-fe.h:libpq-dev
 )
 [ "$purpose" = test ] && needs+=("${test_needs[@]}")
 
