@@ -11,7 +11,14 @@ from pathlib import Path
 import bokeh
 
 _HERE = Path(__file__).parent
-_STYLES = ("drawing/theme.css", "drawing/flame.css", "drawing/stacks.css", "views/panel.css", "views/tabs.css")
+_STYLES = (
+    "drawing/theme.css",
+    "drawing/flame.css",
+    "drawing/stacks.css",
+    "views/panel.css",
+    "views/tabs.css",
+    "drawing/requests.css",
+)
 _SCRIPTS = (
     "drawing/drawings.js",
     "drawing/format.js",
@@ -32,6 +39,11 @@ _SCRIPTS = (
     "drawing/sandwich.js",
     "drawing/heatmap.js",
     "drawing/dot.js",
+    "drawing/lanes_data.js",
+    "drawing/lanes_tip.js",
+    "drawing/lanes_paint.js",
+    "drawing/lanes.js",
+    "drawing/shapes.js",
     "drawing/source.js",
     "views/panel.js",
     "views/tabs.js",

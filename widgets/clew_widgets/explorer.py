@@ -9,10 +9,12 @@ from typing import Any
 import ipywidgets
 
 from clew.case import Case
+from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
 from clew.questions.samples import sample_events
+from clew.units import printable
 from clew_widgets.answers import Answers
 from clew_widgets.lens_bar import LensBar, totals
 from clew_widgets.lens_model import LensModel
@@ -20,14 +22,17 @@ from clew_widgets.views.activity import Activity
 from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.latency import Latency
+from clew_widgets.views.request_view import requests_in
+from clew_widgets.views.requests import Requests
 from clew_widgets.views.stack_view import NOTHING, samples_in
-from clew_widgets.views.stacks import Note, Stacks
+from clew_widgets.views.stacks import Stacks
+from clew_widgets.views.tabbed import Note
 
 NO_CALLS = "None were recorded. `clew record -- COMMAND` counts and times what programs ask of the system."
 
 
 class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Counts, activity, latency and errors of ``case``, and its stacks, narrowed by clicking.
+    """Counts, activity, latency and errors of ``case``, its requests and its stacks, narrowed by clicking.
 
     What a case does not hold is one line that says how to record it; where there are only samples, they come first.
     ``model`` holds the Lens: read ``explorer.lens`` after clicking, set it from code; every view follows.
@@ -45,6 +50,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.latency = Latency(case, self.model, answers=self.answers)
         self.errors = Errors(case, self.model, answers=self.answers)
         self.stacks: Stacks | None = None
+        self.requests: Requests | None = None
         self._pair = ipywidgets.Box([self.latency, self.errors])
         self._pair.add_class("clew-pair")
         super().__init__()
@@ -73,7 +79,11 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     def refresh(self) -> None:
         """Show every view through the Lens as it is; clicks do it by themselves."""
-        views = (*self.views, *([self.stacks.view] if self.stacks else []))
+        views = (
+            *self.views,
+            *(self.requests.shown if self.requests else ()),
+            *([self.stacks.view] if self.stacks else []),
+        )
         for widget in (self.bar, *views):
             widget.busy = True
         try:
@@ -85,7 +95,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self.bar.busy = False
 
     def _arrange(self) -> None:
-        """Put in order what the case holds: calls, samples, or both."""
+        """Put in order what the case holds: calls, requests, samples, or some of them."""
         sampled = self._samples(Lens()) > 0
         called = self._everything("command").table.num_rows > 0 or not sampled
         self.views = (self.activity, self.counts, self.latency, self.errors) if called else ()
@@ -93,11 +103,26 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self.stacks = Stacks(self.case, self.model, answers=self.answers)
         stacks = [self.stacks] if self.stacks else [Note("Stacks", NOTHING)]
         calls = [self.activity, self.counts, self._pair] if called else [Note("Calls", NO_CALLS)]
+        self._none = ""
+        if self.requests is None and self._requests(Lens()):
+            self.requests = Requests(self.case, self.model, answers=self.answers)
+        if self.requests is not None:
+            calls.append(self.requests)
+        elif called:
+            calls.append(Note("Requests", self._none))
         self.children = [self.bar, *(calls + stacks if called else stacks + calls)]
 
     def _samples(self, lens: Lens) -> int:
         rows = self.answers.ask(sample_events, replace(lens, events=())).table.to_pylist()
         return sum(samples_in(row, "weight") for row in rows)
+
+    def _requests(self, lens: Lens) -> int | None:
+        """How many requests ``lens`` looks at; None where there are none at all, and why that is in ``_none``."""
+        try:
+            return requests_in(self.answers, lens)
+        except ClewError as error:
+            self._none = printable(str(error))
+            return None
 
     def _everything(self, by: str) -> Answer:
         return self.answers.ask(counts, Lens(), by=by, limit=LIMIT + 1)
@@ -107,7 +132,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         whole = totals(self._everything("command")) if self.views else {}
         everything = self._samples(Lens())
         samples = (self._samples(self.lens), everything) if everything else None
-        self.bar.show(totals(answer) if answer else {}, whole, samples)
+        requests = (self._requests(self.lens) or 0, self._requests(Lens()) or 0) if self.requests else None
+        self.bar.show(totals(answer) if answer else {}, whole, samples, requests)
 
     def _colors(self, by: str, group: str) -> Mapping[str, str] | None:
         # rows of the counts carry the colours of the activity chart when both speak of the same thing
@@ -121,11 +147,12 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     def finding(self) -> str:
         """What the Explorer shows, in one line."""
-        if self.stacks is None:
-            return self.counts.finding()
-        return f"{self.counts.finding()} {self.stacks.finding()}" if self.views else self.stacks.finding()
+        said = [self.counts.finding()] if self.views else []
+        said += [shown.finding() for shown in (self.requests, self.stacks) if shown]
+        return " ".join(said)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs)
-        twins = "".join(widget.static for widget in (self.bar, *self.views, *([self.stacks] if self.stacks else [])))
+        shown = [widget for widget in (self.requests, self.stacks) if widget]
+        twins = "".join(widget.static for widget in (self.bar, *self.views, *shown))
         return {**data, "text/plain": self.finding(), "text/html": twins}

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clew.lens import Chip
 from clew.questions.answer import Answer
 from clew.units import number, printable
 from clew_widgets.answers import Answers
+from clew_widgets.drawing.shapes import short
 from clew_widgets.drawing.static import safe
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.lens_model import LensModel, as_code
@@ -19,6 +21,17 @@ TOTALS = (
     ("bytes", "moved", "bytes"),
     ("total_ns", "inside calls", "duration"),
 )
+
+
+_IDS = ("request_ids", "shapes")  # numbers of 64 bits, which a page cannot hold: it gets them as text
+
+
+def _for_page(field: str, value: Any) -> Any:
+    return str(value) if field in _IDS else value
+
+
+def _label(chip: Chip) -> str:
+    return f"shape {short(chip.value)}" if chip.field == "shapes" else printable(chip.label)
 
 
 def totals(answer: Answer) -> dict[str, int]:
@@ -38,32 +51,31 @@ class LensBar(Widget):
         self.model = model
         self.on_update: Callable[[], None] = lambda: None
 
-    def show(self, now: Mapping[str, int], whole: Mapping[str, int], samples: tuple[int, int] | None = None) -> None:
+    def show(
+        self,
+        now: Mapping[str, int],
+        whole: Mapping[str, int],
+        samples: tuple[int, int] | None = None,
+        requests: tuple[int, int] | None = None,
+    ) -> None:
         """Show the Lens as it is, what it adds up to ``now`` (empty: not known) and the ``whole`` case does.
 
-        ``samples``: how many it looks at, and how many there are; None: none were taken. Without ``whole`` no call was
-        recorded.
+        ``samples``: how many it looks at, and how many there are; None: none were taken; so ``requests``. Without
+        ``whole`` no call was recorded.
         """
         lens = self.model.lens
         chips = [
-            {"field": chip.field, "value": chip.value, "label": printable(chip.label)}
+            {"field": chip.field, "value": _for_page(chip.field, chip.value), "label": _label(chip)}
             for chip in lens.chips(self.answers.bounds()[0])
         ]
         shown = []
         for name, label, kind in TOTALS if whole else ():
             value = {"value": now.get(name), "of": whole[name], "bad": name == "errors"}
             shown.append({"name": name, "label": label, "kind": kind, **value})
-        if samples:
-            shown.append(
-                {
-                    "name": "samples",
-                    "label": "samples",
-                    "kind": "count",
-                    "value": samples[0],
-                    "of": samples[1],
-                    "bad": False,
-                }
-            )
+        for name, counted in (("requests", requests), ("samples", samples)):
+            if counted:
+                what: dict[str, Any] = {"name": name, "label": name, "kind": "count", "bad": False}
+                shown.append({**what, "value": counted[0], "of": counted[1]})
         live = not all(self.answers.case.captures()["complete"].to_pylist())
         can = {"undo": self.model.can_undo, "redo": self.model.can_redo, "live": live}
         self.spec = {"chips": chips, **can, "code": as_code(lens), "totals": shown}
@@ -80,7 +92,8 @@ class LensBar(Widget):
         """A chip taken away, a step in the history, or a wish for what was recorded meanwhile."""
         kind = message.get("type")
         if kind == "remove":
-            self.model.remove(str(message["field"]), message.get("value"))
+            field, value = str(message["field"]), message.get("value")
+            self.model.remove(field, int(value) if field in _IDS and value is not None else value)
         elif kind in ("undo", "redo", "reset"):
             getattr(self.model, kind)()
         elif kind == "update":

@@ -28,23 +28,27 @@ TOO_HARD = "This graph is too hard to lay out in ten seconds. Look at fewer node
 
 @dataclass(frozen=True)
 class Node:
-    """One box. ``key``: what a click narrows the Lens to; ``weight`` shades it."""
+    """One box. ``key``: what a click narrows the Lens to; ``weight`` shades it; ``aside``: not recorded itself."""
 
     id: str
     label: str
     key: Key = ()
     weight: float = 0.0
+    aside: bool = False
 
 
 @dataclass(frozen=True)
 class Edge:
-    """One arrow, as wide as its share of the heaviest; ``dashed``: something between its ends is left out."""
+    """One arrow, as wide as its share of the heaviest; ``dashed``: something between its ends is left out, or not sure;
+    ``bad``: something on it failed.
+    """
 
     source: str
     target: str
     weight: float
     label: str = ""
     dashed: bool = False
+    bad: bool = False
 
 
 def graph(
@@ -75,7 +79,9 @@ def graph(
     for node in kept:
         shade = min(4, int(5 * (node.weight / most_node) ** 0.5)) if node.weight > 0 else 0
         text = _escaped(node.label)
-        drawn.add_node(names[node.id], label=text, **{"class": f"clew-node clew-g{shade}"})
+        drawn.add_node(
+            names[node.id], label=text, **{"class": f"clew-node clew-g{shade}{' clew-aside' if node.aside else ''}"}
+        )
     for edge in inside:
         share = edge.weight / most_edge
         text = _escaped(edge.label)
@@ -86,7 +92,7 @@ def graph(
             penwidth=f"{0.8 + 4.2 * share:.2f}",
             weight=str(max(1, round(100 * share))),
             style="dashed" if edge.dashed else "solid",
-            **{"class": "clew-edge"},
+            **{"class": "clew-edge clew-failed" if edge.bad else "clew-edge"},
         )
     svg = laid_out(_source(drawn))
     body |= {

@@ -40,8 +40,14 @@ function formatDuration(ns) {
   return ns < 1 && ns > 0 ? [ns.toFixed(2), "ns"] : scaled(ns, TIME_STEPS);
 }
 
+function formatChange(ns) {
+  if (ns == null) return DASH;
+  const [number, unit] = formatDuration(Math.abs(ns) < 1 ? 0 : Math.abs(ns));
+  return [`${ns <= -1 ? "−" : ns >= 1 ? "+" : ""}${number}`, unit];
+}
+
 const FORMATS = {
-  count: formatCount, bytes: formatBytes, duration: formatDuration,
+  count: formatCount, bytes: formatBytes, duration: formatDuration, change: formatChange,
   id: (value) => (value == null ? DASH : [String(value), ""]),
   share: (value) => (value == null ? DASH : [(100 * value).toFixed(1), "%"]),
 };

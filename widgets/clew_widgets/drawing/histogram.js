@@ -1,6 +1,6 @@
 // Latency as power-of-two buckets: x is log2 of ns, so each bucket is one step wide; percentiles stand on top.
 //
-// body: {low: [ns], high: [ns], calls: [...], inside: [bool], marks: [{name, ns}], label}
+// body: {low: [ns], high: [ns], calls: [...], inside: [bool], marks: [{name, ns}], label, noun: what was timed (call)}
 
 function log2Edge(low, high) {
   return [low >= 1 ? Math.log2(low) : Math.log2(Math.max(high, 2)) - 1, Math.log2(Math.max(high, 2))];
@@ -51,6 +51,7 @@ function placeMarks(all, from, to, largest, width) {
 
 function histogramShape(body, state) {
   const log = state.scale === "log";
+  const noun = body.noun || "call";
   const height = (calls) => (log ? (calls ? Math.log10(calls) + 0.3 : 0) : calls);
   const edges = body.low.map((low, index) => log2Edge(low, body.high[index]));
   const count = edges.length;
@@ -86,14 +87,14 @@ function histogramShape(body, state) {
     sources: { quads, marks },
     x: [from, to],
     y: [0, largest * (marks.x.length ? Math.max(...marks.top) / largest + 0.03 : 1.06)],
-    axes: { x: { axis_label: "duration of a call" }, y: { axis_label: log ? "calls (log scale)" : "calls" } },
+    axes: { x: { axis_label: `duration of a ${noun}` }, y: { axis_label: log ? `${noun}s (log scale)` : `${noun}s` } },
     ticks: { x: ticks, y: countTicks },
     tip(first, last) {
-      return make("div", {}, make("b", {}, span(first, last)), make("div", {}, `${grouped(sum(first, last))} calls, ${percent(sum(first, last) / total)}`),
-        make("div", { class: "clew-zero" }, `${below(last)} of all calls are shorter than ${words("duration", body.high[last])}`));
+      return make("div", {}, make("b", {}, span(first, last)), make("div", {}, `${grouped(sum(first, last))} ${noun}s, ${percent(sum(first, last) / total)}`),
+        make("div", { class: "clew-zero" }, `${below(last)} of all ${noun}s are shorter than ${words("duration", body.high[last])}`));
     },
     say(first, last) {
-      return `${span(first, last)}: ${grouped(sum(first, last))} calls`;
+      return `${span(first, last)}: ${grouped(sum(first, last))} ${noun}s`;
     },
     brush(first, last) {
       return { type: "brush", start: body.low[first], end: body.high[last] };

@@ -20,8 +20,10 @@ def histogram(
     *,
     band: tuple[int | None, int | None] | None,
     label: str,
+    noun: str = "call",
 ) -> Drawing:
-    """One entry for each bucket [low, high) ns; ``band`` is the part the Lens looks at (None: all of it).
+    """One entry for each bucket [low, high) ns; ``band`` is the part the Lens looks at (None: all of it);
+    ``noun`` is what was timed.
 
     ``summary`` holds count, mean_ns, max_ns and the percentiles of MARKS in ns, None where not known.
     """
@@ -37,11 +39,14 @@ def histogram(
         "inside": inside,
         "marks": marks,
         "label": label,
+        "noun": noun,
     }
     if not sum(calls):
-        return Drawing("histogram", body, "No calls.")
+        return Drawing("histogram", body, f"No {noun}s.")
     known = {name: value for name, key in MARKS.items() if (value := summary.get(key)) is not None}
-    finding = f"{number(sum(calls))} calls: " + ", ".join(f"{name} {duration(value)}" for name, value in known.items())
+    finding = f"{number(sum(calls))} {noun}s: " + ", ".join(
+        f"{name} {duration(value)}" for name, value in known.items()
+    )
     if (longest := summary.get("max_ns")) is not None:
         finding += f", longest {duration(longest)}"
     rows = [
@@ -49,7 +54,7 @@ def histogram(
         for a, b, count in zip(low, high, calls, strict=True)
         if count
     ]
-    return Drawing("histogram", body, finding + ".", _picture(low, high, calls, inside), ["duration", "calls"], rows)
+    return Drawing("histogram", body, finding + ".", _picture(low, high, calls, inside), ["duration", f"{noun}s"], rows)
 
 
 def _picture(low: Sequence[int], high: Sequence[int], calls: Sequence[int], inside: Sequence[bool]) -> str:

@@ -18,7 +18,7 @@ function drawTable(root, send) {
     const column = body.columns.find((one) => one.id === sort.id);
     const value = column.kind === "text"
       ? (row) => String(column.id === "name" ? row.label : row.cells[column.id] ?? "").toLowerCase()
-      : (row) => row.cells[column.id];
+      : (row) => (column.kind === "change" && row.cells[column.id] != null ? Math.abs(row.cells[column.id]) : row.cells[column.id]);
     return [...body.rows].sort((a, b) => {
       if (Boolean(a.aside) !== Boolean(b.aside)) return a.aside ? 1 : -1;
       const x = value(a), y = value(b);
@@ -159,8 +159,10 @@ function drawTable(root, send) {
 
   return {
     update(next) {
+      // another order that was asked for; else what the reader chose stays
+      const asked = JSON.stringify(next.sort) !== JSON.stringify(body?.sort);
       body = next;
-      if (!sort || !body.columns.some((column) => column.id === sort.id)) sort = { ...body.sort };
+      if (!sort || asked || !body.columns.some((column) => column.id === sort.id)) sort = { ...body.sort };
       render();
     },
     destroy() {},

@@ -16,6 +16,7 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "bytes": size,
     "duration": duration,
     "id": str,
+    "change": lambda ns: f"{'-' if ns < 0 else '+'}{duration(abs(ns))}",
     "share": lambda value: f"{100 * value:.1f} %",
 }
 _TWIN_ROWS = 10
@@ -24,7 +25,7 @@ UNKNOWN = "\N{EN DASH}"
 
 @dataclass(frozen=True)
 class Column:
-    """One column: ``kind`` is text, id, count, bytes, duration (ns) or share (of 1).
+    """One column: ``kind`` is text, id, count, bytes, duration (ns), change (ns, with its sign) or share (of 1).
 
     ``additive``: shares of its sum mean something; ``bad``: anything but 0 is bad news.
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,8 +58,12 @@ def panel(
     controls: tuple[Control, ...] = (),
     total: int | None = None,
     empty: str = EMPTY,
+    leads: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The spec of a panel: the same for a widget and for the report. ``total`` is the calls it shows."""
+    """The spec of a panel: the same for a widget and for the report. ``total`` is the calls it shows.
+
+    ``leads``: buttons to other views, {label, buttons: [{name, label, to: CSS selector of the view}]}.
+    """
     return {
         "view": view,
         "title": title,
@@ -73,6 +77,7 @@ def panel(
         "error": "",
         "sql": sql.strip(),
         "total": total,
+        "leads": leads,
     }
 
 

@@ -1,7 +1,8 @@
 // One view as people see it: heading, choices, the drawing, what to say when there is nothing to draw, the SQL behind it.
 //
 // spec: {view, title, note, warning, controls: [{name, label, value, options: [[value, label]], local}], body, kind,
-//        item (Bokeh figure, charts only), empty, error, sql, total}
+//        item (Bokeh figure, charts only), empty, error, sql, total,
+//        leads: {label, buttons: [{name, label, to: selector of the view it leads to}]}}
 
 function mountPanel(root, send, loadBokeh) {
   root.classList.add("clew", "clew-panel");
@@ -12,11 +13,12 @@ function mountPanel(root, send, loadBokeh) {
   const warning = make("p", { class: "clew-warning", hidden: true });
   const content = make("div", { class: "clew-body" });
   const legend = make("div", { class: "clew-legend", hidden: true });
+  const leads = make("div", { class: "clew-leads", hidden: true });
   const message = make("div", { class: "clew-empty", hidden: true });
   const sql = make("pre", { tabindex: "0" });
   const copy = make("button", { type: "button", class: "clew-button", onclick: () => copyText(sql.textContent, copy, "Copy SQL") }, "Copy SQL");
   const details = make("details", { class: "clew-sql" }, make("summary", {}, "SQL behind this view"), make("div", {}, copy, sql));
-  root.replaceChildren(make("div", { class: "clew-head" }, title, note, busy, controls), warning, legend, content, message, details);
+  root.replaceChildren(make("div", { class: "clew-head" }, title, note, busy, controls), warning, leads, legend, content, message, details);
   let drawing = null;
   let kind = null;
   let spec = null;
@@ -68,7 +70,7 @@ function mountPanel(root, send, loadBokeh) {
       });
       return make("div", { class: "clew-control" }, make("span", { "aria-hidden": "true" }, control.label), group);
     });
-    if (spec.kind === "timeline" && drawing) {
+    if ((spec.kind === "timeline" || spec.kind === "lanes") && drawing) {
       const tool = (label, sign, action) => make("button", { type: "button", class: "clew-icon", title: label, "aria-label": label, onclick: action }, sign);
       groups.push(make("div", { class: "clew-zoom" }, tool("Zoom in (Shift + wheel)", "+", () => drawing.zoom(0.5)),
         tool("Zoom out", "−", () => drawing.zoom(2)), tool("Earlier", "‹", () => drawing.pan(-0.25)),
@@ -76,6 +78,19 @@ function mountPanel(root, send, loadBokeh) {
     }
     controls.replaceChildren(...groups);
     if (focused) controls.querySelector(`[data-choice="${CSS.escape(focused)}"]`)?.focus();
+  }
+
+  // Buttons that lead to other views: the kernel narrows the lens, the page goes to where its effect is seen.
+  function renderLeads() {
+    const buttons = spec.leads?.buttons || [];
+    leads.hidden = !buttons.length || Boolean(spec.empty || spec.error);
+    leads.replaceChildren(make("span", {}, spec.leads?.label || ""), ...buttons.map((one) => make("button", {
+      type: "button", class: "clew-button", "data-action": `lead-${one.name}`, title: one.title,
+      onclick: () => {
+        send({ type: "lead", name: one.name });
+        if (one.to) root.closest(".clew-explorer")?.querySelector(one.to)?.scrollIntoView({ block: "start", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+      },
+    }, one.label)));
   }
 
   function renderLegend() {
@@ -118,6 +133,7 @@ function mountPanel(root, send, loadBokeh) {
       sql.textContent = spec.sql || "";
       renderControls();
       renderLegend();
+      renderLeads();
       if (!say) await draw();
       root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1);
     },

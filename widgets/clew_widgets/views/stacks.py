@@ -2,112 +2,36 @@
 
 from __future__ import annotations
 
-import pkgutil
-from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Any
-
-import ipywidgets
 
 from clew.case import Case
 from clew.lens import Lens
-from clew_widgets import views
 from clew_widgets.answers import Answers
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.stack_state import StackState
 from clew_widgets.views.stack_view import StackView
-from clew_widgets.widget import Widget
+from clew_widgets.views.tabbed import Tabbed, found
 
 
-@cache
 def kinds() -> dict[str, type[StackView]]:
     """Views of stacks by name, in the order of their tabs: modules of this folder with ``STACKS = (order, class)``."""
-    found = []
-    for info in pkgutil.iter_modules(views.__path__):
-        entry = getattr(import_module(f"{views.__name__}.{info.name}"), "STACKS", None)
-        if entry is not None:
-            found.append(entry)
-    return {kind.name: kind for _, kind in sorted(found, key=lambda entry: (entry[0], entry[1].name))}
+    return found("STACKS")
 
 
-class Tabs(Widget):
-    """The strip of tabs."""
-
-    def __init__(self) -> None:
-        super().__init__("tabs")
-        self.on_choice: Callable[[str], None] = lambda _name: None
-
-    def show(self, chosen: str) -> None:
-        """Mark the tab that is shown."""
-        tabs = [[name, kind.title, kind.hint] for name, kind in kinds().items()]
-        self.spec = {"tabs": tabs, "chosen": chosen, "label": "Stacks", "note": ""}
-
-    def handle(self, message: dict[str, Any]) -> None:
-        """Another tab."""
-        if message.get("type") == "tab":
-            self.on_choice(str(message.get("name")))
-
-
-class Note(Widget):
-    """One line in the place of views that have nothing to show."""
-
-    def __init__(self, label: str, note: str) -> None:
-        super().__init__("tabs")
-        self.spec = {"tabs": [], "chosen": "", "label": label, "note": note}
-
-
-class Stacks(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class Stacks(Tabbed):
     """The views of stacks of ``case`` under one Lens; each is made when first shown, and asked only while it is."""
+
+    mark = "STACKS"
+    label = "Stacks"
 
     def __init__(
         self, case: Case, model: LensModel | Lens | None = None, *, view: str = "flame", answers: Answers | None = None
     ) -> None:
-        self.case = case
-        self.model = model if isinstance(model, LensModel) else LensModel(model)
-        self.answers = answers or Answers(case)
         self.state = StackState(changed=self.refresh, open_function=lambda: self.choose("sandwich"))
-        self.tabs = Tabs()
-        self.tabs.on_choice = self.choose
-        self._made: dict[str, StackView] = {}
-        super().__init__([self.tabs])
+        super().__init__(case, model, view=view, answers=answers)
         self.add_class("clew-stacks")
-        self.chosen = ""
-        self.choose(view)
-        if not isinstance(model, LensModel):
-            self.model.observe(lambda _change: self.refresh(), "lens")
 
-    @property
-    def view(self) -> StackView:
-        """The view that is shown."""
-        return self._made[self.chosen]
-
-    def choose(self, name: str) -> None:
-        """Show another view."""
-        if name not in kinds():
-            return
-        self.chosen = name
-        if name in self._made:
-            self.view.refresh()
-        else:
-            self._made[name] = kinds()[name](self.case, self.model, answers=self.answers, state=self.state)
-        self.tabs.show(name)
-        self.children = [self.tabs, self.view]
-
-    def refresh(self) -> None:
-        """Ask again for the view that is shown."""
-        if self.chosen:
-            self.view.refresh()
-
-    @property
-    def static(self) -> str:
-        """The static twin of the view that is shown."""
-        return self.view.static
-
-    def finding(self) -> str:
-        """What is shown, in one line."""
-        return self.view.finding()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
-        data = super()._repr_mimebundle_(**kwargs)
-        return {**data, "text/plain": self.finding(), "text/html": self.static}
+    def make(self, kind: Any) -> StackView:
+        """The view of class ``kind``; it shares ``state`` with the others."""
+        view: StackView = kind(self.case, self.model, answers=self.answers, state=self.state)
+        return view
