@@ -221,7 +221,7 @@ INSERT INTO request
     FROM one GROUP BY root ORDER BY root;
 INSERT INTO shape
     SELECT kind + 1, any_value(name) FILTER (k = 0),
-           string_agg(repeat('  ', depth) || command || ' ' || span_kind || ': ' || name, chr(10) ORDER BY k),
+           string_agg(repeat('  ', depth) || command || ' ' || CASE span_kind WHEN 'client' THEN '→ ' ELSE '' END || name, chr(10) ORDER BY k),
            count(*), CASE count(*) WHEN 2 THEN 2 WHEN 3 THEN 2 ELSE 4 END, max(depth)
     FROM tree WHERE kind IN (SELECT kind FROM step) GROUP BY kind;
 UPDATE shape SET processes = 4 - (shape_id IN (1, 5))::INT * 2;

@@ -68,6 +68,11 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--to", dest="end", metavar="TIME", help="until then, since the begin of the case")
     group.add_argument("--slower", metavar="TIME", help="calls that took at least this long")
     group.add_argument("--faster", metavar="TIME", help="calls that took less than this")
+    group = parser.add_argument_group("of which requests (`clew requests CASE` shows them)")
+    group.add_argument("--request", action="append", default=[], metavar="NAME", help="what was asked for: 'GET /'")
+    group.add_argument("--request-id", action="append", default=[], type=int, metavar="N", help="a single one")
+    group.add_argument("--shape", action="append", default=[], type=int, metavar="N", help="that took this path")
+    group.add_argument("--took", metavar="LOW..HIGH", help="that took so long: 10ms..1s, 10ms.., ..1s")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -82,6 +87,11 @@ def lens_of(args: argparse.Namespace, case: Case) -> Lens:
     from clew.lens import Lens
 
     origin = case.bounds()[0] if args.start or args.end else 0
+    took = _took(args.took)
+    if args.request or args.request_id or args.shape or took:
+        from clew.questions.ask import need_requests
+
+        need_requests(case, "requests")
     slower, faster = parse_time(args.slower), parse_time(args.faster)
     start, end = parse_time(args.start), parse_time(args.end)
     return Lens(
@@ -100,7 +110,21 @@ def lens_of(args: argparse.Namespace, case: Case) -> Lens:
         functions=tuple(args.function),
         modules=tuple(args.module),
         stack=tuple(args.stack.split(";")) if args.stack else (),
+        requests=tuple(args.request),
+        request_ids=tuple(args.request_id),
+        shapes=tuple(args.shape),
+        took=took,
     )
+
+
+def _took(text: str | None) -> tuple[int | None, int | None] | None:
+    """``text`` such as 10ms..1s in ns."""
+    if text is None:
+        return None
+    low, dots, high = text.partition("..")
+    if not dots or not (low or high):
+        raise ClewError(f"--took {text!r:.60}: write 10ms..1s, 10ms.. or ..1s")
+    return parse_time(low or None), parse_time(high or None)
 
 
 def parse_time(text: str | None) -> int | None:

@@ -84,7 +84,9 @@ def need_requests(case: Case, what: str) -> None:
     need_events(case, what)
     if not scalar(case, "SELECT EXISTS (SELECT 1 FROM payload)"):
         raise ClewError(f"{what}: no payload was recorded, so no message was found; record without --payload none")
-    raise ClewError(f"{what}: no message of a known kind was found; `clew counts {case.path} --by peer` shows who talked")
+    raise ClewError(
+        f"{what}: no message of a known kind was found; `clew counts {case.path} --by peer` shows who talked"
+    )
 
 
 def totals(lens: Lens) -> tuple[str, dict[str, Any]]:

@@ -18,8 +18,8 @@ def request_events(case: Case, request_id: int, limit: int | None = None) -> Ans
 
     Columns: ``ts_ns``, ``dur_ns``, ``host``, ``command``, ``pid``, ``tid``, ``op``, ``fd``, ``object`` (file, or the
     other end), ``bytes``, ``errno_name`` (NULL: it succeeded), ``span_id``, ``role`` and ``protocol`` and ``message``
-    (what it began to send, or ended to receive: the message as it was said). Raises ClewError where there is no such
-    request.
+    (what it began to send, or ended to receive: the message as it was said), ``short`` (its name or status: no
+    literals). Raises ClewError where there is no such request.
     """
     need_requests(case, "path")
     params: dict[str, Any] = {"request_id": int(request_id)}
@@ -27,7 +27,8 @@ def request_events(case: Case, request_id: int, limit: int | None = None) -> Ans
         raise no_request(case, request_id)
     sql = """WITH mine AS (SELECT * FROM working WHERE request_id = $request_id),
 said AS (
-    SELECT msg_id, span_id, thread_id, seq, role, protocol, sent, coalesce(summary, name, status, kind) AS message
+    SELECT msg_id, span_id, thread_id, seq, role, protocol, sent, coalesce(summary, name, status, kind) AS message,
+           coalesce(name, status, kind) AS short
     FROM message JOIN (
         SELECT span_id, unnest([request_msg_id, reply_msg_id]) AS msg_id FROM span WHERE request_id = $request_id)
         USING (msg_id)),
@@ -43,7 +44,8 @@ seen AS (
     WHERE NOT EXISTS (SELECT 1 FROM mine w WHERE w.host = e.host AND w.tid = e.tid
                                              AND w.start_ns <= e.ts_ns AND e.ts_ns <= w.end_ns))
 SELECT e.ts_ns, e.dur_ns, e.host, p.command, e.pid, e.tid, o.op, e.fd, coalesce(c.path, c.peer) AS object, e.bytes,
-       n.name AS errno_name, coalesce(e.span_id, s.span_id) AS span_id, s.role, s.protocol, s.message
+       n.name AS errno_name, coalesce(e.span_id, s.span_id) AS span_id, s.role, s.protocol, s.message,
+       s.short
 FROM seen e JOIN op o USING (op_id) LEFT JOIN said s ON s.thread_id = e.thread_id AND s.seq = e.seq
 LEFT JOIN thread t ON t.thread_id = e.thread_id LEFT JOIN process p USING (process_id)
 LEFT JOIN connection c ON c.conn_id = e.conn_id LEFT JOIN errno n ON n.errno = e.errno AND e.errno <> 0

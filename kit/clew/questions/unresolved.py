@@ -30,8 +30,8 @@ def unresolved(case: Case, lens: Lens) -> Answer:
     Columns: ``reason`` (one of REASONS), ``rule`` (by which the link was made; NULL: none), ``protocol``, ``command``,
     ``count``, ``confidence`` (lowest; NULL: there is no link), ``meaning`` (of the rule). Messages are counted when the
     lens asks for everything, since a message without a request is in none. Summary: ``spans``, ``linked`` (with a
-    parent), ``roots``, ``unresolved``, ``likely`` (links with confidence below 0.9), ``unfinished``. Raises ClewError where no
-    requests were recorded.
+    parent), ``roots``, ``unresolved``, ``likely`` (links with confidence below 0.9), ``unfinished``. Raises
+    ClewError where no requests were recorded.
     """
     need_requests(case, "unresolved")
     predicate, params = lens.compile("span")

@@ -1,0 +1,63 @@
+"""Show what was asked for: requests by name, single ones, where their time went, who called whom.
+
+A request is what a recorded program was asked by one that was not recorded, with all that was done for it by any
+recorded program. They are found when first asked for; `clew trace CASE` does it beforehand and says what it found.
+Percentiles are exact. `clew path CASE ID` shows one request, `clew paths CASE` which ways they took.
+
+examples:
+  clew requests CASE
+  clew requests CASE --by status                also command, host, shape
+  clew requests CASE --slowest 10 --request 'GET /item/?'
+  clew requests CASE --took 100ms.. --latency   how long they took, as a histogram
+  clew requests CASE --time                     running, waiting for whom, page faults, unaccounted
+  clew requests CASE --services                 who called whom, how often, how long it took
+  clew requests CASE --unresolved               what is not linked, or only likely
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from clew.commands import _options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of ``clew requests``."""
+    _options.add_case(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument(
+        "--by", default="name", metavar="KEY", help="name (default), status, command (of the root), host or shape"
+    )
+    shown.add_argument("--slowest", type=_options.positive, metavar="N", help="the N requests that took longest")
+    shown.add_argument("--first", type=_options.positive, metavar="N", help="the N requests that began first")
+    shown.add_argument("--latency", action="store_true", help="how long they took")
+    shown.add_argument("--time", action="store_true", help="where their time went, by program")
+    shown.add_argument("--services", action="store_true", help="who called whom")
+    shown.add_argument("--unresolved", action="store_true", help="what is not linked, or not for sure")
+    parser.add_argument("--sort", default="total_ns", metavar="COLUMN", help="of --by: column (default: total_ns)")
+    parser.add_argument("--limit", type=_options.positive, metavar="N", help="of --by: show the first N rows")
+    _options.add_lens(parser)
+    _options.add_output(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the requests."""
+    import clew
+    from clew import questions
+    from clew.commands._output import show
+
+    case = clew.open(args.case)
+    lens = _options.lens_of(args, case)
+    if args.slowest:
+        return show(questions.requests(case, lens, "dur_ns", args.slowest), args)
+    if args.first:
+        return show(questions.requests(case, lens, "start_ns", args.first), args)
+    if args.latency:
+        return show(questions.request_latency(case, lens), args)
+    if args.time:
+        return show(questions.attribution(case, lens), args)
+    if args.services:
+        return show(questions.services(case, lens), args)
+    if args.unresolved:
+        return show(questions.unresolved(case, lens), args)
+    return show(questions.requests_by(case, lens, args.by, args.sort, args.limit), args)
