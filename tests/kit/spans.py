@@ -101,11 +101,19 @@ def _times(kind: np.ndarray, chance: np.random.Generator) -> tuple[Spans, np.nda
     return s, taken + chance.integers(10_000, 100_000, n)
 
 
-def write_case(folder: Path, requests: int = 400, *, seed: int = 7, calls: bool = True) -> Case:
+def write_case(folder: Path, requests: int = 400, *, seed: int = 7, calls: bool = True, database: bool = False) -> Case:
     """A case at ``folder`` with that many requests; without ``calls`` no messages, events and samples (quicker).
 
-    It is one of Parquet tables: what is in them is not traced again.
+    It is one of Parquet tables: what is in them is not traced again. ``database``: as a recorded case has it, marked as
+    traced.
     """
+    if database:
+        from clew.causal.run import _state
+
+        _write_database(folder, requests, seed, calls).close()
+        with duckdb.connect(str(folder / DATABASE)) as connection:
+            connection.execute("INSERT INTO setting VALUES ('traced', ?)", [_state(connection)])
+        return clew.open(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         case = _write_database(Path(made) / "case", requests, seed, calls)
         case.to_parquet(folder)
@@ -221,7 +229,8 @@ INSERT INTO request
     FROM one GROUP BY root ORDER BY root;
 INSERT INTO shape
     SELECT kind + 1, any_value(name) FILTER (k = 0),
-           string_agg(repeat('  ', depth) || command || ' ' || CASE span_kind WHEN 'client' THEN '→ ' ELSE '' END || name, chr(10) ORDER BY k),
+           string_agg(repeat('  ', depth) || command || ' ' ||
+                      CASE span_kind WHEN 'client' THEN '→ ' ELSE '' END || name, chr(10) ORDER BY k),
            count(*), CASE count(*) WHEN 2 THEN 2 WHEN 3 THEN 2 ELSE 4 END, max(depth)
     FROM tree WHERE kind IN (SELECT kind FROM step) GROUP BY kind;
 UPDATE shape SET processes = 4 - (shape_id IN (1, 5))::INT * 2;

@@ -46,7 +46,7 @@ def _bar(row: dict[str, Any], first: int, whole: int) -> str:
     if row["end_ns"] is None:
         return " " * begin + "░" * (BAR - begin)
     length = max(1, min(round((row["end_ns"] - row["start_ns"]) * BAR / whole), BAR - begin))
-    mark = {True: "█", False: "▒", None: "▓"}[row["on_critical_path"]]
+    mark = "▓" if row["on_critical_path"] is None else "█" if row["on_critical_path"] else "▒"
     return (" " * begin + mark * length).ljust(BAR)
 
 

@@ -59,6 +59,7 @@ def write_pages(case: Case, lens: Lens, folder: Path, mask: Mask, *, limit: int 
         slowest = requests(case, lens.narrow(shapes=(shape["shape_id"],)), "dur_ns", limit).table.to_pylist()
         of_path[shape["shape_id"]] = slowest
         listed |= {row["request_id"]: row for row in slowest[:1]}
+    listed = dict(sorted(listed.items(), key=lambda item: -(item[1]["dur_ns"] or 0)))
     pages = _Pages(case, mask, literals, {shape["shape_id"] for shape in paths}, set(listed))
     _make(folder)
     for shape in paths:
@@ -109,7 +110,7 @@ class _Pages:
             for row in by_name.table.to_pylist()
         ]
         body = _table(("name", "requests", "errors", "mean", "p50", "p99", "longest"), names)
-        body += f"<h2>Slowest requests</h2>{self._list(listed)}<h2>Paths</h2>"
+        body += f"<h2>Slowest requests, and the slowest of each path</h2>{self._list(listed)}<h2>Paths</h2>"
         ways = [
             [
                 *(self._shape(shape["shape_id"]), self.text(shape["name"]), _n(shape["requests"]), _n(shape["errors"])),
