@@ -39,6 +39,7 @@ WAYS_IN = {
     ("case", "ingest"): "opening a case reads what is new",
     ("case", "clew_widgets"): "case.explore()",
     ("", "case"): "clew.open()",
+    ("ingest", "causal"): "clocks of other machines are put right when they are read",
     ("", "clew_widgets"): "%load_ext clew",
     ("commands", "clew_widgets"): "clew report",
     ("recipes", "capture"): "recipes.run()",

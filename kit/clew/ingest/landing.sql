@@ -10,6 +10,8 @@ CREATE TABLE landing.meta (capture_id UINTEGER PRIMARY KEY, meta VARCHAR, engine
     exit_code INTEGER, traced BOOLEAN, ended BOOLEAN); -- meta.json of each capture, as of the last ingest
 CREATE TABLE landing.vfork (capture_id UINTEGER, serial UBIGINT, children UBIGINT, open_pid UINTEGER); -- state between batches
 
+CREATE TABLE landing.moved (capture_id UINTEGER PRIMARY KEY); -- times of these are the first host's: ingest/clocks.py
+
 -- blocks and records, as clew_record.h has them
 CREATE TABLE landing.image (process_id UBIGINT, capture_id UINTEGER, pid INTEGER, ts_ns BIGINT, ppid INTEGER, how VARCHAR,
     comm VARCHAR, exe VARCHAR, cmdline VARCHAR); -- PROCESS_START records, and children of vfork

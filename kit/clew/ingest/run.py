@@ -16,6 +16,7 @@ from clew.errors import ClewError
 from clew.ingest import tables
 from clew.ingest.call_stacks import insert_call_stacks
 from clew.ingest.capture_profile import has_grown, ingest_profile, is_profile
+from clew.ingest.clocks import forget_moved, host_clocks
 from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resource, statements
 from clew.ops import ACCOUNT, OPS
 from clew.store import DATABASE, FileStore, schema_checksum, schema_text
@@ -40,6 +41,7 @@ def update(store: FileStore, case: Path) -> int:
     with store.writing() as connection:
         _prepare(connection)
         before = _count(connection)
+        forget_moved(connection)
         imported = [folder for folder in captures(case) if tables.is_tables(folder)]
         for folder in captures(case):
             if folder not in imported:
@@ -180,6 +182,10 @@ def _derive(connection: duckdb.DuckDBPyConnection, imported: list[Path]) -> None
         connection.execute(statement)
     for folder in imported:
         tables.insert_small(connection, folder)
+    if len(host_clocks(connection)) > 1:
+        from clew.causal.clock import align
+
+        align(connection)
     connection.execute("DELETE FROM setting WHERE name = 'stale'")
     connection.execute("COMMIT")
 
