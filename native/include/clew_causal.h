@@ -79,8 +79,16 @@ CLEW_CAUSAL_API int64_t clew_shapes(int64_t spans, const int64_t *parent, const 
 									uint64_t *shape);
 
 /**
- * The rows of trees depth first, children in order of their start, without those (and what is below them) that repeat the
- * child before; returns how many are in `order`. Parents stand before their children.
+ * Of each tree (a row that is its own root): spans, how many processes they are of, the deepest and the least sure of
+ * them. `process` has numbers below `processes`. Returns how many trees there are.
+ */
+CLEW_CAUSAL_API int64_t clew_trees(int64_t spans, const int64_t *root, const int32_t *depth, const int32_t *process,
+								   int64_t processes, const float *confidence, int64_t *tree_root, uint32_t *tree_spans,
+								   uint32_t *tree_processes, uint16_t *tree_depth, float *tree_confidence);
+
+/**
+ * The rows of trees depth first, children in order of their start, without those (and what is below them) that repeat
+ * the child before; returns how many are in `order`. Parents stand before their children.
  */
 CLEW_CAUSAL_API int64_t clew_walk(int64_t spans, const int64_t *parent, const uint64_t *shape, int64_t *order);
 #endif

@@ -83,6 +83,54 @@ int64_t clew_shapes(int64_t spans, const int64_t *parent, const int32_t *depth, 
 	return spans;
 }
 
+int64_t clew_trees(int64_t spans, const int64_t *root, const int32_t *depth, const int32_t *process, int64_t processes,
+				   const float *confidence, int64_t *tree_root, uint32_t *tree_spans, uint32_t *tree_processes,
+				   uint16_t *tree_depth, float *tree_confidence)
+{
+	int64_t *next = malloc((size_t)(spans + 1) * sizeof *next), *seen = malloc((size_t)(processes + 1) * sizeof *seen);
+	int64_t *tail = malloc((size_t)(spans + 1) * sizeof *tail), trees = 0;
+	if (!next || !seen || !tail) {
+		free(next);
+		free(seen);
+		free(tail);
+		return -ENOMEM;
+	}
+	for (int64_t one = 0; one < processes; one++)
+		seen[one] = NONE;
+	for (int64_t span = 0; span < spans; span++) {
+		next[span] = NONE;
+		tail[span] = span;
+	}
+	for (int64_t span = 0; span < spans; span++) /* each root leads to the others of its tree */
+		if (root[span] != span) {
+			next[tail[root[span]]] = span;
+			tail[root[span]] = span;
+		}
+	for (int64_t top = 0; top < spans; top++) {
+		if (root[top] != top)
+			continue;
+		uint32_t size = 0, programs = 0;
+		int32_t deepest = 0;
+		float least = 1;
+		for (int64_t span = top; span != NONE; span = next[span]) {
+			size++;
+			programs += seen[process[span]] != top;
+			seen[process[span]] = top;
+			deepest = depth[span] > deepest ? depth[span] : deepest;
+			least = confidence[span] < least ? confidence[span] : least;
+		}
+		tree_root[trees] = top;
+		tree_spans[trees] = size;
+		tree_processes[trees] = programs;
+		tree_depth[trees] = deepest > UINT16_MAX ? UINT16_MAX : (uint16_t)deepest;
+		tree_confidence[trees++] = least;
+	}
+	free(next);
+	free(seen);
+	free(tail);
+	return trees;
+}
+
 int64_t clew_walk(int64_t spans, const int64_t *parent, const uint64_t *shape, int64_t *order)
 {
 	int64_t *child = malloc((size_t)(spans + 1) * sizeof *child), *next = malloc((size_t)(spans + 1) * sizeof *next);

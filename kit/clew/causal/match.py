@@ -4,20 +4,44 @@ from __future__ import annotations
 
 import duckdb
 
+_WHO = """
+CREATE OR REPLACE TEMP TABLE who AS
+SELECT t.thread_id, t.capture_id, t.process_id, p.command, t.host, t.pid, t.tid,
+       row_number() OVER (ORDER BY t.thread_id)::INTEGER - 1 AS thread_no,
+       dense_rank() OVER (ORDER BY t.process_id)::INTEGER - 1 AS process_no
+FROM thread t JOIN process p USING (process_id)
+"""
+
+# Numbers only: words are joined to what comes of it. A server has its request when the last byte is there, and its reply
+# begins with the first; a client's request begins with the first byte, and it has its reply with the last.
 _PAIRS = """
 CREATE OR REPLACE TEMP TABLE pair AS
-SELECT row_number() OVER (ORDER BY start_ns, conn_id, exchange) - 1 AS row, * FROM (
-    SELECT q.capture_id, q.conn_id, q.exchange, q.sent AS client, q.thread_id, q.host, q.pid, q.tid,
-           CASE WHEN q.sent THEN q.first_ns ELSE q.last_ns END AS start_ns,
-           CASE WHEN q.sent THEN q.last_ns ELSE q.first_ns END AS begun_ns,
-           r.first_ns AS reply_first_ns, r.last_ns AS reply_last_ns, r.thread_id AS reply_thread_id,
-           coalesce(q.name, concat_ws(' ', q.protocol, q.kind)) AS name, hash(coalesce(q.name, concat_ws(' ', q.protocol, q.kind))) AS name_no, q.protocol, r.status,
-           coalesce(r.error, FALSE) AS error, coalesce(r.held, FALSE) AS held, q.byte_offset, q.bytes, q.stream,
-           q.correlation, q.msg_id AS request_msg_id, r.msg_id AS reply_msg_id
-    FROM message q
-    LEFT JOIN (SELECT * FROM message WHERE role = 'reply' AND exchange IS NOT NULL) r
-         ON r.conn_id = q.conn_id AND r.exchange = q.exchange
-    WHERE q.role = 'request' AND q.exchange IS NOT NULL)
+SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset, q.stream, q.bytes, q.sent AS client, w.process_no, w.thread_no,
+       CASE WHEN q.sent THEN q.first_ns ELSE q.last_ns END AS start_ns,
+       CASE WHEN q.sent THEN q.last_ns ELSE q.first_ns END AS begun_ns,
+       CASE WHEN q.sent THEN r.last_ns ELSE r.first_ns END AS end_ns,
+       CASE WHEN q.sent THEN r.first_ns ELSE r.last_ns END AS whole_ns,
+       CASE WHEN e.process_no = w.process_no THEN e.thread_no ELSE -1 END AS end_thread,
+       hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no, coalesce(r.held, FALSE) AS held
+FROM message q
+JOIN who w ON w.thread_id = q.thread_id
+LEFT JOIN (SELECT * FROM message WHERE role = 'reply' AND exchange IS NOT NULL) r
+     ON r.conn_id = q.conn_id AND r.exchange = q.exchange
+LEFT JOIN who e ON e.thread_id = r.thread_id
+WHERE q.role = 'request' AND q.exchange IS NOT NULL
+"""
+
+_NAMES = """
+CREATE OR REPLACE TEMP TABLE name_of AS
+SELECT hash(name, protocol, kind) AS name_no, any_value(coalesce(name, concat_ws(' ', protocol, kind))) AS name,
+       any_value(protocol) AS protocol
+FROM message WHERE role = 'request' GROUP BY name_no
+"""
+
+_STATUSES = """
+CREATE OR REPLACE TEMP TABLE status_of AS
+SELECT hash(status, error) AS status_no, any_value(status) AS status, coalesce(any_value(error), FALSE) AS error
+FROM (SELECT status, error FROM message WHERE role = 'reply' UNION ALL SELECT NULL, NULL) GROUP BY status_no
 """
 
 # Both ends of what one call made are known from the capture. TCP: mirrored addresses, on whatever hosts; the k-th use of
@@ -56,30 +80,33 @@ SELECT b.conn_id, a.conn_id FROM asked a JOIN accepted b USING (host, path, nth)
 
 _MATCHES = """
 CREATE OR REPLACE TEMP TABLE matched AS
-SELECT s.row, any_value(c.row) AS parent, 'match' AS rule, 1.0 AS confidence
+SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1.0 AS confidence
 FROM pair s
 JOIN other_end o USING (conn_id)
 JOIN pair c ON c.conn_id = o.peer_conn_id AND c.byte_offset = s.byte_offset AND c.stream IS NOT DISTINCT FROM s.stream
 WHERE c.client AND NOT s.client
-GROUP BY s.row HAVING count(*) = 1
+GROUP BY s.msg_id HAVING count(*) = 1
 """
 
 # A server's socket for datagrams has many clients: the same question within five seconds, only if it is the only one.
 _DATAGRAMS = """
 INSERT INTO matched
-SELECT s.row, min(c.row), 'datagram', 0.95
+SELECT s.msg_id, min(c.msg_id), 'datagram', 0.95
 FROM pair s
 JOIN connection sc ON sc.conn_id = s.conn_id AND sc.kind = 'udp'
-JOIN pair c ON c.client AND c.stream = s.stream AND c.name = s.name AND c.bytes = s.bytes
+JOIN pair c ON c.client AND c.stream = s.stream AND c.name_no = s.name_no AND c.bytes = s.bytes
      AND s.start_ns BETWEEN c.start_ns AND c.start_ns + 5000000000
 JOIN connection cc ON cc.conn_id = c.conn_id AND cc.kind = 'udp'
      AND regexp_extract(cc.remote, ':([0-9]+)$', 1) = regexp_extract(sc."local", ':([0-9]+)$', 1)
-WHERE NOT s.client AND s.row NOT IN (SELECT row FROM matched)
-GROUP BY s.row HAVING count(*) = 1
+WHERE NOT s.client AND s.msg_id NOT IN (SELECT msg_id FROM matched)
+GROUP BY s.msg_id HAVING count(*) = 1
 """
 
 
 def match(connection: duckdb.DuckDBPyConnection) -> None:
-    """Make ``pair`` (an exchange seen from one end, a row each in order of start) and ``matched`` (row, parent, ...)."""
-    for statement in (_PAIRS, _ENDS, _MATCHES, _DATAGRAMS):
+    """Make ``pair`` (exchanges, each seen from one end), ``matched`` (server, client), and what their numbers mean.
+
+    That is ``who`` for threads, ``name_of`` for names and ``status_of`` for results.
+    """
+    for statement in (_WHO, _PAIRS, _NAMES, _STATUSES, _ENDS, _MATCHES, _DATAGRAMS):
         connection.execute(statement)

@@ -51,6 +51,7 @@ def _library() -> ctypes.CDLL:
         ("clew_attribute", [ctypes.POINTER(_Spans), _AT, _AT, _AT, _AT, ctypes.POINTER(_COUNT)]),
         ("clew_roots", [_COUNT, _AT, _AT, _AT]),
         ("clew_shapes", [_COUNT, _AT, _AT, _AT, _AT]),
+        ("clew_trees", [_COUNT, _AT, _AT, _AT, _COUNT, _AT, _AT, _AT, _AT, _AT, _AT]),
         ("clew_walk", [_COUNT, _AT, _AT, _AT]),
     ):
         function = getattr(library, name)
@@ -114,6 +115,34 @@ def shapes(parent: NDArray[np.int64], depth: NDArray[np.int32], name: NDArray[np
     arguments = [parent.ctypes.data, depth.ctypes.data, name.ctypes.data, shape.ctypes.data]
     check(_library().clew_shapes(len(parent), *arguments), "cannot compare trees of spans")
     return shape
+
+
+@dataclass(frozen=True)
+class Trees:
+    """Of each tree: the place of its root, spans, their processes, the deepest and the least sure of them."""
+
+    root: NDArray[np.int64]
+    spans: NDArray[np.uint32]
+    processes: NDArray[np.uint32]
+    depth: NDArray[np.uint16]
+    confidence: NDArray[np.float32]
+
+
+def trees(
+    root: NDArray[np.int64], depth: NDArray[np.int32], process: NDArray[np.int32], confidence: NDArray[np.float32]
+) -> Trees:
+    """The size of each tree, in order of their roots."""
+    kept = [np.ascontiguousarray(process, np.int32), np.ascontiguousarray(confidence, np.float32)]
+    room = int(np.count_nonzero(root == np.arange(len(root))))
+    outputs = [np.empty(room, kind) for kind in (np.int64, np.uint32, np.uint32, np.uint16, np.float32)]
+    check(
+        _library().clew_trees(
+            *(len(root), root.ctypes.data, depth.ctypes.data, kept[0].ctypes.data, int(kept[0].max(initial=-1)) + 1),
+            *(kept[1].ctypes.data, *(output.ctypes.data for output in outputs)),
+        ),
+        "cannot measure trees of spans",
+    )
+    return Trees(*outputs)
 
 
 def walk(parent: NDArray[np.int64], shape: NDArray[np.uint64]) -> NDArray[np.int64]:
