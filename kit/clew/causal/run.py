@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from clew.causal import attribute, match, paths
+from clew.causal import attribute, clock, match, paths
 from clew.protocols import extract
 from clew.store import FileStore
 
@@ -40,6 +40,7 @@ def trace(store: FileStore, case: Path, progress: Progress | None = None, *, aga
         _forget(connection)
         tell("messages", 0)
         extract(connection, lambda share: tell("messages", share))
+        clock.align(connection)
         tell("connections", 0)
         match.match(connection)
         tell("requests", 0)
