@@ -1,0 +1,351 @@
+"""Messages of protocols: batches of calls to libclew.so and rows back (native/include/clew_messages.h).
+
+Processors in Python are called by it as those in C are: see clew.protocols.base for what they look like.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from clew.native.library import check, load
+
+Array = npt.NDArray[Any]
+NONE = 2**64 - 1
+"""No exchange, no stream, no offset; and what feed() returns where nothing of this side is wanted any more."""
+_U32, _U64, _ANY, _TEXT = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p
+TEXTS = ("kind", "name", "summary", "status", "correlation")
+CONV = np.dtype([("hint", "i4"), ("flags", "u4")])
+"""`struct clew_conv`."""
+ROW = np.dtype(
+    [
+        *((name, "u8") for name in ("thread_id", "exchange", "stream", "byte_offset", "bytes")),
+        *((name, "i8") for name in ("first_ns", "last_ns")),
+        *((name, "u4") for name in ("conv", "seq", "pid", "tid")),
+        *((name, "u1") for name in ("sent", "role", "error", "held", "whole", "zero")),
+        ("protocol", "u2"),
+        ("texts", "V80"),
+    ]
+)
+"""`struct clew_message_row`."""
+_COLUMNS = {
+    "conv": "u4",
+    "ts_ns": "i8",
+    "dur_ns": "i8",
+    "bytes": "u8",
+    "byte_offset": "u8",
+    "sent": "u1",
+    "thread_id": "u8",
+    "seq": "u4",
+    "pid": "u4",
+    "tid": "u4",
+}
+
+
+class Side(enum.IntEnum):
+    """Who sent the bytes."""
+
+    CLIENT = 0
+    SERVER = 1
+
+
+class ConvFlag(enum.IntFlag):
+    """`enum clew_conv_flag`."""
+
+    DATAGRAM = 1
+    CLIENT = 2
+    SERVER = 4
+    CLOSED = 8
+    CONTINUED = 16
+    CONTINUES = 32
+
+
+class End(enum.IntEnum):
+    """`enum clew_message_end`."""
+
+    AT = 0
+    HERE = 1
+    CUT = 2
+    DROP = 3
+
+
+class _Calls(ctypes.Structure):
+    _fields_ = [
+        *((name, _ANY) for name in (*_COLUMNS, "head", "head_ends", "tail", "tail_ends")),
+        ("count", _U64),
+    ]
+
+
+class TalkHead(ctypes.Structure):
+    """`struct talk`: what a processor may see."""
+
+    _fields_ = [
+        ("datagram", ctypes.c_bool),
+        ("received", ctypes.c_bool * 2),
+        ("closed", ctypes.c_bool * 2),
+        ("unit", _U64),
+    ]
+
+
+class _Opening(ctypes.Structure):
+    _fields_ = [
+        ("data", _ANY * 2),
+        ("size", ctypes.c_size_t * 2),
+        ("datagram", ctypes.c_bool),
+        ("first", ctypes.c_int),
+    ]
+
+
+_RECOGNISE = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(_Opening))
+_FEED = ctypes.CFUNCTYPE(_U64, _ANY, _ANY, ctypes.c_int, _ANY, ctypes.c_size_t)
+_GAP = ctypes.CFUNCTYPE(_U64, _ANY, _ANY, ctypes.c_int, _ANY, ctypes.c_size_t, _U64)
+_END = ctypes.CFUNCTYPE(None, _ANY, _ANY)
+
+
+class _Protocol(ctypes.Structure):
+    _fields_ = [
+        ("name", _TEXT),
+        ("aliases", _TEXT),
+        ("state_size", _U32),
+        ("recognise", _RECOGNISE),
+        ("feed", _FEED),
+        ("gap", _GAP),
+        ("end", _END),
+    ]
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """libclew.so with the functions of clew_messages.h typed."""
+    found = load()
+    for name, result, arguments in (
+        ("clew_protocols", _U32, [ctypes.POINTER(_ANY)]),
+        ("clew_protocol_name", _TEXT, [_ANY, ctypes.POINTER(_TEXT)]),
+        ("clew_talks_new", _ANY, [_ANY, _U32]),
+        ("clew_talks_feed", ctypes.c_int, [_ANY, ctypes.POINTER(_Calls), _ANY, _U32]),
+        ("clew_talks_rows", _U64, [_ANY, ctypes.POINTER(_ANY)]),
+        ("clew_talks_text_size", _U64, [_ANY, _U32]),
+        ("clew_talks_text", None, [_ANY, _U32, _ANY, _ANY, _ANY]),
+        ("clew_talks_clear", None, [_ANY]),
+        ("clew_talks_free", None, [_ANY]),
+        ("clew_message_begin", _ANY, [_ANY, _U32, _U64]),
+        ("clew_message_end", None, [_ANY, _ANY, _U32, _U64]),
+        ("clew_message_text", None, [_ANY, _ANY, _U32, _TEXT, _U64]),
+        ("clew_message_marks", None, [_ANY, _U32, _U32, _U32]),
+        ("clew_message_stream", _U64, [_ANY, _U64]),
+        ("clew_ask", None, [_ANY, _ANY, _U32, _U64, _U64]),
+        ("clew_answer", _U64, [_ANY, _ANY, _U32, _U64]),
+        ("clew_expected", ctypes.c_int32, [_ANY, ctypes.POINTER(_U64)]),
+        ("clew_unanswered", None, [_ANY]),
+        ("clew_lost", None, [_ANY, _U32]),
+    ):
+        function = getattr(found, name)
+        function.restype, function.argtypes = result, arguments
+    return found
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The first bytes of a conversation, as far as they were kept in one piece: at most 512 of each side."""
+
+    client: bytes
+    server: bytes
+    datagram: bool
+    first: Side  # who sent first
+
+
+class Conversation(Protocol):
+    """What a processor in Python makes for each conversation."""
+
+    def feed(self, side: Side, data: bytes) -> int:
+        """How many bytes it is done with."""
+
+    def gap(self, side: Side, data: bytes, hole: int) -> int:
+        """The same where a hole follows."""
+
+    def end(self) -> None:
+        """The recording of the conversation ends."""
+
+
+@dataclass(frozen=True)
+class Processor:
+    """A processor in Python as libclew.so is told of it: ``begin`` is called with the address of struct talk."""
+
+    name: str
+    aliases: tuple[str, ...]
+    recognise: Callable[[Opening], int]
+    begin: Callable[[int], Conversation]
+
+
+class _Bridge:
+    """Calls a Processor where C calls a protocol; its first exception ends its work."""
+
+    def __init__(self, processor: Processor) -> None:
+        self._processor = processor
+        self._current: Conversation | None = None
+        self.error: Exception | None = None
+        self.protocol = _Protocol(
+            processor.name.encode(),
+            " ".join(processor.aliases).encode(),
+            8,
+            _RECOGNISE(self._recognise),
+            _FEED(self._feed),
+            _GAP(self._gap),
+            _END(self._end),
+        )
+
+    def _recognise(self, pointer: Any) -> int:
+        opening = pointer.contents
+        client, server = (
+            ctypes.string_at(at, size) if size else b"" for at, size in zip(opening.data, opening.size, strict=True)
+        )
+        try:
+            return int(self._processor.recognise(Opening(client, server, opening.datagram, Side(opening.first))))
+        except Exception as error:
+            self.error = self.error or error
+            return 0
+
+    def _conversation(self, talk: int, state: int) -> Conversation:
+        begun = _U64.from_address(state)
+        if not begun.value or self._current is None:
+            begun.value = 1
+            self._current = self._processor.begin(talk)
+        return self._current
+
+    def _feed(self, talk: int, state: int, side: int, data: int, size: int) -> int:
+        if self.error:
+            return NONE
+        try:
+            done = self._conversation(talk, state).feed(Side(side), ctypes.string_at(data, size))
+            return min(max(done, 0), NONE)
+        except Exception as error:
+            self.error = error
+            return NONE
+
+    def _gap(self, talk: int, state: int, side: int, data: int, size: int, hole: int) -> int:
+        if self.error:
+            return NONE
+        try:
+            done = self._conversation(talk, state).gap(Side(side), ctypes.string_at(data, size), hole)
+            return min(max(done, 0), NONE)
+        except Exception as error:
+            self.error = error
+            return NONE
+
+    def _end(self, talk: int, state: int) -> None:
+        if self.error:
+            return
+        try:
+            self._conversation(talk, state).end()
+        except Exception as error:
+            self.error = error
+        self._current = None
+
+
+def _built_in() -> list[int]:
+    pointer = _ANY()
+    count = library().clew_protocols(ctypes.byref(pointer))
+    assert pointer.value is not None
+    return list((_ANY * count).from_address(pointer.value))
+
+
+def built_in() -> dict[str, tuple[str, ...]]:
+    """Names of the processors in C, in their order, and the other names of their services."""
+    found = {}
+    for protocol in _built_in():
+        aliases = _TEXT()
+        name = library().clew_protocol_name(protocol, ctypes.byref(aliases))
+        found[name.decode()] = tuple((aliases.value or b"").decode().split())
+    return found
+
+
+@dataclass(frozen=True)
+class Messages:
+    """Rows that were made, as columns; ``rows`` is of ROW, ``texts`` holds one array for each of TEXTS."""
+
+    rows: Array
+    texts: dict[str, pa.Array]
+
+
+class Talks:
+    """Tells the messages of conversations, batch by batch, with the processors in C and ``processors`` in Python.
+
+    ``names`` are the protocols by the numbers that rows and hints use.
+    """
+
+    def __init__(self, processors: Sequence[Processor] = ()) -> None:
+        in_c = built_in()
+        self._bridges = [_Bridge(processor) for processor in processors]
+        ours = [ctypes.addressof(bridge.protocol) for bridge in self._bridges]
+        everything = [*_built_in(), *ours]
+        self.names = [*in_c, *(processor.name for processor in processors)]
+        self._list = (_ANY * len(everything))(*everything)
+        self._talks = library().clew_talks_new(self._list, len(everything))
+        if not self._talks:
+            raise MemoryError
+
+    def feed(self, calls: dict[str, Array], head: pa.Array, tail: pa.Array, convs: Array) -> None:
+        """Tell the messages of ``calls``, one entry of each column per call, in any order.
+
+        The columns are those of `struct clew_calls`: conv (index into ``convs``, of CONV), ts_ns, dur_ns (ns), bytes,
+        byte_offset (NONE: not known), sent (0 or 1), thread_id, seq, pid, tid. ``head`` and ``tail`` are large_binary.
+        Raises what a processor in Python raised, ClewError where memory was not enough.
+        """
+        columns = [np.ascontiguousarray(calls[name], kind) for name, kind in _COLUMNS.items()]
+        kept = [_binary(head), _binary(tail)]
+        convs = np.ascontiguousarray(convs, CONV)
+        count = len(columns[0])
+        assert all(len(column) == count for column in columns) and all(len(ends) == count + 1 for _, ends in kept)
+        places = [array.ctypes.data for array in (*columns, *(each for pair in kept for each in pair))]
+        result = library().clew_talks_feed(
+            self._talks, ctypes.byref(_Calls(*places, count)), convs.ctypes.data, len(convs)
+        )
+        for bridge in self._bridges:
+            if bridge.error:
+                raise bridge.error
+        check(result, "cannot tell messages")
+
+    def take(self) -> Messages:
+        """The messages since the last call; those that have not ended are not among them."""
+        found, pointer = library(), _ANY()
+        count = found.clew_talks_rows(self._talks, ctypes.byref(pointer))
+        rows = np.empty(0, ROW)
+        if count:
+            assert pointer.value is not None
+            rows = np.frombuffer((ctypes.c_char * (count * ROW.itemsize)).from_address(pointer.value), ROW).copy()
+        texts = {}
+        for number, name in enumerate(TEXTS):
+            out = np.empty(found.clew_talks_text_size(self._talks, number) + 1, np.uint8)
+            ends, present = np.zeros(count + 1, np.int64), np.zeros(count, np.uint8)
+            found.clew_talks_text(self._talks, number, out.ctypes.data, ends[1:].ctypes.data, present.ctypes.data)
+            bitmap = np.packbits(present.astype(bool), bitorder="little")
+            buffers = [pa.py_buffer(bitmap), pa.py_buffer(ends), pa.py_buffer(out[:-1])]
+            texts[name] = pa.Array.from_buffers(pa.large_string(), count, buffers)
+        found.clew_talks_clear(self._talks)
+        return Messages(rows, texts)
+
+    def __enter__(self) -> Talks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        library().clew_talks_free(self._talks)
+        self._talks = None
+
+
+def _binary(values: pa.Array) -> tuple[Array, Array]:
+    """(bytes, n + 1 ends) of a large_binary array without an offset of its own; nulls are empty."""
+    _, ends, data = values.buffers()
+    at = (
+        np.frombuffer(ends, np.int64)[values.offset : values.offset + len(values) + 1]
+        if ends
+        else np.zeros(1, np.int64)
+    )
+    return (np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)), at
