@@ -13,7 +13,8 @@ from clew.units import duration, number, size
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.views.counts import plural
 
-_FEW = 20  # percentiles of fewer calls say little
+FEW = 20
+"""Percentiles of fewer calls say little."""
 _LATER = ("EAGAIN", "EINPROGRESS", "EINTR")  # no failures: the call will be made again
 _WAITS = ("poll", "ppoll", "select", "pselect", "epoll")  # they last as long as there is nothing to do
 
@@ -90,7 +91,7 @@ def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
 
 def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:
     known = [row for row in rows if row["p99_ns"] is not None and not row["name"].startswith(_WAITS)]
-    fit = [row for row in known if row["calls"] >= _FEW] or known
+    fit = [row for row in known if row["calls"] >= FEW] or known
     if not fit:
         return []
     slow = max(fit, key=lambda row: row["p99_ns"])
@@ -124,7 +125,7 @@ def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, widt
     kinds = pa.array([0, *later], cells["errno"].type)
     failed = cells.filter(pc.invert(pc.is_in(cells["errno"], value_set=kinds)))
     total = pc.sum(failed["calls"]).as_py() or 0
-    if total < _FEW:
+    if total < FEW:
         return []
     bins = (
         failed.group_by("bin")

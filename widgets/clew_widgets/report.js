@@ -163,11 +163,13 @@ function startReport(data) {
   const root = (id) => document.getElementById(id);
   const Bokeh = globalThis.Bokeh;
   const loadBokeh = async () => Bokeh;
-  for (const spec of data.stacks) {
-    const panel = make("div", {});
-    root("stacks").append(panel);
-    root("stacks").hidden = false;
-    mountPanel(panel, () => {}, loadBokeh).update(spec);
+  for (const section of ["requests", "stacks"]) {
+    for (const spec of data[section]) {
+      const panel = make("div", {});
+      root(section).append(panel);
+      root(section).hidden = false;
+      mountPanel(panel, () => {}, loadBokeh).update(spec);
+    }
   }
   themeButton();
   if (!data.cube) return;

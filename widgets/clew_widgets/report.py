@@ -28,7 +28,7 @@ from clew.questions.errors import errors
 from clew.questions.latency import latency
 from clew.questions.samples import sample_events
 from clew.units import duration, printable
-from clew_widgets import answers, assets, cube, report_stacks
+from clew_widgets import answers, assets, cube, report_requests, report_stacks
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.findings import Finding, coverage_findings, findings
@@ -84,8 +84,10 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     called = not sampled or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
     calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
     stacks = report_stacks.stacks(case, lens, redactor)
-    data = calls.data | {"stacks": stacks.specs}
-    drawings = calls.drawings | stacks.drawings
+    asked = report_requests.of_requests(case, lens, redactor)
+    data = calls.data | {"requests": asked.specs, "stacks": stacks.specs}
+    drawings = calls.drawings | asked.drawings | stacks.drawings
+    found = calls.findings[:1] + asked.findings + stacks.findings + calls.findings[1:]
     narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(bounds[0]))
     return Template(assets.read("report.html")).substitute(
         nonce=secrets.token_urlsafe(16),
@@ -93,7 +95,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         title=safe(title or f"Who did what: {case.path.name}"),
         subtitle=safe(heading(case, redactor) + (f" · narrowed to {narrowed}" if narrowed else "")),
         style=assets.styles() + assets.read("report.css"),
-        findings="\n".join(_finding(finding) for finding in calls.findings[:1] + stacks.findings + calls.findings[1:]),
+        findings="\n".join(_finding(finding) for finding in found),
         twins="\n".join(twin(name, drawing) for name, drawing in drawings.items()),
         facts=facts(case, redactor, calls.bins, calls.dropped),
         privacy=safe(_PRIVATE if redactor.on else _OPEN),

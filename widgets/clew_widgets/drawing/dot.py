@@ -20,6 +20,7 @@ from clew_widgets.drawing.table import Key
 MOST_NODES = 200
 MOST_EDGES = 600
 SECONDS = 10.0
+_ROOM = "\N{NO-BREAK SPACE}" * 3
 _RENDER = """import sys, pygraphviz
 graph = pygraphviz.AGraph(sys.stdin.read())
 sys.stdout.buffer.write(graph.draw(format="svg", prog="dot"))"""
@@ -84,7 +85,7 @@ def graph(
         )
     for edge in inside:
         share = edge.weight / most_edge
-        text = _escaped(edge.label)
+        text = _beside(edge.label)
         drawn.add_edge(
             names[edge.source],
             names[edge.target],
@@ -106,6 +107,12 @@ def graph(
 def _escaped(text: str) -> str:
     """``text`` as a label of dot: nothing in it is an escape, an entity or markup; lines are kept."""
     return "\n".join(printable(line) for line in text.split("\n")).replace("\\", "\\\\").replace("&", "&amp;")
+
+
+def _beside(text: str) -> str:
+    """A label beside an arrow: its lines begin at the left, with room for the width of the arrow."""
+    lines = _escaped(text).split("\n")
+    return "".join(f"{_ROOM}{line}\\l" for line in lines) if text else ""
 
 
 def _source(drawn: Any) -> str:

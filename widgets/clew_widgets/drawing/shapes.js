@@ -46,6 +46,9 @@ function drawShapes(root, send) {
     for (let power = Math.ceil(body.from); power <= body.to; power++) {
       const tick = make("i", { class: "clew-range-tick" });
       tick.style.left = scale(10 ** power);
+      const far = (power - body.from) / (body.to - body.from);
+      if (far > 0.9) tick.className += " clew-range-last";
+      if (far < 0.1) tick.className += " clew-range-first";
       if (body.to - body.from < 5.5 || power % 2 === 0) tick.append(make("span", {}, words("duration", 10 ** power).replace(".00", "").replace(".0", "")));
       ticks.push(tick);
     }

@@ -42,7 +42,7 @@ def steps(path: str) -> list[dict[str, Any]]:
             above.pop()
         depth = above[-1][1] + 1 if above else 0
         received = after is not None and after["indent"] > line["indent"] and after["kind"] == "server"
-        joined = line["kind"] == "client" and received
+        joined = line["kind"] == "client" and received and bool(above)
         above.append((line["indent"], depth - 1 if joined else depth))
         if not joined:
             shown = {name: printable(str(line[name])) for name in ("command", "kind", "text")}

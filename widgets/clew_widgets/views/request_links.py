@@ -18,7 +18,7 @@ from clew_widgets.views.request_view import RequestView
 EVERYTHING = "Everything is linked, for sure."
 COLUMNS = (
     Column("name", "what", "text"),
-    Column("count", "how many", "count", bad=True),
+    Column("count", "how many", "count"),
     Column("confidence", "confidence", "share", title="The lowest; unknown where there is no link"),
     Column("command", "program", "text"),
     Column("protocol", "protocol", "text"),
@@ -32,11 +32,12 @@ def draw_links(answer: Answer, lens: Lens, inert: bool = False) -> Drawing:
     made = []
     for index, row in enumerate(rows):
         cells = {name: row[name] for name in ("count", "confidence")}
-        cells |= {name: row[name] or UNKNOWN for name in ("command", "protocol")}
-        cells["rule"] = ": ".join(filter(None, (row["rule"], row["meaning"]))) or UNKNOWN
+        cells |= {name: row[name] or UNKNOWN for name in ("command", "protocol", "rule")}
         key = (("commands", row["command"]), ("row", index))
         chosen = row["command"] in lens.commands
-        made.append(Row(key, row["reason"], cells, selected=chosen, inert=inert or not row["command"]))
+        made.append(
+            Row(key, row["reason"], cells, row["meaning"] or "", selected=chosen, inert=inert or not row["command"])
+        )
     return table(COLUMNS, made, sort="count", label="What is not linked", finding=said(answer), with_bars=False)
 
 

@@ -16,7 +16,6 @@ from clew_widgets.views.request_view import NO_MATCH, RequestView
 
 COLUMNS = (
     Column("name", "program", "text"),
-    Column("kind", "time", "text"),
     Column("total_ns", "total time", "duration", title="Of all requests together; programs work at the same time"),
     Column("share", "of its time", "share", title="Of the time that the program's spans lasted"),
     Column("count", "spans", "count", title="Spans; of page faults: faults"),
@@ -27,10 +26,12 @@ def draw_attribution(rows: Sequence[dict[str, Any]], lens: Lens, inert: bool = F
     """The table of ``questions.attribution``; programs that ``lens`` looks at are marked."""
     made = []
     for row in rows:
-        cells = {name: row[name] for name in ("kind", "total_ns", "share", "count")}
+        cells = {name: row[name] for name in ("total_ns", "share", "count")}
         name = row["command"] or "not known"
         key = (("commands", row["command"]), ("kind", row["kind"]))
-        made.append(Row(key, name, cells, selected=row["command"] in lens.commands, inert=inert or not row["command"]))
+        made.append(
+            Row(key, name, cells, row["kind"], row["command"] in lens.commands, inert=inert or not row["command"])
+        )
     finding = "no requests."
     if timed := [row for row in rows if row["total_ns"]]:
         most = max(timed, key=lambda row: row["total_ns"])

@@ -46,7 +46,9 @@ class Shapes(RequestView):
             sides = {self.state.band: "band"}
         rows = answer.table.to_pylist()
         drawing = draw_shapes(rows, label="Paths that requests took", chosen=chosen, sides=sides)
-        note = f"{number(answer.summary['shapes'])} of {number(answer.summary['requests'])} requests"
+        figures = answer.summary
+        shape = f"shape{'s' * (figures['shapes'] != 1)}"
+        note = f"{number(figures['shapes'])} {shape} of {number(figures['requests'])} requests"
         total = sum(row["requests"] for row in rows if not chosen or row["shape_id"] in chosen)
         leads = self.leads(self.model.lens, "Look at") if chosen else None
         return drawing, {"note": note, "total": total, "empty": NO_MATCH, "leads": leads}
@@ -123,9 +125,9 @@ def difference_of(case: Case, lens: Lens, a: int, b: int) -> Answer:
     return shape_diff(case, replace(lens, shapes=(a,)), replace(lens, shapes=(b,)))
 
 
-def bands_of(case: Case, lens: Lens, shape: int | None) -> Answer:
-    """The slowest requests under ``lens``, of one shape or of all, beside the usual ones, step by step."""
-    slow, usual = slow_and_usual(case, lens if shape is None else replace(lens, shapes=(shape,)), _SLOWEST)
+def bands_of(case: Case, lens: Lens, shape: int) -> Answer:
+    """The slowest requests of a shape under ``lens`` beside the usual ones, step by step."""
+    slow, usual = slow_and_usual(case, replace(lens, shapes=(shape,)), _SLOWEST)
     return shape_diff(case, slow, usual)
 
 
@@ -143,8 +145,16 @@ class ShapeDifference(RequestView):
             return self.answers.ask(difference_of, replace(lens, shapes=()), a=sides["a"], b=sides["b"])
         if len(sides) == 1:
             raise ClewError(CHOOSE)
-        band = self.state.band
-        return self.answers.ask(bands_of, replace(lens, shapes=()) if band is not None else lens, shape=band)
+        return self.answers.ask(bands_of, replace(lens, shapes=()), shape=self._band(lens))
+
+    def _band(self, lens: Lens) -> int:
+        """The shape whose slow requests are compared: the one chosen, or the one that took most time under ``lens``."""
+        if self.state.band is not None:
+            return self.state.band
+        rows = self.answers.ask(shapes, lens, limit=LIMIT).table.to_pylist()
+        if not rows:
+            raise ClewError(NO_MATCH)
+        return int(max(rows, key=lambda row: row["total_ns"] or 0)["shape_id"])
 
     def failed(self, error: ClewError) -> dict[str, Any]:
         """That nothing can be compared is no error."""
@@ -164,8 +174,8 @@ class ShapeDifference(RequestView):
         if len(sides) == 2:
             self.title = f"A {short(sides['a'])} beside B {short(sides['b'])}"
         else:
-            of = "" if self.state.band is None else f" of {short(self.state.band)}"
-            self.title = f"The slowest {_SLOWEST:.0%}{of} beside the usual"
+            band = self._band(replace(self.model.lens, request_ids=()))
+            self.title = f"The slowest {_SLOWEST:.0%} of {short(band)} beside the usual"
         super().show(answer)
 
     def _words(self) -> tuple[str, str]:
