@@ -51,6 +51,7 @@ class Companions:
         try:
             for engine, place in self._waiting:
                 meta = new_meta(engine.name, self.target.command, engine.options())
+                meta.host = self.target.host or meta.host
                 meta.write(place.directory)
                 self.running.append(Running(engine, place, meta))
                 engine.tell = self._teller(engine.name)

@@ -26,6 +26,7 @@ class Options:
     payload_head: int = 256  # bytes kept of what a call moved, from its start; arena.FULL_PAYLOAD: all
     payload_tail: int = 64  # and from its end
     wait: bool = False  # a call waits where its ring is full, instead of losing its record
+    wakeups: bool = True  # condition variables, semaphores and futexes, too
     ring_size: int = 1 << 20  # bytes for each thread, a power of two
     threads: int = 4096  # at a time
     users: tuple[int, ...] = ()  # uids that programs may change to and still be recorded after an exec
@@ -77,6 +78,7 @@ def make_arena(options: Options, fallback: Path) -> Arena:
             payload_head=options.payload_head,
             payload_tail=options.payload_tail,
             wait=options.wait,
+            wakeups=options.wakeups,
             mode=options.mode,
             stacks={OP_ID[name]: every for name, every in options.stacks.items()},
             sample_ns=round(1e9 / options.sample_hz) if options.sample_hz else 0,

@@ -71,7 +71,7 @@ class Recorder:
     at once. ``follow``: go on until every
     recorded process has ended, not only the command. ``job``: stop with the command, for a shell's job control.
     ``beside``: who records it as well. ``seconds``: end after so long, and let the command go on. ``engine``: in whose
-    name, where another engine works inside the preload library.
+    name, where another engine works inside the preload library. ``host``: what the machine is called in the case.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class Recorder:
         beside: Beside | None = None,
         seconds: float | None = None,
         engine: str = "preload",
+        host: str | None = None,
     ) -> None:
         self.command = list(command)
         self.place = place
@@ -98,6 +99,7 @@ class Recorder:
         self.beside = beside
         self.seconds = seconds
         self.engine = engine
+        self.host = host
         self._signals = Signals()
         self._shown = 0.0
 
@@ -113,6 +115,7 @@ class Recorder:
             self.place.remove()
             raise
         meta = new_meta(self.engine, self.command, {**asdict(self.options), "follow": self.follow})
+        meta.host = self.host or meta.host
         meta.arena = str(arena.path)
         try:
             drain = Drain(arena, self.place.directory)

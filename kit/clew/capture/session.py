@@ -127,6 +127,7 @@ class Session:
                 beside=companions if self.beside else None,
                 seconds=self.target.seconds,
                 engine=self.name,
+                host=self.target.host,
             ).run()
             return Recorded(case, outcome.exit_code, outcome)
         if program is None:

@@ -70,6 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--follow", action="store_true", help="until every recorded process has ended")
     parser.add_argument("--for", dest="seconds", metavar="TIME", help="end after 10s, 2m, ...; the program goes on")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
+    parser.add_argument("--host", metavar="NAME", help="the host's name in the case (default: this machine's)")
     whom = parser.add_argument_group("what is recorded instead of a command, by engines that can (not preload)")
     whom.add_argument("-p", "--pid", action="append", default=[], metavar="PID", help="processes that run already")
     whom.add_argument("-a", "--all", action="store_true", help="the whole machine; also while a command runs")
@@ -89,6 +90,12 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
         default="256",
         metavar="full|N|none",
         help=f"how many first bytes of what a call moves to keep, with the last {_TAIL} (default: 256)",
+    )
+    group.add_argument(
+        "--no-wakeups",
+        dest="wakeups",
+        action="store_false",
+        help="leave out condition variables, semaphores and futexes: how threads hand work to each other",
     )
     group.add_argument(
         "--on-full",
@@ -222,7 +229,9 @@ def _target(args: argparse.Namespace) -> Target:
     time = _options.parse_time(args.seconds)
     if time is not None and time <= 0:
         raise ClewError(f"--for {args.seconds:.40}: more than nothing")
-    return Target(tuple(command), tuple(map(int, pids)), args.cpu, args.all, time / 1e9 if time else None)
+    if args.host is not None and not (args.host.isprintable() and 0 < len(args.host) <= 255):
+        raise ClewError(f"--host {args.host!r:.40}: write a name of 1 to 255 letters")
+    return Target(tuple(command), tuple(map(int, pids)), args.cpu, args.all, time / 1e9 if time else None, args.host)
 
 
 def _engines(args: argparse.Namespace, names: Sequence[str]) -> list[Engine]:
@@ -242,6 +251,7 @@ def _preload(args: argparse.Namespace) -> preload.Options:
         payload_head=head,
         payload_tail=_TAIL if 0 < head < FULL_PAYLOAD else 0,
         wait=args.on_full == "wait",
+        wakeups=args.wakeups,
         ring_size=_ring_size(args.ring_size),
         threads=args.threads,
         users=tuple(user_ids(args.user)),

@@ -56,6 +56,26 @@ def test_a_case_is_private_and_says_what_was_recorded(
     assert told["started_ns"] < told["ended_ns"]
 
 
+def test_the_host_has_the_name_that_it_is_given(clew: Clew, tmp_path: Path, asked: Path) -> None:
+    done = clew("record", "--engine", "preload,gdb", "-o", "case", "--host", "node-1", "--", asked, stdin="5\n")
+    assert done.returncode == 0, done.stderr
+    assert [meta(tmp_path / "case", number)["host"] for number in ("001", "002")] == ["node-1"] * 2
+    for wrong in ("", "a\nb", "x" * 256):
+        done = clew("record", "-o", "none", "--host", wrong, "--", asked)
+        assert (done.returncode, done.stderr.count("\n"), "--host" in done.stderr) == (2, 1, True)
+        assert not (tmp_path / "none").exists()
+
+
+def test_wakeups_can_be_left_out(clew: Clew) -> None:
+    code = "import threading; t = threading.Thread(target=print); t.start(); t.join()"
+    for options, wanted in (((), True), (("--no-wakeups",), False)):
+        case = f"case{len(options)}"
+        assert clew("record", "-o", case, *options, "--", sys.executable, "-c", code).returncode == 0
+        counts = clew("counts", case, "--by", "op", "--csv").stdout
+        assert ("sem_post" in counts) == wanted
+        assert "pthread_create" in counts
+
+
 def test_a_second_capture_goes_to_the_same_case(clew: Clew, tmp_path: Path, asked: Path, null_writes: Count) -> None:
     for stdin in ("5\n", "6\n"):
         assert clew("record", "-q", "-o", "case", "--", asked, stdin=stdin).returncode == 0

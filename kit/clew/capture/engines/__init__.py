@@ -34,6 +34,7 @@ class Target:
     cpus: str | None = None  # as perf and taskset write it: 0,2-3
     system: bool = False  # every process
     seconds: float | None = None  # at most; None: until the command ends, or Ctrl-C
+    host: str | None = None  # what the machine is called in the case; None: by its own name
 
     def __str__(self) -> str:
         """For messages: 'process 17'."""
