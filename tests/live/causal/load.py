@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 ITEMS = 1000  # rows of the table that items are taken from, from 1
+PATIENCE_S = 30
 ID = re.compile(rb"q-\d{6}")
 
 
@@ -56,12 +57,13 @@ async def customer(url: str, paths: Iterator[str], wrong: list[str]) -> int:
                 reader, writer = await asyncio.open_connection(host, port, ssl=context)
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-                status, body, stays = await read_reply(reader)
+                async with asyncio.timeout(PATIENCE_S):
+                    status, body, stays = await read_reply(reader)
                 break
-            except (asyncio.IncompleteReadError, ConnectionError):
+            except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
                 writer.close()
                 writer = None
-                if fresh:
+                if fresh or isinstance(error, TimeoutError):
                     wrong.append(f"{path}: no reply")
                     break
         else:

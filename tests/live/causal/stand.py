@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Protocol
 from clew.demo.database import as_ordinary_user
 
 HERE = Path(__file__).parent
+PORTS = (12000, 32000)  # below those that Linux gives to outgoing connections
 CLEW = (sys.executable, "-m", "clew")
 
 
@@ -33,7 +34,8 @@ class Server:
     stop: int = signal.SIGTERM
     env: Mapping[str, str] = field(default_factory=dict)
     as_root: bool = True  # False: it refuses root
-    host: str = "a"  # where there are two
+    host: str = "a"  # where there are two: a, the front's, or b
+    address: str = "127.0.0.1"
 
 
 class System(Protocol):
@@ -54,163 +56,128 @@ class System(Protocol):
         """How many messages of each protocol behind the front a page of this kind costs."""
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What the customers asked for: requests by id, with the calls each should have caused."""
-
-    calls: Mapping[str, Mapping[str, int]]
-    seconds: float
-
-
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A TCP port of 127.0.0.1 that nobody listens on now, and that no outgoing connection is given by the kernel."""
+    while True:
+        port = random.randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
-def accepts(server: Server) -> bool:
-    """Whether `server` is ready."""
+CONNECT = "import socket, sys; sys.exit(socket.socket().connect_ex((sys.argv[1], int(sys.argv[2]))))"
+
+
+def accepts(server: Server, place: Sequence[str]) -> bool:
+    """Whether `server` is ready, seen from its own host."""
     if server.socket is not None:
         with socket.socket(socket.AF_UNIX) as client:
             return client.connect_ex(str(server.socket)) == 0
-    if server.port is None:
-        return True
+    if place:
+        command = [*place, sys.executable, "-S", "-c", CONNECT, server.address, str(server.port)]
+        return subprocess.run(command, check=False).returncode == 0
     with socket.socket() as client:
-        return client.connect_ex(("127.0.0.1", server.port)) == 0
+        return client.connect_ex((server.address, server.port or 0)) == 0
 
 
 class Stand:
-    """What runs, and how to tell it to start and run more."""
+    """What runs on each host, and how to tell it to start and run more."""
 
-    def __init__(self, folder: Path, launcher: subprocess.Popen[str]) -> None:
-        self.folder, self.launcher = folder, launcher
+    def __init__(self, folder: Path, places: Mapping[str, Sequence[str]]) -> None:
+        self.folder, self.places = folder, places
+        self.launchers: dict[str, subprocess.Popen[str]] = {}
 
-    def tell(self, order: Mapping[str, object]) -> int:
-        """Give the launcher an order; its answer."""
-        assert self.launcher.stdin is not None
-        assert self.launcher.stdout is not None
-        self.launcher.stdin.write(json.dumps(order) + "\n")
-        self.launcher.stdin.flush()
-        said = self.launcher.stdout.readline()
-        assert said, f"the launcher ended: {self.launcher.wait()}"
+    def launch(self, host: str, case: Path | None) -> None:
+        """Start the launcher of `host`, recorded into `case` (None: bare)."""
+        command = [sys.executable, "-S", str(HERE / "launch.py")]
+        if case is not None:
+            named = ["--host", host] if len(self.places) > 1 else []
+            command = [*CLEW, "record", "-q", "-o", str(case), *named, "--", *command]
+        with (self.folder / f"record-{host}.out").open("w") as said:
+            self.launchers[host] = subprocess.Popen(
+                [*self.places[host], *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=said,
+                text=True,
+                cwd=self.folder,
+            )
+
+    def tell(self, host: str, order: Mapping[str, object]) -> int:
+        """Give a launcher an order; its answer."""
+        launcher = self.launchers[host]
+        assert launcher.stdin is not None
+        assert launcher.stdout is not None
+        launcher.stdin.write(json.dumps(order) + "\n")
+        launcher.stdin.flush()
+        said = launcher.stdout.readline()
+        assert said, f"the launcher ended: {launcher.wait()} {self.said(host)}"
         return int(said)
+
+    def said(self, host: str) -> str:
+        """What the recorder of `host` complained of."""
+        return (self.folder / f"record-{host}.out").read_text()
+
+    def order(self, name: str, argv: Sequence[object], env: Mapping[str, str], stop: int) -> dict[str, object]:
+        """What to tell a launcher to start a program."""
+        return {"name": name, "argv": [*map(str, argv)], "env": dict(env), "cwd": str(self.folder), "stop": stop}
 
     def start(self, server: Server) -> None:
         """Start `server`; returns when it is ready."""
         user = [] if server.as_root else as_ordinary_user()
-        pid = self.tell(
-            {
-                "name": server.name,
-                "argv": [*user, *map(str, server.argv)],
-                "env": dict(server.env),
-                "cwd": str(self.folder),
-                "stop": int(server.stop),
-            }
-        )
+        pid = self.tell(server.host, self.order(server.name, [*user, *server.argv], server.env, int(server.stop)))
         end = time.monotonic() + 60
-        while not accepts(server):
-            alive = Path(f"/proc/{pid}/status").exists() and "Z (zombie)" not in Path(f"/proc/{pid}/status").read_text()
+        while not accepts(server, self.places[server.host]):
+            status = Path(f"/proc/{pid}/status")
             said = (self.folder / f"{server.name}.out").read_text()[-2000:]
-            assert alive, f"{server.name} ended:\n{said}"
+            assert status.exists() and "Z (zombie)" not in status.read_text(), f"{server.name} ended:\n{said}"
             assert time.monotonic() < end, f"{server.name} does not answer:\n{said}"
             time.sleep(0.02)
 
     def run(self, name: str, argv: Sequence[str | Path]) -> str:
-        """Run a program to its end beside the servers; what it wrote."""
-        self.tell({"name": name, "argv": [*map(str, argv)], "env": {}, "cwd": str(self.folder), "stop": 15})
-        code, said = self.tell({"wait": name}), (self.folder / f"{name}.out").read_text()
+        """Run a program to its end beside the servers of host a; what it wrote."""
+        output = self.folder / f"{name}.out"
+        output.unlink(missing_ok=True)
+        self.tell("a", self.order(name, argv, {}, 15))
+        code, said = self.tell("a", {"wait": name}), output.read_text()
         assert code == 0, said
         return said
 
+    def end(self) -> None:
+        """Tell all servers to end, the front's host first; all must, in good order."""
+        for host, launcher in self.launchers.items():
+            assert launcher.stdin is not None
+            launcher.stdin.close()
+            assert launcher.wait(timeout=120) == 0, self.said(host)
 
-def recorder(case: Path, *options: str) -> Callable[[Sequence[str]], list[str]]:
-    """What to put before a command line to record it into `case`."""
-    return lambda command: [*CLEW, "record", "-q", "-o", str(case), *options, "--", *command]
-
-
-@contextmanager
-def standing(folder: Path, servers: Sequence[Server], case: Path | None, *options: str) -> Iterator[Stand]:
-    """The servers, running, recorded into `case` (None: bare); ended in good order when the block is left."""
-    command = [sys.executable, "-S", str(HERE / "launch.py")]
-    wrapped = recorder(case, *options)(command) if case is not None else command
-    folder.chmod(0o755)
-    with (folder / "record.out").open("w") as said:
-        launcher = subprocess.Popen(
-            wrapped, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True, cwd=folder
-        )
-    assert launcher.stdin is not None
-    try:
-        stand = Stand(folder, launcher)
-        for server in servers:
-            stand.start(server)
-        yield stand
-        launcher.stdin.close()
-        assert launcher.wait(timeout=120) == 0, (folder / "record.out").read_text()
-    finally:
-        launcher.stdin.close()
-        if launcher.poll() is None:
+    def kill(self) -> None:
+        """Let nothing be left behind, whatever happened."""
+        for launcher in self.launchers.values():
+            assert launcher.stdin is not None
+            launcher.stdin.close()
             try:
                 launcher.wait(timeout=60)
             except subprocess.TimeoutExpired:
-                os.kill(launcher.pid, signal.SIGKILL)
+                launcher.kill()
                 launcher.wait()
 
 
-def customers(url: str, concurrency: int, requests: int, kinds: Sequence[str], first: int = 0) -> list[str]:
-    """Command line of the load."""
-    return [
-        sys.executable,
-        "-S",
-        str(HERE / "load.py"),
-        url,
-        *map(str, (concurrency, first, requests)),
-        ",".join(kinds),
-    ]
+@contextmanager
+def standing(
+    folder: Path, servers: Sequence[Server], case: Path | None, places: Mapping[str, Sequence[str]]
+) -> Iterator[Stand]:
+    """The servers, running, recorded into `case` (None: bare); ended in good order when the block is left.
 
-
-def ask(
-    system: System, folder: Path, url: str, concurrency: int, requests: int, recorded: Stand | None = None
-) -> Asked:
-    """Put the system under load, from inside the recording or from outside; every reply must be right."""
-    from tests.live.causal.load import path_of
-
-    command = customers(url, concurrency, requests, system.kinds)
-    if recorded is not None:
-        said = recorded.run("load", command)
-    else:
-        said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300, cwd=folder).stdout
-    result = json.loads(said)
-    assert result["wrong"] == [], result["wrong"][:3]
-    assert result["served"] == requests
-    calls = {}
-    for n in range(requests):
-        _, kind, item = path_of(n, list(system.kinds)).split("?")[0].split("/")
-        behind = url.startswith("https") and not system.https
-        calls[f"q-{n:06d}"] = Counter(system.calls(kind, int(item))) + Counter({"http1": int(behind)})
-    return Asked(calls, result["seconds"])
-
-
-def measure(
-    system: System,
-    folder: Path,
-    case: Path | None,
-    concurrency: int,
-    requests: int,
-    *,
-    tls: bool = False,
-    load_recorded: bool = False,
-) -> Asked:
-    """Start `system` in `folder` (made ready there once), ask it, end it; recorded into `case`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not (folder / "ready").exists():
-        system.prepare(folder)
-        (folder / "ready").touch()
-    servers = system.servers(folder, concurrency, tls)
-    if tls and not system.https:
-        from tests.live.causal.servers import proxy
-
-        servers.append(proxy(folder, servers[-1]))
-    url = f"{'https' if tls else 'http'}://127.0.0.1:{servers[-1].port}"
-    with standing(folder, servers, case) as stand:
-        return ask(system, folder, url, concurrency, requests, stand if load_recorded else None)
+    `places` has, for each host, what to put before a command line to run it there. The case of host b is
+    `case` with -b after its name.
+    """
+    folder.chmod(0o755)
+    stand = Stand(folder, places)
+    try:
+        for host in places:
+            stand.launch(host, case if case is None or host == "a" else case.with_name(f"{case.name}-{host}"))
+        for server in servers:
+            stand.start(server)
+        yield stand
+        stand.end()
+    finally:
+        stand.kill()

@@ -1,6 +1,6 @@
 """An asyncio application: HTTP with keep-alive, a pool of connections to PostgreSQL (asyncpg) and one to Redis.
 
-usage: shop.py PORT POSTGRES_PORT REDIS_PORT POOL
+usage: shop.py ADDRESS PORT POSTGRES_PORT REDIS_PORT POOL
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ class Shop:
 
 async def main() -> None:
     """Serve until SIGTERM."""
-    port, database_port, cache_port, size = map(int, sys.argv[1:])
+    port, database_port, cache_port, size = map(int, sys.argv[2:])
     end = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end.set)
     dsn = f"postgres://web@127.0.0.1:{database_port}/postgres?sslmode=disable"
     pool = BlockingConnectionPool(host="127.0.0.1", port=cache_port, max_connections=size, timeout=60)
     async with asyncpg.create_pool(dsn, min_size=min(size, 8), max_size=size) as database:
         shop = Shop(database, Redis(connection_pool=pool))
-        server = await asyncio.start_server(shop.connection, "127.0.0.1", port, backlog=511)
+        server = await asyncio.start_server(shop.connection, sys.argv[1], port, backlog=511)
         await end.wait()
         server.close()
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from tests.live.causal import servers
+from tests.live.causal.hosts import ADDRESS
 from tests.live.causal.stand import Server, System, free_port
 
 
@@ -16,6 +18,7 @@ class NginxAsyncio(System):
     name = "nginx, asyncio, PostgreSQL and Redis"
     kinds = ("one", "two", "some", "many")
     bar = 100.0
+    host, address = "a", "127.0.0.1"  # of what is behind the front
 
     def prepare(self, folder: Path) -> None:
         """PostgreSQL's data and the application."""
@@ -30,15 +33,12 @@ class NginxAsyncio(System):
         """Database, cache, application, front."""
         database, cache, port = servers.postgres(folder), servers.redis(folder), free_port()
         size = min(self.pool(concurrency), 390)
-        argv = [sys.executable, folder / "shop", *map(str, (port, database.port, cache.port, size))]
-        upstream = f"upstream shop {{ server 127.0.0.1:{port}; keepalive 128; keepalive_requests 100000; }}"
+        argv = [sys.executable, folder / "shop", *map(str, (self.address, port, database.port, cache.port, size))]
+        upstream = f"upstream shop {{ server {self.address}:{port}; keepalive 128; keepalive_requests 100000; }}"
         location = 'proxy_pass http://shop; proxy_http_version 1.1; proxy_set_header Connection "";'
-        return [
-            database,
-            cache,
-            Server("shop", argv, port),
-            servers.nginx(folder, location, tls=tls, upstream=upstream),
-        ]
+        behind = [database, cache, Server("shop", argv, port, address=self.address)]
+        front = servers.nginx(folder, location, tls=tls, upstream=upstream)
+        return [*(replace(server, host=self.host) for server in behind), front]
 
     def calls(self, kind: str, item: int) -> Mapping[str, int]:
         """As programs/shop.py has it."""
@@ -57,4 +57,11 @@ class NginxAsyncioQueued(NginxAsyncio):
         return 4
 
 
-SYSTEMS = [NginxAsyncio(), NginxAsyncioQueued()]
+class TwoHosts(NginxAsyncio):
+    """nginx on one host, all else on another, whose clock is 1000 s ahead; two recordings in one case."""
+
+    name = "the same on two hosts"
+    host, address = "b", ADDRESS["b"]
+
+
+SYSTEMS = [NginxAsyncio(), NginxAsyncioQueued(), TwoHosts()]

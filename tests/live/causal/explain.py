@@ -1,0 +1,62 @@
+"""What there is to see around a request that was judged: its spans, and what each thread of it did, with times."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tests.live.causal.judge import SPANS, Trees
+from tests.live.causal.tags import tags
+
+from clew.case import Case
+
+STEPS = """
+SELECT e.seq, e.ts_ns, e.dur_ns, o.op, e.fd, e.result, e.bytes, e.conn_id, e.byte_offset,
+       m.msg_id, m.protocol, m.role, m.sent, m.exchange, m.name
+FROM event e JOIN op o USING (op_id) LEFT JOIN message m ON m.thread_id = e.thread_id AND m.seq = e.seq
+WHERE e.thread_id = $thread AND e.ts_ns BETWEEN $low AND $high AND o.class IN ('read', 'write', 'wait', 'tls', 'wakeup')
+ORDER BY e.ts_ns, e.seq
+"""
+
+
+def tree(case: Case, tag: str) -> Iterator[str]:
+    """One line for each span of the trees that the id `tag` is in."""
+    trees = Trees(case.sql(SPANS).to_pylist(), tags(case))
+    roots = {span["request_id"] for span in trees.of.get(tag, [])}
+    for span in trees.span.values():
+        if span["request_id"] in roots:
+            ids = " ".join(sorted(trees.ids[span["span_id"]])) or "-"
+            end = "?" if span["end_ns"] is None else f"{(span['end_ns'] - span['start_ns']) / 1e3:.0f} us"
+            yield (
+                f"{span['start_ns']} {end:>9} span {span['span_id']} below {span['parent_span_id']}"
+                f" of {span['request_id']} {span['kind']} {span['protocol']} {span['command']} pid {span['pid']} tid {span['tid']} {ids}"
+                f" {span['link_rule']} {span['confidence']:.2f} {span['name'][:60]}"
+            )
+
+
+def steps(case: Case, thread_id: int, low_ns: int, high_ns: int) -> Iterator[str]:
+    """One line for each call of a thread that moved bytes, waited or woke, with the ids of its messages."""
+    tagged = tags(case)
+    rows = case.sql(STEPS, {"thread": thread_id, "low": low_ns, "high": high_ns}).to_pylist()
+    for row in rows:
+        message = ""
+        if row["msg_id"] is not None:
+            ids = " ".join(sorted(tagged.get(row["msg_id"], ())))
+            way = "sent" if row["sent"] else "received"
+            message = f"  {way} {row['protocol']} {row['role']} {row['exchange']} {ids} {row['name'] or ''}"[:110]
+        yield (
+            f"{row['ts_ns']} +{row['dur_ns']} {row['op']}(fd {row['fd']}) = {row['result']}"
+            f" conn {row['conn_id']} at {row['byte_offset']}{message}"
+        )
+
+
+def explain(case: Case, tag: str, around_ns: int = 200_000) -> Iterator[str]:
+    """The trees of `tag`, then what each thread did from its first to its last span, and a little around."""
+    yield from tree(case, tag)
+    trees = Trees(case.sql(SPANS).to_pylist(), tags(case))
+    threads: dict[int, list[int]] = {}
+    for row in case.sql("SELECT span_id, thread_id, start_ns, end_ns FROM span").to_pylist():
+        if tag in trees.ids[row["span_id"]] and row["thread_id"] is not None:
+            threads.setdefault(row["thread_id"], []).extend([row["start_ns"], row["end_ns"] or row["start_ns"]])
+    for thread, times in threads.items():
+        yield f"-- thread {thread}"
+        yield from steps(case, thread, min(times) - around_ns, max(times) + around_ns)
