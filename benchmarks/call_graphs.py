@@ -15,6 +15,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 Step = Generator[Any, None, None]
@@ -50,9 +51,9 @@ class Traces:
 class Simulation:
     """Services with few processors, and requests that queue for them."""
 
-    def __init__(self, seed: int, processors: int, skip: float) -> None:
+    def __init__(self, seed: int, processors: int, skip: float, effort: float) -> None:
         self.chance = random.Random(seed)  # noqa: S311 -- the same traces each time
-        self.skip = skip
+        self.skip, self._effort = skip, effort
         self.spans = Traces()
         self._processors = processors
         self._free: dict[str, int] = {}
@@ -80,7 +81,7 @@ class Simulation:
     def work(self, service: str, mean: float, then: Callable[[], None]) -> None:
         """``then``, after a turn on a processor of ``service``."""
         queue = self._waiting.setdefault(service, deque())
-        queue.append((self.varied(mean), then))
+        queue.append((self.varied(mean * self._effort), then))
         self._serve(service)
 
     def _serve(self, service: str) -> None:
@@ -146,7 +147,7 @@ class Simulation:
 
         delay = 0.0
         for name in wanted:
-            self.later(delay, lambda name=name: send(name))  # type: ignore[misc]
+            self.later(delay, partial(send, name))
             delay += self.varied(20_000)
 
     def met(self, what: str, trace: int, wanted: int) -> bool:
@@ -158,10 +159,20 @@ class Simulation:
 
 
 SERVICE = {
-    **{"search": "search", "geo": "geo", "rates": "rate", "availability": "reservation", "profiles": "profile"},
-    **{"unique id": "unique-id", "movie id": "movie-id", "text": "text", "user": "user", "rating": "rating"},
+    "search": "search",
+    "geo": "geo",
+    "rates": "rate",
+    "availability": "reservation",
+    "profiles": "profile",
+    "unique id": "unique-id",
+    "movie id": "movie-id",
+    "text": "text",
+    "user": "user",
+    "rating": "rating",
     **{f"upload {what}": "compose" for what in ("unique id", "movie id", "text", "user", "rating")},
-    **{"store review": "review-storage", "user review": "user-review", "movie review": "movie-review"},
+    "store review": "review-storage",
+    "user review": "user-review",
+    "movie review": "movie-review",
 }
 _MS = 1_000_000.0
 
@@ -250,13 +261,15 @@ ROOTS = {"hotel": "GET hotels", "media": "POST review"}
 
 
 def simulate(
-    graph: str, seed: int, rate: float, traces: int = 1000, processors: int = 2, skip: float = 0.0
+    graph: str, seed: int, rate: float, traces: int = 1000, processors: int = 2, skip: float = 0.0, effort: float = 1.0
 ) -> Traces:
-    """``traces`` requests of ``graph`` (hotel, media) at ``rate`` a second; ``skip``: share of calls left out."""
-    sim = Simulation(seed, processors, skip)
+    """``traces`` requests of ``graph`` (hotel, media) at ``rate`` a second.
+
+    ``skip``: share of calls left out; ``effort``: how much more work handlers have than usual.
+    """
+    sim = Simulation(seed, processors, skip, effort)
     at = 0.0
     for trace in range(traces):
         at += sim.chance.expovariate(rate) * 1e9
-        root = ROOTS[graph]
-        sim.later(at, lambda trace=trace: sim.request(trace, "front", root, -1, lambda: None))  # type: ignore[misc]
+        sim.later(at, partial(sim.request, trace, "front", ROOTS[graph], -1, lambda: None))
     return sim.run()

@@ -6,12 +6,15 @@ Learnt from requests whose calls are certain: those that no other request of the
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ints = NDArray[np.int64]
+
+_MOST = 2000  # requests of a name that are learnt from: more tell nothing new
+_MOST_SLOTS = 48  # calls of a request that are told apart
 
 
 @dataclass(frozen=True)
@@ -49,22 +52,25 @@ def learn(
     by_name: dict[int, list[list[int]]] = {}
     for of, children in made.items():
         by_name.setdefault(int(parent_name[of]), []).append(children)
-    return {name: _shape(requests, child_name, start, end) for name, requests in by_name.items()}
+    return {
+        name: _shape(requests[:: max(1, len(requests) // _MOST)], child_name, start, end)
+        for name, requests in by_name.items()
+    }
 
 
 def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints) -> Calls:
     """The slots that these requests (each the rows of its calls, by start) have in common."""
-    seen: dict[tuple[int, int], list[tuple[float, int, int]]] = {}
+    times = Counter[tuple[int, int]]()
     for children in requests:
         nth = Counter[int]()
-        for place, row in enumerate(children):
+        for row in children:
             name = int(child_name[row])
-            where = place / max(len(children) - 1, 1) if len(children) > 1 else 0.5
-            seen.setdefault((name, nth[name]), []).append((where, int(start[row]), int(end[row])))
+            times[name, nth[name]] += 1
             nth[name] += 1
     least = max(1.0, 0.01 * len(requests))
-    kept = {key: found for key, found in seen.items() if len(found) >= least}
-    order = sorted(kept, key=lambda key: (_rank(kept, key, requests, child_name), key))
+    kept = {key: found for key, found in times.items() if found >= least}
+    order = _order(kept, requests, child_name)
+    order = order[:_MOST_SLOTS]
     number = {key: place for place, key in enumerate(order)}
     overlaps = _overlaps(requests, child_name, start, end, number)
     stages = list[int]()
@@ -83,33 +89,30 @@ def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints) 
             bits |= 0 if place is None else 1 << place
         filled[bits] += 1
     slots = [
-        Slot(name, nth_, stage, len(kept[name, nth_]) / len(requests))
+        Slot(name, nth_, stage, kept[name, nth_] / len(requests))
         for (name, nth_), stage in zip(order, stages, strict=True)
     ]
     return Calls(tuple(slots), filled)
 
 
-def _rank(
-    kept: dict[tuple[int, int], list[tuple[float, int, int]]],
-    key: tuple[int, int],
-    requests: list[list[int]],
-    child_name: Ints,
-) -> float:
-    """How many of the other calls usually come before: the sum of the shares in which they do."""
-    before, together = Counter[tuple[int, int]](), Counter[tuple[int, int]]()
+def _order(kept: dict[tuple[int, int], int], requests: list[list[int]], child_name: Ints) -> list[tuple[int, int]]:
+    """The calls by how many of the others usually come before: the sum of the shares in which they do."""
+    number = {key: place for place, key in enumerate(sorted(kept))}
+    before, together = np.zeros((len(kept), len(kept))), np.zeros((len(kept), len(kept)))
     for children in requests:
         nth = Counter[int]()
-        places: dict[tuple[int, int], int] = {}
-        for place, row in enumerate(children):
+        places = list[int]()
+        for row in children:
             name = int(child_name[row])
-            places[name, nth[name]] = place
+            place = number.get((name, nth[name]))
             nth[name] += 1
-        if key in places:
-            for other, place in places.items():
-                if other != key and other in kept:
-                    together[other] += 1
-                    before[other] += place < places[key]
-    return sum(before[other] / together[other] for other in together)
+            if place is not None:
+                together[place, places] += 1
+                together[places, place] += 1
+                before[place, places] += 1
+                places.append(place)
+    rank = (before / np.maximum(together, 1)).sum(axis=1)
+    return sorted(kept, key=lambda key: (rank[number[key]], key))
 
 
 def _overlaps(
@@ -133,3 +136,19 @@ def _overlaps(
                 crossed[a, b] += start[first] < end[second] and start[second] < end[first]
     shares: NDArray[np.float64] = crossed / np.maximum(both, 1)
     return shares
+
+
+def without_rare(calls: Calls, least: float) -> Calls:
+    """``calls`` without those that a smaller share of the requests than ``least`` makes."""
+    kept = [number for number, slot in enumerate(calls.slots) if slot.share >= least]
+    stages = sorted({calls.slots[number].stage for number in kept})
+    slots = tuple(replace(calls.slots[number], stage=stages.index(calls.slots[number].stage)) for number in kept)
+    filled = Counter[int]()
+    for pattern, times in calls.filled.items():
+        filled[sum(1 << place for place, number in enumerate(kept) if pattern >> number & 1)] += times
+    return Calls(slots, filled)
+
+
+def same_calls(a: Calls, b: Calls) -> bool:
+    """Whether both are of the same calls in the same order."""
+    return [(s.name, s.nth, s.stage) for s in a.slots] == [(s.name, s.nth, s.stage) for s in b.slots]

@@ -1,4 +1,4 @@
-"""Densities of delays, fitted to those that were seen: smoothed histograms on a scale that is linear near 0, then logarithmic.
+"""Densities of delays, fitted to those seen: smoothed histograms on a scale that is linear near 0, then logarithmic.
 
 Delays inside programs span from microseconds to minutes and come in humps (cached or not, waiting or not): no one
 parametric family fits. A share of every density is spread over all delays, so that one outlier forbids nothing.
@@ -7,7 +7,6 @@ parametric family fits. A share of every density is spread over all delays, so t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,7 +44,7 @@ def fit(delays: Floats, wider: float = 1.0) -> Density:
         low, high = _LOW, _HIGH
         spread = 2.0
     else:
-        quarter, middle, three = np.quantile(moved, (0.25, 0.5, 0.75))
+        quarter, three = np.quantile(moved, (0.25, 0.75))
         spread = max(min(float(np.std(moved)), float(three - quarter) / 1.34 or np.inf), _LEAST_SD)
         low, high = moved.min() - 4 * wider * spread, moved.max() + 4 * wider * spread
     centres = np.linspace(low, high, _BINS)
@@ -63,8 +62,3 @@ def fit(delays: Floats, wider: float = 1.0) -> Density:
     counts = counts + weight * usual / max(usual.sum(), 1e-300)
     density = (1 - _SPREAD) * counts / (counts.sum() * step) + _SPREAD / (_HIGH - _LOW)
     return Density(centres, np.log(density))
-
-
-def as_floats(values: Any) -> Floats:
-    """``values`` as an array of doubles."""
-    return np.asarray(values, dtype=np.float64)

@@ -17,6 +17,7 @@ Key = tuple[int, int]
 
 SIBLING = -2  # since the call before it in the same stage was sent
 REPLY = -1  # as a slot: the reply of the request itself
+_CLOCK_NS = 2000.0  # what clocks that count microseconds may have wrong
 _ENOUGH = 12  # delays of their own that a key needs; else all of its slot count
 _REMEMBERED = 20.0  # requests' worth of what was learnt elsewhere
 _OTHERWISE = 2.0  # requests' worth of belief that slots are filled independently
@@ -53,7 +54,7 @@ class Model:
                 rows = known & (since == kind)
                 total[rows] += self._density(slot, kind).log(delay[rows])
             if slot == REPLY or slot == 0 or self._begins(slot):
-                total[known & (since != SIBLING) & (delay < 0)] = -np.inf
+                total[known & (since != SIBLING) & (delay < -_CLOCK_NS)] = -np.inf
         return total + self._presence(content, upto)
 
     def _begins(self, slot: int) -> bool:
@@ -82,8 +83,9 @@ class Model:
             replied = np.where(there, np.maximum(replied, children.end[row]), replied)
             last_stage = np.where(there, slot.stage, last_stage)
         if upto is None:
-            delay = self.end[parents] - replied
-            found.append((REPLY, last_stage, np.where(np.isfinite(delay), delay, np.nan)))
+            end = self.end[parents]
+            seen = np.isfinite(end) & np.isfinite(replied)
+            found.append((REPLY, last_stage, np.where(seen, end, np.nan) - np.where(seen, replied, np.nan)))
         return found
 
     def _presence(self, content: Ints, upto: int | None) -> Floats:

@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.causal.delays.calls import Calls, learn
+from clew.causal.delays.calls import Calls, learn, same_calls, without_rare
 from clew.causal.delays.density import Floats
 from clew.causal.delays.matching import heaviest
 from clew.causal.delays.model import Children, Key, Model
@@ -19,6 +19,10 @@ Ints = NDArray[np.int64]
 _FEW = 5  # requests of a name that nothing overlapped: fewer say nothing about the rest
 _ROUNDS = (3.0, 2.0, 1.5, 1.0, 1.0, 1.0, 1.0, 1.0)  # how much wider densities are fitted than their number asks for
 _STRAY = 1e-4  # share of calls that no request of the process causes
+_ENOUGH = 50  # so many say enough
+_USUAL, _RARE = 0.2, 0.02  # shares of requests that make a call, below which it is taken for another's: guessed, found
+_LOST = 0.02  # share of calls of a name without a cause that makes one be looked for elsewhere
+_TRIES = 4  # times that what calls what is learnt anew from what was found
 _LONGEST_RUN = 6  # slots in a row that are moved together
 _MOST_AT_ONCE = 4  # calls of one stage of which every choice is
 _UNSEEN = np.iinfo(np.int64).max
@@ -55,6 +59,7 @@ class Process:
         self._call_start, self._call_end, self._known = call_start, call_end, known
         self._learnt: dict[int, Calls] = {}
         self._first: dict[tuple[int, Key], list[Floats]] = {}
+        self._rows: list[Ints] = []
         seen = self.children.end[np.isfinite(self.children.end)]
         lasts = max(float(seen.max(initial=0.0)), float(self.children.start.max(initial=0.0)), 1.0)
         self._stray = np.log(_STRAY) - np.log(lasts)
@@ -90,9 +95,7 @@ class Process:
         certain[row[ways[call] > 1]] = False
         return parent, certain
 
-    def _note_delays(
-        self, kind: int, calls: Calls, other: Process, parent: Ints, certain: NDArray[np.bool_]
-    ) -> None:
+    def _note_delays(self, kind: int, calls: Calls, other: Process, parent: Ints, certain: NDArray[np.bool_]) -> None:
         """Keep the delays of ``other``'s certain requests of that name."""
         rows = np.flatnonzero(certain & (other._name == kind))
         model = Model(other._ns(other._start[rows]), other._ns(other._end[rows]), calls)
@@ -100,21 +103,48 @@ class Process:
         for key, delays in model.seen(other.children).items():
             self._first.setdefault((kind, key), []).append(delays)
 
-    def _prepare(self) -> None:
-        """Models of every name that calls something, with the delays of what is certain."""
+    def _shapes(self) -> tuple[dict[int, Calls], set[int]]:
+        """(calls by name of request, names of which that is certain), and the delays of what is certain."""
         parent, certain = self._certain()
         own = learn(parent, self._name, self.children.name, self._call_start, self._call_end, certain)
-        guessed: dict[int, Calls] | None = None
-        self._rows: list[Ints] = []
+        alone = Counter(self._name[certain].tolist())
+        guessed = self._seen(self._guess(self._known), _USUAL)
+        shapes, sure = dict(self._learnt), set(self._learnt)
         for kind in np.unique(self._name).tolist():
-            calls = self._learnt.get(kind)
-            if calls is None and np.count_nonzero(certain & (self._name == kind)) >= _FEW:
-                calls = own[kind]
-                self._note_delays(kind, calls, self, parent, certain)
-            if calls is None:
-                guessed = self._guess() if guessed is None else guessed
-                calls = guessed.get(kind)
-            if calls is None or not calls.slots:
+            if kind not in shapes and alone[kind] >= _FEW:
+                shapes[kind] = own[kind]
+                self._note_delays(kind, own[kind], self, parent, certain)
+            elif kind not in shapes:
+                shapes[kind] = guessed[kind]
+            if alone[kind] >= _ENOUGH:
+                sure.add(kind)
+        return shapes, sure
+
+    def _seen(self, parent: Ints, least: float) -> dict[int, Calls]:
+        """Calls by name of request, were ``parent`` right; without those that a smaller share than ``least`` makes."""
+        everyone = np.ones(len(self._name), bool)
+        shapes = learn(parent, self._name, self.children.name, self._call_start, self._call_end, everyone)
+        for kind, calls in shapes.items():
+            shapes[kind] = without_rare(calls, least)
+        return shapes
+
+    def _guess(self, parent: Ints) -> Ints:
+        """``parent``, and for calls without one the latest request that was there all the time."""
+        order = np.argsort(self._start, kind="stable")
+        start, end = self._ns(self._start[order]), self._ns(self._end[order])
+        open_calls = np.flatnonzero(parent < 0)
+        row, call = containing(start, end, self.children.start[open_calls], self.children.end[open_calls])
+        latest = np.full(len(open_calls), -1, np.int64)
+        np.maximum.at(latest, call, row)
+        guessed = parent.copy()
+        guessed[open_calls[latest >= 0]] = order[latest[latest >= 0]]
+        return guessed
+
+    def _build(self, shapes: dict[int, Calls]) -> None:
+        """Models of every name that calls something, with the delays of what is certain."""
+        self.models, self._rows = [], []
+        for kind, calls in sorted(shapes.items()):
+            if not calls.slots:
                 continue
             rows = np.flatnonzero(self._name == kind)
             rows = rows[np.argsort(self._start[rows], kind="stable")]
@@ -125,32 +155,47 @@ class Process:
             self.models.append(model)
             self._rows.append(rows)
 
-    def _guess(self) -> dict[int, Calls]:
-        """What calls what where every request overlaps others: as if each call were the latest possible request's."""
-        order = np.argsort(self._start, kind="stable")
-        parent = self._known.copy()
-        for back in range(min(len(order), 64)):
-            at = np.searchsorted(self._start[order], self._call_start, side="right") - 1 - back
-            row = order[np.maximum(at, 0)]
-            fits = (parent < 0) & (at >= 0) & (self._call_end <= self._end[row])
-            parent = np.where(fits, row, parent)
-        shapes = learn(
-            parent, self._name, self.children.name, self._call_start, self._call_end, np.ones(len(self._name), bool)
-        )
-        usual: dict[int, Calls] = {}
-        for kind, calls in shapes.items():
-            slots = tuple(slot for slot in calls.slots if slot.share >= 0.2)
-            usual[kind] = Calls(slots, Counter({(1 << len(slots)) - 1: 1}))
-        return usual
-
     # -- the search --
 
     def solve(self) -> tuple[Ints, Floats]:
         """(request row of each call or -1, how sure: 0 to 1)."""
-        self._prepare()
-        count = len(self.children.name)
+        shapes, sure = self._shapes()
+        parent = self._known.copy()
+        for _ in range(_TRIES):
+            self._build(shapes)
+            parent = self._search()
+            changed = self._learn_again(parent, shapes, sure)
+            if not changed:
+                break
+            shapes |= changed
+            for key in [key for key in self._first if key[0] in changed]:
+                del self._first[key]
+        else:
+            self._build(shapes)
+            parent = self._search()
+        told = self._known >= 0
+        sure_of = np.where(told, 1.0, self._confidence(self._runs(), len(parent)))
+        return np.where(told, self._known, parent), sure_of
+
+    def _learn_again(self, parent: Ints, shapes: dict[int, Calls], sure: set[int]) -> dict[int, Calls]:
+        """What requests call but for what ``shapes`` say, where that is not certain or leaves calls without a cause."""
+        _, number = np.unique(self.children.name, return_inverse=True)
+        lost = np.bincount(number, parent < 0) / np.bincount(number)
+        guessed = self._guess(parent)
+        guessed = np.where(lost[number] > _LOST, guessed, parent)
+        seen = self._seen(guessed, _RARE)
+        left_out = {int(self._name[row]) for row in guessed[(parent < 0) & (guessed >= 0)]}
+        return {
+            kind: calls
+            for kind, calls in seen.items()
+            if (kind not in sure or kind in left_out) and not same_calls(calls, shapes[kind])
+        }
+
+    def _search(self) -> Ints:
+        """The request row of each call or -1, under the models as they are; fits them to it."""
+        parent = np.full(len(self.children.name), -1, np.int64)
         if not self.models:
-            return self._known.copy(), (self._known >= 0).astype(np.float64)
+            return np.where(self._known >= 0, self._known, parent)
         longest = max(len(model.calls.slots) for model in self.models)
         for slot in range(longest):
             self._move([Run(k, (slot,)) for k, m in enumerate(self.models) if slot < len(m.calls.slots)], slot)
@@ -166,15 +211,14 @@ class Process:
             same = all(np.array_equal(a, model.content) for a, model in zip(before, self.models, strict=True))
             if same and wider == _ROUNDS[-1]:
                 break
-        parent = np.full(count, -1, np.int64)
         for rows, model in zip(self._rows, self.models, strict=True):
             for slot in range(model.content.shape[1]):
                 row = model.content[:, slot]
                 parent[row[row >= 0]] = rows[row >= 0]
-        return parent, self._confidence(runs, count)
+        return parent
 
     def _runs(self) -> list[list[Run]]:
-        """What is moved in turn, wherever calls of these names belong: single calls, then some that are made in a row."""
+        """What is moved in turn, wherever calls of these names belong: single calls, then several of a request."""
         found: dict[tuple[tuple[int, int], ...], list[Run]] = {}
         for kind, model in enumerate(self.models):
             count = len(model.calls.slots)
@@ -271,12 +315,15 @@ class Process:
         """One over one plus the odds of every exchange with another request, and of every single move."""
         odds = np.zeros(count)
         for together in runs:
-            offers = self._offers(together)
+            offers, width = self._offers(together), len(together[0].slots)
             if not len(offers.row):
                 continue
             held = np.full(len(offers.content), -np.inf)
             mine = offers.row == offers.holder[offers.block]
             held[offers.block[mine]] = offers.gain[mine]
+            single = offers.content[offers.block[mine], 0]
+            if width == 1:  # nobody's
+                np.add.at(odds, single, np.exp(-offers.gain[mine]))
             rows = int(offers.row.max()) + 1
             has = np.full(max(rows, int(offers.holder.max(initial=-1)) + 1), -1)
             has[offers.holder[offers.holder >= 0]] = np.flatnonzero(offers.holder >= 0)
