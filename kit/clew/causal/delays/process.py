@@ -23,6 +23,7 @@ _ENOUGH = 50  # so many say enough
 _USUAL, _RARE = 0.2, 0.02  # shares of requests that make a call, below which it is taken for another's: guessed, found
 _LOST = 0.02  # share of calls of a name without a cause that makes one be looked for elsewhere
 _TRIES = 4  # times that what calls what is learnt anew from what was found
+_TOLD = 100.0  # log likelihood of a link that is known: more than all delays together may cost
 _LONGEST_RUN = 6  # slots in a row that are moved together
 _MOST_AT_ONCE = 4  # calls of one stage of which every choice is
 _UNSEEN = np.iinfo(np.int64).max
@@ -281,6 +282,8 @@ class Process:
             hypothesis[:, list(run.slots)] = content[number]
             gain = model.score(row, hypothesis, self.children, upto) - np.maximum(without, -1e9)
             gain -= self._stray * (content[number] >= 0).sum(axis=1)
+            told = (content >= 0) & (self._known[content] >= 0)
+            gain += _TOLD * told.sum(axis=1)[number]
             fits = np.isfinite(gain) & (gain > 0)
             rows.append(row[fits] + base)
             numbers.append(number[fits])
