@@ -50,56 +50,83 @@ def attribution(case: Case, lens: Lens) -> Answer:
     """
     need_requests(case, "attribution of time")
     predicate, params = lens.compile("span")
-    spans = span_times.load(case, predicate, params, _COLUMNS)
-    times = span_times.times(spans)
-    work = ~spans.client & times.known
-    command, names = spans.codes("command")
-    of, params_r = lens.compile("request")
-    chosen = f"SELECT request_id FROM request WHERE {of}"
-    worked = _worked(case, chosen, params_r, spans, times)
-    samples = _samples(case, chosen, params_r)
+    found = _Sum()
+    for low, high in span_times.ranges(case, lens):
+        bound = params | {"first": low, "last": high}
+        spans = span_times.load(case, f"request_id BETWEEN $first AND $last AND {predicate}", bound, _COLUMNS)
+        found.add(spans, _working(case, spans, low, high))
+    samples = _samples(case, lens)
     rows: list[dict[str, Any]] = []
-    whole = _by(command[work], (spans.end - spans.start)[work], len(names))
-    counts = np.bincount(command[work], minlength=len(names))
-    own = _by(command[work], times.own[work], len(names))
-    inside = _by(command[work], np.minimum(worked, times.own)[work], len(names))
-    waits = _waits(spans, times, work, command, names)
-    for number in np.argsort(-whole, kind="stable").tolist():
-        name = names[number]
-        if name is None or not counts[number]:
-            continue
-        running = _running(int(inside[number]), samples[name])
-        parts: list[tuple[str, int | None, int]] = [(RUNNING, running, int(counts[number]))]
-        longest_first = sorted(waits[number].items(), key=lambda item: -item[1][0])
+    for name in sorted(found.whole, key=lambda name: (-found.whole[name], name)):
+        whole, count = found.whole[name], found.count[name]
+        running = _running(found.worked[name], samples[name])
+        parts: list[tuple[str, int | None, int]] = [(RUNNING, running, count)]
+        longest_first = sorted(found.waits[name].items(), key=lambda item: (-item[1][0], item[0]))
         parts += [(f"waiting for {who}", ns, n) for who, (ns, n) in longest_first]
         if fault := samples[name].get("fault"):
             parts.append((FAULTS, round(fault["weight"]) if fault["unit"] == "ns" else None, fault["samples"]))
-        if left := int(own[number]) - running:
-            parts.append((UNACCOUNTED, left, int(counts[number])))
+        if left := found.own[name] - running:
+            parts.append((UNACCOUNTED, left, count))
         rows += [
             {
                 "command": name,
                 "kind": kind,
                 "total_ns": total,
-                "share": None if total is None or not whole[number] else total / int(whole[number]),
-                "count": count,
+                "share": None if total is None or not whole else total / whole,
+                "count": n,
             }
-            for kind, total, count in parts
+            for kind, total, n in parts
         ]
     kinds = {"command": pa.string(), "kind": pa.string(), "total_ns": pa.int64(), "share": pa.float64()}
     schema = pa.schema([*kinds.items(), ("count", pa.int64())])
     sql = runnable(f"SELECT {_COLUMNS} FROM span WHERE {predicate}", params)
-    title = "where the time of requests went"
-    return Answer(pa.Table.from_pylist(rows, schema), sql, title, _note(spans, times, samples, bool(rows)))
+    return Answer(pa.Table.from_pylist(rows, schema), sql, "where the time of requests went", _note(found, samples))
 
 
-def _note(spans: Spans, times: Times, samples: dict[str, Any], any_rows: bool) -> str | None:
-    if not any_rows and not len(spans.start):
+class _Sum:
+    """What is added up range by range, by command: ns, but for ``count`` (spans)."""
+
+    def __init__(self) -> None:
+        self.whole: dict[str, int] = defaultdict(int)
+        self.own: dict[str, int] = defaultdict(int)
+        self.worked: dict[str, int] = defaultdict(int)
+        self.count: dict[str, int] = defaultdict(int)
+        self.waits: dict[str, dict[str, tuple[int, int]]] = defaultdict(lambda: defaultdict(lambda: (0, 0)))
+        self.unknown = 0
+
+    def add(self, spans: Spans, working: pa.Table) -> None:
+        """Add the spans of whole requests, and the intervals in which threads worked for them."""
+        times = span_times.times(spans)
+        work = ~spans.client & times.known
+        self.unknown += int((~spans.client & ~times.known).sum())
+        command, names = spans.codes("command")
+        inside = np.minimum(_worked(working, spans, times), times.own)
+        size = len(names)
+        for total, value in (
+            (self.whole, spans.end - spans.start),
+            (self.own, times.own),
+            (self.worked, inside),
+            (self.count, np.ones(len(command), np.int64)),
+        ):
+            for name, part in zip(names, _by(command[work], value[work], size).tolist(), strict=True):
+                if name is not None:
+                    total[name] += part
+        for number, waits in _waits(spans, times, work, command, names).items():
+            mine = self.waits[names[number] or ""]
+            for who, (ns, n) in waits.items():
+                mine[who] = (mine[who][0] + ns, mine[who][1] + n)
+        for name in [name for name, n in self.count.items() if not n]:
+            for total in (self.whole, self.own, self.worked, self.count):
+                del total[name]
+
+
+def _note(found: _Sum, samples: dict[str, Any]) -> str | None:
+    if not found.count and not found.unknown:
         return "no request matches the lens"
     said = []
-    if unknown := int((~spans.client & ~times.known).sum()):
-        said.append(f"{unknown:,} spans are left out: their end, or that of what they waited for, was not seen")
-    if not any(kind in found for found in samples.values() for kind in ("on-cpu", "off-cpu")):
+    if found.unknown:
+        said.append(f"{found.unknown:,} spans are left out: their end, or that of what they waited for, was not seen")
+    if not any(kind in known for known in samples.values() for kind in ("on-cpu", "off-cpu")):
         said.append("no samples tell whether a thread was on a processor: running counts all that no wait explains")
     return "; ".join(said) or None
 
@@ -139,9 +166,22 @@ def _waits(
     return found
 
 
-def _worked(case: Case, chosen: str, params: dict[str, Any], spans: Spans, times: Times) -> Ints:
+def _working(case: Case, spans: Spans, low: int, high: int) -> pa.Table:
+    """Intervals in which threads worked for the requests of ``spans``; for others, too, where that is quicker."""
+    return case.sql(
+        "SELECT span_id, start_ns, end_ns FROM working WHERE request_id BETWEEN $first AND $last"
+        " AND start_ns <= $until AND end_ns >= $since",
+        {
+            "first": low,
+            "last": high,
+            "since": int(spans.start.min()) if len(spans.start) else 0,
+            "until": int(spans.end.max()) if len(spans.end) else 0,
+        },
+    )
+
+
+def _worked(table: pa.Table, spans: Spans, times: Times) -> Ints:
     """For each span: ns in which a thread worked for it while it waited for no child."""
-    table = case.sql(f"SELECT span_id, start_ns, end_ns FROM working WHERE request_id IN ({chosen})", params)
     ids = spans.table["span_id"].to_numpy()
     if not len(ids) or not table.num_rows:
         return np.zeros(len(ids), np.int64)
@@ -171,7 +211,7 @@ def _covered(group: Ints, low: Ints, high: Ints, of: Ints, at: Ints) -> Ints:
     order = np.lexsort((low, group))
     group, low, high = group[order], low[order], high[order]
     before = np.concatenate(([0], np.cumsum(high - low)))
-    levels = np.unique(np.concatenate([low, at]))  # ranks: group and time in one number that cannot overflow
+    levels = np.sort(np.concatenate([low, at]))  # ranks: group and time in one number that cannot overflow
     key = group * len(levels) + np.searchsorted(levels, low)
     first = np.searchsorted(group, of)
     last = np.searchsorted(key, of * len(levels) + np.searchsorted(levels, at), side="right") - 1
@@ -181,9 +221,11 @@ def _covered(group: Ints, low: Ints, high: Ints, of: Ints, at: Ints) -> Ints:
     return np.where(inside, covered, 0)
 
 
-def _samples(case: Case, chosen: str, params: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _samples(case: Case, lens: Lens) -> dict[str, dict[str, Any]]:
     """For each command and kind of sample: figures of those taken while it worked for the requests."""
+    predicate, params = lens.compile("request")
     found: dict[str, dict[str, Any]] = defaultdict(dict)
+    chosen = f"SELECT request_id FROM request WHERE {predicate}"
     for row in case.sql(_SAMPLES.format(requests=chosen), params).to_pylist():
         found[row["command"]][row["kind"]] = row
     # A program that was sampled, though never in these requests, ran for less than a sample in them.
