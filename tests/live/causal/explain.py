@@ -26,11 +26,10 @@ def tree(case: Case, tag: str) -> Iterator[str]:
         if span["request_id"] in roots:
             ids = " ".join(sorted(trees.ids[span["span_id"]])) or "-"
             end = "?" if span["end_ns"] is None else f"{(span['end_ns'] - span['start_ns']) / 1e3:.0f} us"
-            yield (
-                f"{span['start_ns']} {end:>9} span {span['span_id']} below {span['parent_span_id']}"
-                f" of {span['request_id']} {span['kind']} {span['protocol']} {span['command']} pid {span['pid']} tid {span['tid']} {ids}"
-                f" {span['link_rule']} {span['confidence']:.2f} {span['name'][:60]}"
-            )
+            who = f"{span['kind']} {span['protocol']} {span['command']} pid {span['pid']} tid {span['tid']}"
+            where = f"span {span['span_id']} below {span['parent_span_id']} of {span['request_id']}"
+            how = f"{span['link_rule']} {span['confidence']:.2f}"
+            yield f"{span['start_ns']} {end:>9} {where} {who} {ids} {how} {span['name'][:60]}"
 
 
 def steps(case: Case, thread_id: int, low_ns: int, high_ns: int) -> Iterator[str]:
