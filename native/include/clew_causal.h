@@ -21,16 +21,17 @@ enum clew_rule {
 	CLEW_RULE_THREAD = 1,  /* the thread that received the request, doing one thing at a time */
 	CLEW_RULE_HANDOFF = 2, /* the thread that answers the request, which another thread received */
 	CLEW_RULE_LOOP = 3,    /* an event loop: the only request that it can belong to */
-	CLEW_RULE_HELD = 4,    /* the connection was held by that request: an open transaction */
-	CLEW_RULE_ORDER = 5,   /* an event loop: several can be, the one that was ready first */
-	CLEW_RULE_QUEUE = 6,   /* a worker thread: the request that waits longest for one */
-	CLEW_RULE_LOST = 8,    /* requests were open, but it fits into none of them */
+	CLEW_RULE_HELD = 4,  /* the connection was kept by that request: an open transaction, or steps that always follow */
+	CLEW_RULE_ORDER = 5, /* an event loop: several can be, the one that was ready first */
+	CLEW_RULE_QUEUE = 6, /* a worker thread: the request that waits longest for one */
+	CLEW_RULE_LOST = 8,  /* requests were open, but it fits into none of them */
 	CLEW_RULE_UNLIKELY = 7 /* one was left, but its requests do not do this elsewhere: a link, no parent */
 };
 
 /* What a thread did besides moving messages. */
 enum clew_signal {
 	CLEW_SIGNAL_TURN = 1, /* it asked which descriptors are ready: a new turn of its loop */
+	CLEW_SIGNAL_IDLE = 3, /* the same, and it had to wait: all that could go on had gone on */
 	CLEW_SIGNAL_DONE = 2, /* it told another thread something, or waits for work: what it did before is finished */
 };
 

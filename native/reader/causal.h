@@ -12,9 +12,10 @@
 #include "clew_causal.h"
 
 #define NONE (-1)
-#define TURNS 4 /* turns of an event loop that count as just now */
+#define TURNS 12 /* turns of a busy event loop that count as just now */
 
 enum step_kind { /* in the order that steps of the same ns are taken */
+				 STEP_IDLE,
 				 STEP_TURN,
 				 STEP_REPLIED,  /* a client span's reply came in */
 				 STEP_RECEIVED, /* a server span's request came in */
@@ -43,14 +44,17 @@ struct thread_state {
 	int64_t next_answer;   /* server span that it answers next */
 	int64_t last_received; /* server span */
 	struct list open;      /* server spans that it received */
-	int64_t turns[TURNS];  /* when its last turns began, the latest first */
+	int64_t turns[TURNS];  /* when its last turns began, the latest first; not before it last had nothing to do */
 	int64_t task;          /* server span that it works for, taken from a queue */
 	int64_t worked;        /* until when it is known what it worked for, or that it waited */
+	int64_t turn;          /* number of its turn */
 	bool told_turns, input_last;
 };
 
 struct span_state {         /* of a server span; of a client span `owner` alone */
 	int64_t ready;          /* since when nothing it asked for is missing */
+	int64_t ready_turn;     /* the turn of its loop in which that was */
+	double score;           /* how well it explains the call that is looked at */
 	int64_t before, after;  /* neighbours in its thread's list */
 	int64_t earlier, later; /* neighbours in the process's list */
 	int64_t next_answer;    /* server span that its answering thread answers after it */
@@ -62,8 +66,10 @@ struct span_state {         /* of a server span; of a client span `owner` alone 
 };
 
 struct conn_state {
-	int64_t freed;  /* when its last reply came in */
-	int64_t holder; /* server span that holds it, or NONE */
+	int64_t freed;      /* when its last reply came in; INT64_MIN: none yet */
+	int64_t last_owner; /* server span that its last exchange was given to, or NONE */
+	uint64_t last_name; /* of that exchange */
+	bool held;          /* its last reply said that its user keeps it */
 };
 
 /* How often requests of a name, after what they did last, did a thing next. */
@@ -87,10 +93,12 @@ struct attribution {
 	struct thread_state *threads;
 	struct span_state *spans;
 	struct conn_state *conns;
-	struct habits habits;
+	struct habits habits, asking, keeping;
 	struct list open; /* server spans of the process */
 	int64_t group;
-	bool learned; /* habits are known from an earlier pass */
+	int pass;
+	bool learned, last; /* habits are known from an earlier pass; this is the last one */
+	bool loops;         /* some thread of the group is an event loop, or a worker */
 };
 
 /* causal_steps.c */
@@ -99,8 +107,8 @@ int64_t clew_causal_steps(struct attribution *work, int64_t group);
 
 /* causal_habits.c */
 bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next);
-/** Whether `next` is something that is done in that situation; true also where too little is known. */
-bool clew_habits_plausible(const struct habits *habits, uint64_t situation, uint64_t next);
+/** The share of cases in which `next` was done in that situation; `otherwise` where too little is known. */
+double clew_habits_share(const struct habits *habits, uint64_t situation, uint64_t next, double otherwise);
 uint64_t clew_causal_mix(uint64_t value);
 
 /* causal_lists.c */
@@ -110,6 +118,18 @@ struct thread_state *clew_causal_thread(struct attribution *work, int32_t thread
 /** Whether a client span can be part of a server span: it lies within it. */
 bool clew_causal_within(const struct attribution *work, int64_t client, int64_t server);
 uint64_t clew_causal_situation(const struct attribution *work, int64_t server);
+/** How many turns of the loop a request takes until it makes a call: the same for all of a kind, if nothing is in its
+ * way. */
+uint64_t clew_causal_hops(const struct attribution *work, const struct thread_state *thread, int64_t server);
+uint64_t clew_causal_pace(uint64_t situation, uint64_t name);
+/** Since when what a thread does counts as just now. */
+int64_t clew_causal_recent(const struct thread_state *thread);
+
+/* causal_keep.c */
+/** The request that the connection's last exchange belonged to, if it goes on with it; NONE: it was given back. */
+int64_t clew_causal_keeper(const struct attribution *work, int64_t client);
+/** Learn from a call whether connections are kept between two such exchanges; false: no memory. */
+bool clew_causal_learn_keeping(struct attribution *work, int64_t client);
 
 /* causal_working.c */
 /** Write down for which span the thread of a step worked until then. */

@@ -12,8 +12,11 @@
 
 #include "causal.h"
 
+enum { PASSES = 4 };
+
 static void note_turn(struct thread_state *thread, int64_t ns)
 {
+	thread->turn++;
 	memmove(thread->turns + 1, thread->turns, sizeof thread->turns - sizeof *thread->turns);
 	thread->turns[0] = ns;
 }
@@ -33,7 +36,7 @@ static void look_at_threads(struct attribution *work, int64_t steps)
 		struct thread_state *thread = clew_causal_thread(work, step->thread);
 		const bool own_reply =
 			step->kind == STEP_REPLIED && work->in->thread[step->span] == step->thread && thread->unanswered;
-		if (step->kind == STEP_TURN)
+		if (step->kind == STEP_TURN || step->kind == STEP_IDLE)
 			thread->told_turns = true;
 		else if (own_reply)
 			thread->unanswered--;
@@ -58,10 +61,20 @@ static void line_up_answers(struct attribution *work, int64_t steps)
 	}
 }
 
+/* A reply while others are missing, or while none was: in either case the request asked for no more before it came. */
+static bool note_reply(struct attribution *work, int64_t client)
+{
+	struct span_state *owner = &work->spans[work->spans[client].owner];
+	const bool learns = owner->listed && !work->last;
+	return !learns || clew_habits_add(&work->habits, clew_causal_situation(work, work->spans[client].owner), 1);
+}
+
 static bool give(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
+	if (!work->last && thread->interleaved && !clew_causal_learn_keeping(work, client))
+		return false;
 	thread->calls++;
 	thread->idle_calls += work->open.head == NONE;
 	struct choice choice = clew_causal_choose(work, client);
@@ -74,7 +87,10 @@ static bool give(struct attribution *work, int64_t client)
 	if (work->spans[client].owner == NONE)
 		return true;
 	struct span_state *owner = &work->spans[choice.span];
-	if (!work->learned && !clew_habits_add(&work->habits, clew_causal_situation(work, choice.span), in->name[client]))
+	const uint64_t situation = clew_causal_situation(work, choice.span), name = in->name[client];
+	const uint64_t hops = clew_causal_hops(work, thread, choice.span);
+	if (!work->last && !(clew_habits_add(&work->habits, situation, name) &&
+						 clew_habits_add(&work->habits, clew_causal_pace(situation, name), hops)))
 		return false;
 	owner->missing += in->end[client] != CLEW_NEVER;
 	owner->made += owner->made < 8;
@@ -88,6 +104,11 @@ static bool take(struct attribution *work, const struct step *step)
 	struct thread_state *thread = clew_causal_thread(work, step->thread);
 	struct span_state *span = step->span == NONE ? NULL : &work->spans[step->span];
 	switch (step->kind) {
+	case STEP_IDLE:
+		thread->turn++;
+		for (int i = 0; i < TURNS; i++)
+			thread->turns[i] = step->ns;
+		break;
 	case STEP_TURN:
 		note_turn(thread, step->ns);
 		break;
@@ -99,6 +120,7 @@ static bool take(struct attribution *work, const struct step *step)
 	case STEP_RECEIVED:
 		note_input(thread, step->ns);
 		span->ready = step->ns;
+		span->ready_turn = thread->turn;
 		thread->last_received = step->span;
 		clew_causal_open(work, step->span);
 		break;
@@ -106,12 +128,17 @@ static bool take(struct attribution *work, const struct step *step)
 		note_input(thread, step->ns);
 		struct conn_state *conn = &work->conns[in->conn[step->span]];
 		conn->freed = step->ns;
-		conn->holder = in->held[step->span] ? span->owner : NONE;
+		conn->held = in->held[step->span];
+		conn->last_owner = span->owner;
+		conn->last_name = in->name[step->span];
 		if (span->owner == NONE)
 			break;
+		if (!note_reply(work, step->span))
+			return false;
 		struct span_state *owner = &work->spans[span->owner];
 		owner->missing--;
 		owner->ready = step->ns;
+		owner->ready_turn = thread->turn;
 		break;
 	}
 	case STEP_SENT:
@@ -122,7 +149,7 @@ static bool take(struct attribution *work, const struct step *step)
 		thread->next_answer = span->next_answer;
 		clew_causal_close(work, step->span);
 		/* What requests of this name do last is something that they do, too. */
-		return work->learned || clew_habits_add(&work->habits, clew_causal_situation(work, step->span), 0);
+		return work->last || clew_habits_add(&work->habits, clew_causal_situation(work, step->span), 0);
 	}
 	return true;
 }
@@ -133,27 +160,29 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 	const int64_t steps = clew_causal_steps(work, group);
 	if (steps < 0)
 		return steps;
-	work->group = group + (work->learned ? in->groups : 0);
+	work->group = group + work->pass * in->groups;
 	work->open = (struct list){NONE, NONE};
 	for (int64_t span = in->first[group]; span < in->first[group + 1]; span++) {
 		work->spans[span] = (struct span_state){
 			.before = NONE, .after = NONE, .earlier = NONE, .later = NONE, .next_answer = NONE, .owner = NONE};
-		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE};
+		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, false};
 	}
 	look_at_threads(work, steps);
 	line_up_answers(work, steps);
 	for (int64_t i = 0; i < steps; i++)
 		if (!take(work, &work->steps[i]))
 			return -ENOMEM;
-		else if (work->learned)
+		else if (work->last)
 			clew_causal_work(work, &work->steps[i]);
 	return 0;
 }
 
+/* Each pass learns anew from what the one before it made of the calls; habits of a pass are those of the one before. */
 static int64_t attribute_all(struct attribution *work)
 {
-	for (int pass = 0; pass < 2; pass++) {
-		work->learned = pass > 0;
+	for (work->pass = 0; work->pass < PASSES; work->pass++) {
+		work->learned = work->pass > 0;
+		work->last = work->pass == PASSES - 1;
 		for (int64_t group = 0; group < work->in->groups; group++) {
 			const int64_t error = attribute_group(work, group);
 			if (error)
@@ -184,6 +213,8 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	}
 	*works = work.works;
 	free(work.habits.slots);
+	free(work.asking.slots);
+	free(work.keeping.slots);
 	free(work.steps);
 	free(work.spare);
 	free(work.threads);

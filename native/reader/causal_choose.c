@@ -18,7 +18,12 @@ static const struct choice NOTHING = {NONE, CLEW_RULE_NONE, 0};
 struct field {
 	int64_t count, fresh_count;
 	int64_t oldest, fresh;
+	double best; /* of those ready just now */
 };
+
+static const struct field NOBODY = {0, 0, NONE, NONE, 0};
+static const double EXPECTED = 0.2, POSSIBLE = 0.005;
+static const double ALIKE = 0.3, CLEAR = 0.1; /* of the best one's score */
 
 static void consider(const struct attribution *work, struct field *field, int64_t span, int64_t since)
 {
@@ -29,45 +34,77 @@ static void consider(const struct attribution *work, struct field *field, int64_
 	if (state->ready < since)
 		return;
 	field->fresh_count++;
-	if (field->fresh == NONE || state->ready < work->spans[field->fresh].ready)
-		field->fresh = span;
+	field->best = state->score > field->best ? state->score : field->best;
 }
 
-static struct choice pick(const struct attribution *work, const struct field *field, int64_t client, int64_t since)
+/* Of those ready just now that explain the call about as well as the best one: the first that was ready. */
+static float settle(const struct attribution *work, struct field *field, const struct thread_state *thread,
+					int64_t since)
 {
-	if (field->count == 1)
-		return (struct choice){field->oldest, CLEW_RULE_LOOP, 1};
-	const bool given_back = work->conns[work->in->conn[client]].freed >= since;
+	int alike = 0, others = 0, looked = 0;
+	for (int64_t span = thread->open.head; span != NONE && looked < LOOKED_AT;
+		 span = work->spans[span].after, looked++) {
+		const struct span_state *state = &work->spans[span];
+		if (state->score <= 0 || state->ready < since)
+			continue;
+		others += state->score >= field->best * CLEAR;
+		if (state->score < field->best * ALIKE)
+			continue;
+		alike++;
+		if (field->fresh == NONE || state->ready < work->spans[field->fresh].ready)
+			field->fresh = span;
+	}
+	return others == 1 ? 0.99f : alike == 1 ? 0.97f : 0.95f;
+}
+
+/* `given_back`: the connection was in use until just now, so that those who wait for one come first. */
+static struct choice pick(const struct attribution *work, struct field *field, const struct thread_state *thread,
+						  int64_t since, bool given_back, float less)
+{
 	const bool waited = field->count > field->fresh_count;
-	if (field->fresh_count && !(given_back && waited))
-		return (struct choice){field->fresh, CLEW_RULE_ORDER, field->fresh_count == 1 ? 0.98f : 0.95f};
-	return (struct choice){field->oldest, CLEW_RULE_ORDER, given_back ? 0.95f : 0.9f};
+	if (field->fresh_count && !(given_back && waited)) {
+		const float sure = settle(work, field, thread, since);
+		return (struct choice){field->fresh, CLEW_RULE_ORDER, sure - less};
+	}
+	return (struct choice){field->oldest, CLEW_RULE_ORDER, (given_back || field->count == 1 ? 0.95f : 0.85f) - less};
 }
 
 static struct choice of_loop(struct attribution *work, const struct thread_state *thread, int64_t client)
 {
 	const struct clew_spans *in = work->in;
-	struct field likely = {0, 0, NONE, NONE}, busy = likely, unlikely = likely;
-	int64_t since = thread->turns[TURNS - 1];
+	struct field expected = NOBODY, possible = NOBODY, unlikely = NOBODY;
+	const int64_t since = clew_causal_recent(thread);
 	int looked = 0;
 	for (int64_t span = thread->open.head; span != NONE && looked < LOOKED_AT;
 		 span = work->spans[span].after, looked++) {
+		work->spans[span].score = 0;
 		if (!clew_causal_within(work, client, span))
 			continue;
-		const struct span_state *state = &work->spans[span];
-		if (work->learned && !clew_habits_plausible(&work->habits, clew_causal_situation(work, span), in->name[client]))
-			consider(work, &unlikely, span, since);
-		else
-			consider(work, state->missing ? &busy : &likely, span, since);
+		const double unknown = work->spans[span].missing ? 0.1 : 1; /* most do one thing after the other */
+		const uint64_t situation = clew_causal_situation(work, span), name = in->name[client];
+		const double share = work->learned ? clew_habits_share(&work->habits, situation, name, unknown) : unknown;
+		struct field *field = share >= EXPECTED ? &expected : share >= POSSIBLE ? &possible : &unlikely;
+		const uint64_t hops = clew_causal_hops(work, thread, span);
+		work->spans[span].score =
+			0.01 +
+			(work->learned ? clew_habits_share(&work->habits, clew_causal_pace(situation, name), hops, 0.5) : 0.5);
+		work->spans[span].score *= share;
+		consider(work, field, span, since);
+		if (field == &unlikely)
+			work->spans[span].score = 0;
 	}
-	if (likely.count)
-		return pick(work, &likely, client, since);
-	if (busy.count == 1)
-		return (struct choice){busy.oldest, CLEW_RULE_LOOP, unlikely.count ? 0.9f : 1};
-	if (busy.count)
-		return (struct choice){busy.fresh != NONE ? busy.fresh : busy.oldest, CLEW_RULE_ORDER, 0.7f};
-	if (unlikely.count == 1)
-		return (struct choice){unlikely.oldest, CLEW_RULE_LOOP, 0.9f};
+	if (expected.count + possible.count + unlikely.count == 1)
+		return (struct choice){expected.count   ? expected.oldest
+							   : possible.count ? possible.oldest
+												: unlikely.oldest,
+							   CLEW_RULE_LOOP, 1};
+	const bool given_back = work->conns[in->conn[client]].freed >= since;
+	if (possible.fresh_count && !expected.fresh_count && !(given_back && expected.count))
+		return pick(work, &possible, thread, since, false, 0.05f);
+	if (expected.count)
+		return pick(work, &expected, thread, since, given_back, 0);
+	if (possible.count)
+		return pick(work, &possible, thread, since, given_back, 0.1f);
 	return unlikely.count ? (struct choice){unlikely.oldest, CLEW_RULE_UNLIKELY, 0.3f} : NOTHING;
 }
 
@@ -79,13 +116,13 @@ static struct choice of_worker(struct attribution *work, struct thread_state *th
 	if (thread->task != NONE)
 		work->spans[thread->task].taken = false;
 	thread->task = NONE;
-	struct field likely = {0, 0, NONE, NONE};
+	struct field likely = NOBODY;
 	int looked = 0;
 	for (int64_t span = work->open.head; span != NONE && looked < LOOKED_AT; span = work->spans[span].later, looked++) {
 		const struct span_state *state = &work->spans[span];
 		if (!state->missing && !state->taken && clew_causal_within(work, client, span) &&
-			(!work->learned ||
-			 clew_habits_plausible(&work->habits, clew_causal_situation(work, span), work->in->name[client])))
+			(!work->learned || clew_habits_share(&work->habits, clew_causal_situation(work, span),
+												 work->in->name[client], 1) >= POSSIBLE))
 			consider(work, &likely, span, INT64_MAX);
 	}
 	if (!likely.count)
@@ -101,11 +138,10 @@ struct choice clew_causal_choose(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
-	const int64_t holder = work->conns[in->conn[client]].holder;
-	if (holder != NONE && work->spans[holder].listed && clew_causal_within(work, client, holder))
-		return (struct choice){holder, CLEW_RULE_HELD, 1};
-	if (thread->interleaved && thread->open.head != NONE)
-		return of_loop(work, thread, client);
+	if (thread->interleaved && thread->open.head != NONE) {
+		const int64_t keeper = thread->open.head == thread->open.tail ? NONE : clew_causal_keeper(work, client);
+		return keeper == NONE ? of_loop(work, thread, client) : (struct choice){keeper, CLEW_RULE_HELD, 0.99f};
+	}
 	const int64_t next = thread->next_answer;
 	if (next != NONE && in->start[next] <= in->start[client] && clew_causal_within(work, client, next)) {
 		const bool own = in->thread[next] == in->thread[client];

@@ -10,8 +10,7 @@
 enum {
 	FIRST_SLOTS = 1 << 12,
 	MOST_SLOTS = 1 << 22, /* 64 MB: names that are never the same twice teach nothing */
-	KNOWN = 20,           /* requests seen in a situation before it is said what they do */
-	RARE = 200,           /* one in so many is not done */
+	KNOWN = 12,           /* requests seen in a situation before it is said what they do */
 };
 
 uint64_t clew_causal_mix(uint64_t value)
@@ -71,10 +70,10 @@ bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next)
 	return true;
 }
 
-bool clew_habits_plausible(const struct habits *habits, uint64_t situation, uint64_t next)
+double clew_habits_share(const struct habits *habits, uint64_t situation, uint64_t next, double otherwise)
 {
 	if (!habits->slots)
-		return true;
+		return otherwise;
 	const uint32_t all = find(habits, situation | 1)->count;
-	return all < KNOWN || (uint64_t)find(habits, pair(situation, next) | 1)->count * RARE >= all;
+	return all < KNOWN ? otherwise : (double)find(habits, pair(situation, next) | 1)->count / all;
 }

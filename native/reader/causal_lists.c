@@ -67,5 +67,22 @@ bool clew_causal_within(const struct attribution *work, int64_t client, int64_t 
 
 uint64_t clew_causal_situation(const struct attribution *work, int64_t server)
 {
-	return clew_causal_mix(work->in->name[server] ^ clew_causal_mix(work->spans[server].stage));
+	const struct span_state *state = &work->spans[server];
+	return clew_causal_mix(work->in->name[server] ^ clew_causal_mix(state->stage * 2 + (state->missing > 0)));
+}
+
+int64_t clew_causal_recent(const struct thread_state *thread)
+{
+	return thread->turns[TURNS - 1];
+}
+
+uint64_t clew_causal_hops(const struct attribution *work, const struct thread_state *thread, int64_t server)
+{
+	const int64_t turns = thread->turn - work->spans[server].ready_turn;
+	return work->spans[server].ready < clew_causal_recent(thread) || turns > TURNS ? TURNS + 1 : (uint64_t)turns;
+}
+
+uint64_t clew_causal_pace(uint64_t situation, uint64_t name)
+{
+	return clew_causal_mix(situation * 7 + name);
 }

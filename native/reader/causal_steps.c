@@ -82,9 +82,10 @@ int64_t clew_causal_steps(struct attribution *work, int64_t group)
 							  in->end_thread[span] < 0 ? in->thread[span] : in->end_thread[span],
 							  client ? STEP_REPLIED : STEP_ANSWERED};
 	}
+	static const uint8_t kinds[] = {STEP_DONE, STEP_TURN, STEP_DONE, STEP_IDLE};
 	for (int64_t i = in->signal_first[group]; i < in->signal_first[group + 1]; i++)
-		work->steps[count++] = (struct step){in->signal_ns[i], NONE, in->signal_thread[i],
-											 in->signal_kind[i] == CLEW_SIGNAL_TURN ? STEP_TURN : STEP_DONE};
+		work->steps[count++] =
+			(struct step){in->signal_ns[i], NONE, in->signal_thread[i], kinds[in->signal_kind[i] & 3]};
 	if (count <= SMALL) {
 		sort_small(work->steps, count);
 		return count;

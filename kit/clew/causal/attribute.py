@@ -16,6 +16,9 @@ from clew.native.causal import NEVER, WORK, Signals, attribute
 PART = 2_000_000
 """Spans that are looked at together: whole processes, so one with more is looked at alone."""
 
+IDLE = 20_000
+"""ns: a wait that took longer found nothing ready; a question alone takes about one µs."""
+
 RULES = ("root", "unresolved", "match", "datagram", "thread", "handoff", "loop", "held", "order", "queue")
 """Links.rule by number."""
 
@@ -29,7 +32,7 @@ FROM pair WHERE process_no BETWEEN $low AND $high
 # process something, through a pipe, an eventfd or a pair of sockets, ends what a worker did before.
 _SIGNALS = """
 SELECT w.process_no, e.ts_ns + CASE WHEN o.class = 'wait' THEN e.dur_ns ELSE 0 END AS ns, w.thread_no AS thread,
-       CASE WHEN o.class = 'wait' THEN 1 ELSE 2 END AS kind
+       CASE WHEN o.class <> 'wait' THEN 2 WHEN e.dur_ns < $idle THEN 1 ELSE 3 END AS kind
 FROM event e
 JOIN who w USING (thread_id)
 JOIN op o USING (op_id)
@@ -122,7 +125,7 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
 
 
 def _signals(connection: duckdb.DuckDBPyConnection, low: int, high: int, groups: NDArray[np.int32]) -> Signals:
-    found = connection.execute(_SIGNALS, {"low": low, "high": high}).fetchnumpy()
+    found = connection.execute(_SIGNALS, {"low": low, "high": high, "idle": IDLE}).fetchnumpy()
     first = np.searchsorted(found["process_no"], np.append(groups, np.iinfo(np.int32).max)).astype(np.int64)
     return Signals(
         first, found["ns"].astype(np.int64), found["thread"].astype(np.int32), found["kind"].astype(np.uint8)
