@@ -196,6 +196,47 @@ static uint64_t chunked(struct talk *talk, struct state *state, enum side side, 
 	return next + length + 2; /* and the end of line behind the chunk */
 }
 
+/*
+ * Where the next start line is, among bytes that are not known to be a message's; it may follow a body without an end
+ * of line. false: it is not there, and *at is how many bytes are done with.
+ */
+static bool find_response(const uint8_t *data, size_t size, size_t *at)
+{
+	for (*at = 0; *at < size; ++*at) {
+		const uint8_t *found = memchr(data + *at, 'H', size - *at);
+		if (!found)
+			break;
+		*at = (size_t)(found - data);
+		const size_t left = size - *at;
+		if (left < 13 && memcmp(found, "HTTP/1.1 2", left < 7 ? left : 7) == 0)
+			return false;
+		if (left >= 13 && begins_with(found, left, "HTTP/1.") && found[8] == ' ' && found[9] >= '1' &&
+			found[9] <= '5' && (found[12] == ' ' || found[12] == '\r'))
+			return true;
+	}
+	*at = size;
+	return false;
+}
+
+static bool find_request(const uint8_t *data, size_t size, size_t *at)
+{
+	struct span line;
+	size_t next;
+	if (!line_of(data, size, &line, &next)) {
+		*at = size < WAIT_FOR ? 0 : size;
+		return false;
+	}
+	*at = next;
+	if (line.size < 14 || memcmp(line.at + line.size - 9, " HTTP/1.", 8) != 0)
+		return false;
+	for (size_t i = 0; i < line.size; i++)
+		if (is_method(data + i, line.size - i)) {
+			*at = i;
+			return true;
+		}
+	return false;
+}
+
 static uint64_t feed(struct talk *talk, void *memory, enum side side, const uint8_t *data, size_t size)
 {
 	struct state *state = memory;
@@ -209,16 +250,13 @@ static uint64_t feed(struct talk *talk, void *memory, enum side side, const uint
 	case CHUNK:
 	case TRAILER:
 		return line_of(data, size, &line, &next) ? chunked(talk, state, side, line, next) : 0;
-	case BLIND: /* a start line may come at the beginning of any line */
-		if (starts_well(side, data, size)) {
-			if (!line_of(data, size, &line, &next))
-				return size < WAIT_FOR ? 0 : size;
-			if (side == CLIENT ? is_request_line(line) : line.size > 11 && line.at[8] == ' ') {
-				state->step[side] = HEAD;
-				break;
-			}
-		}
-		return line_of(data, size, &line, &next) ? next : size < WAIT_FOR ? 0 : size;
+	case BLIND:
+		if (!(side == CLIENT ? find_request(data, size, &next) : find_response(data, size, &next)))
+			return next;
+		state->step[side] = HEAD;
+		if (next)
+			return next;
+		break;
 	case HEAD:
 		break;
 	}

@@ -14,6 +14,7 @@ struct state {
 static void begin(struct talk *talk, struct message *message, enum side side, struct span line)
 {
 	char name[TEXT_LIMIT_BYTES];
+	line.size = line.size < TEXT_LIMIT_BYTES ? line.size : TEXT_LIMIT_BYTES;
 	struct span rest = line;
 	message_begin(talk, message, side, 0);
 	if (side == CLIENT) {
@@ -25,7 +26,7 @@ static void begin(struct talk *talk, struct message *message, enum side side, st
 	} else if (waiting(talk)) {
 		answer(talk, message, NULL);
 	}
-	message_text(talk, &message->summary, line.at, line.size < TEXT_LIMIT_BYTES ? line.size : TEXT_LIMIT_BYTES);
+	message_text(talk, &message->summary, line.at, line.size);
 }
 
 static uint64_t feed(struct talk *talk, void *memory, enum side side, const uint8_t *data, size_t size)
