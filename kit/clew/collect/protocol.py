@@ -148,7 +148,7 @@ def _meta(said: object, capture: str) -> Meta:
     return Meta(
         engine=text("engine"),
         command=words,
-        host=text("host", longest=253),
+        host=text("host", longest=255),
         version=text("version"),
         started_ns=whole("started_ns"),
         started_utc=text("started_utc"),

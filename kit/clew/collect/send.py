@@ -223,11 +223,15 @@ def _reason(error: Exception) -> str:
         ("ertificate", "its certificate is not one that --tls-ca vouches for"),
         ("SSL", "no TLS connection"),
         ("DNS", "no such host"),
-        ("failed to connect", "no connection"),
+        ("ailed to connect", "no connection"),
+        ("Stream removed", "the connection was lost"),
+        ("ocket closed", "the connection was lost"),
+        ("onnection reset", "the connection was lost"),
+        ("roken pipe", "the connection was lost"),
     ):
         if sign in text:
             return meaning
-    return f"the connection was lost ({text:.120})"
+    return f"no connection ({text:.120})"
 
 
 def _ranges(folder: Path, name: str, have: int | None, size: int) -> Iterator[pa.RecordBatch]:

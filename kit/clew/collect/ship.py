@@ -14,8 +14,6 @@ from pathlib import Path
 from clew.collect.send import RefusedError, Sender, Target
 from clew.units import size
 
-PATIENCE_S = 20.0
-"""How long the end may go without the collector taking anything."""
 _TURN_S = 0.1
 _WHILE = "--while-open"
 
@@ -100,4 +98,4 @@ class Parent:
             return False
 
 
-__all__ = ["PATIENCE_S", "Parent", "RefusedError", "Shipper", "rest", "ship"]
+__all__ = ["Parent", "RefusedError", "Shipper", "rest", "ship"]

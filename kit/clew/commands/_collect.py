@@ -10,10 +10,16 @@ if TYPE_CHECKING:
 
 
 def add_target(group: argparse._ArgumentGroup, *, required: bool) -> None:
-    """--to, --token-file and --tls-ca."""
+    """--to, --token-file, --tls-ca and --wait."""
     group.add_argument("--to", metavar="HOST:PORT", required=required, help="a `clew collect` that gathers")
     group.add_argument("--token-file", metavar="FILE", help="holds the secret that the collector asks for")
     group.add_argument("--tls-ca", metavar="FILE", help="PEM: talk TLS, with a certificate that this one vouches for")
+    group.add_argument(
+        "--wait",
+        default="20s",
+        metavar="TIME",
+        help="when all is recorded, give up if nothing was taken for so long (default: 20s)",
+    )
 
 
 def target_of(args: argparse.Namespace) -> Target:

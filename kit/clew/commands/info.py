@@ -38,7 +38,8 @@ def run(args: argparse.Namespace) -> int:
     captures = Answer(case.sql(f"SELECT {columns}, notes FROM capture ORDER BY capture_id"), "", "captures")
     notes = [(row["capture_id"], row["notes"]) for row in captures.table.to_pylist() if row["notes"]]
     clocks = Answer(case.sql(_CLOCKS), "", "clocks of other hosts, and what was added to them")
-    parts = {"captures": captures, "clocks": clocks, "coverage": questions.coverage(case), "losses": questions.losses(case)}
+    parts = {"captures": captures, "clocks": clocks}
+    parts |= {"coverage": questions.coverage(case), "losses": questions.losses(case)}
     if args.json:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
         return 0

@@ -170,10 +170,12 @@ def _shipper(args: argparse.Namespace, names: Sequence[str], target: Target) -> 
     from clew.capture.place import default_case
     from clew.collect.ship import Shipper
 
+    _options.parse_time(args.wait)
     _collect.target_of(args)  # what is wrong with it is told before anything runs
     if not args.output:
         args.output = str(default_case(target.command[0] if target.command else names[0]))
-    return Shipper(Path(args.output), ["--to", args.to, *_collect.words_of(args)], quiet=args.quiet)
+    options = ["--to", args.to, *_collect.words_of(args), "--wait", args.wait]
+    return Shipper(Path(args.output), options, quiet=args.quiet)
 
 
 def _keep_symbols(folders: Sequence[Path]) -> None:

@@ -23,9 +23,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew send``."""
     parser.add_argument("case", metavar="CASE", help="folder of a case")
     _collect.add_target(parser.add_argument_group("where to"), required=True)
-    parser.add_argument(
-        "--wait", default="20s", metavar="TIME", help="give up when nothing was taken for so long (default: 20s)"
-    )
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but what went wrong")
     parser.add_argument("--while-open", action="store_true", help=argparse.SUPPRESS)  # of a recorder: standard input
 

@@ -1,0 +1,215 @@
+"""Machines that send what they record to one collector: everything arrives, whatever happens on the way."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+
+import clew
+
+from .conftest import (
+    CLEW,
+    CollectorProcess,
+    Wire,
+    clew_run,
+    counting,
+    make_room,
+    needs_root,
+    received,
+    record,
+    same_files,
+    wait_until,
+)
+
+WRITES = """
+SELECT decode(head) AS said FROM event JOIN op USING (op_id) JOIN payload USING (thread_id, seq)
+WHERE op = 'write' AND event.fd = 1 ORDER BY seq
+"""
+
+
+def numbers(case: Path) -> list[int]:
+    with closing(clew.open(case)) as opened:
+        return [int(row["said"]) for row in opened.sql(WRITES).to_pylist()]
+
+
+def test_two_machines_in_one_case(collect: Callable[..., CollectorProcess], token: Path, tmp_path: Path) -> None:
+    collector = collect("--token-file", str(token))
+    options = ("--to", collector.address, "--token-file", str(token))
+    running = [
+        subprocess.Popen(
+            record(tmp_path / host, counting(30, 50), "--host", host, *options),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for host in ("one", "two")
+    ]
+    wait_until(lambda: received(collector.case) > 0 and received(collector.case, "002") > 0)
+    secret = token.read_text().strip()
+    lines = command_lines()
+    assert sum("--while-open" in line for line in lines) >= 2
+    assert not [line for line in lines if secret in line]
+    with closing(clew.open(collector.case)) as growing:  # while it grows
+        rows = growing.captures().to_pylist()
+        assert {row["host"] for row in rows} == {"one", "two"}
+        assert {row["ended_ns"] for row in rows} == {None}
+    for child in running:
+        said = child.communicate(timeout=60)[1]
+        assert (child.returncode, said) == (0, "")
+    for number in ("001", "002"):
+        folder = collector.case / "raw" / number
+        meta = json.loads((folder / "meta.json").read_text())
+        assert same_files(tmp_path / meta["host"] / "raw" / "001", folder)
+        assert (meta["exit_code"], meta["recorder_pid"], meta["received"]) == (0, None, True)
+        assert secret not in (folder / "meta.json").read_text()
+    assert collector.end() == 0
+    assert secret not in collector.said
+    assert "is complete" in collector.said
+    with closing(clew.open(collector.case)) as case:
+        rows = case.captures().to_pylist()
+        assert {row["host"]: row["complete"] for row in rows} == {"one": True, "two": True}
+        assert case.sql("SELECT count(*) AS n FROM host_clock").to_pylist() == [{"n": 0}]  # one kernel, one clock
+    assert sorted(numbers(collector.case)) == sorted([*range(30), *range(30)])
+
+
+def test_the_collector_is_killed_and_comes_back(
+    collect: Callable[..., CollectorProcess], token: Path, tmp_path: Path
+) -> None:
+    collector = collect("--token-file", str(token))
+    child = subprocess.Popen(
+        record(tmp_path / "case", counting(80, 50), "--to", collector.address, "--token-file", str(token)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: received(collector.case) > 2000)
+    collector.kill()
+    before = received(collector.case)
+    with closing(clew.open(collector.case)) as case:  # nobody has it now, and it is not over
+        assert case.captures().to_pylist()[0]["ended_ns"] is None
+    wait_until(lambda: received(tmp_path / "case") > before + 2000)
+    collector.start()
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 0
+    assert said.count("\n") == 2, said  # lost, and found again
+    assert "the connection was lost" in said or "nobody listens there" in said
+    assert "sending goes on" in said
+    assert same_files(tmp_path / "case" / "raw", collector.case / "raw")
+    assert numbers(collector.case) == list(range(80))
+
+
+def test_the_connection_is_cut(
+    collect: Callable[..., CollectorProcess], wire: Callable[[int], Wire], tmp_path: Path
+) -> None:
+    collector = collect()
+    cable = wire(collector.port)
+    child = subprocess.Popen(
+        record(tmp_path / "case", counting(80, 50), "--to", cable.address),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: received(collector.case) > 2000)
+    cable.cut()
+    before = received(tmp_path / "case")
+    wait_until(lambda: received(tmp_path / "case") > before + 4000)
+    cable.mend()
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 0
+    assert "sending goes on" in said
+    assert same_files(tmp_path / "case" / "raw", collector.case / "raw")
+
+
+def test_no_collector_loses_nothing(collect: Callable[..., CollectorProcess], tmp_path: Path) -> None:
+    """The program runs as ever, what is unsent is told with the command that sends it, and that does."""
+    collector = collect()
+    collector.kill()
+    done = clew_run(
+        [*record(tmp_path / "case", ["sh", "-c", "echo said; exit 7"], "--to", collector.address, "--wait", "1s")]
+    )
+    assert (done.returncode, done.stdout) == (7, "said\n")
+    assert "nobody listens there" in done.stderr
+    assert "Traceback" not in done.stderr
+    told = done.stderr[done.stderr.index("`clew send") + 1 :].partition("`")[0].split()
+    collector.start()
+    again = clew_run([*CLEW, *told[1:]])
+    assert again.returncode == 0, again.stderr
+    assert same_files(tmp_path / "case" / "raw", collector.case / "raw")
+    twice = clew_run([*CLEW, *told[1:]])
+    assert twice.returncode == 0
+    assert [path.name for path in (collector.case / "raw").iterdir()] == ["001"]
+
+
+def test_the_recorder_is_killed(collect: Callable[..., CollectorProcess], tmp_path: Path) -> None:
+    """What it had written arrives by itself; what is left in the arena does after `clew rebuild` and `clew send`."""
+    collector = collect()
+    case = tmp_path / "case"
+    child = subprocess.Popen(record(case, counting(40, 50), "--to", collector.address), stdout=subprocess.PIPE)
+    wait_until(lambda: received(collector.case) > 2000)
+    child.kill()
+    child.wait()
+    meta = collector.case / "raw" / "001" / "meta.json"
+    wait_until(lambda: json.loads(meta.read_text())["received"] is True)
+    assert same_files(case / "raw", collector.case / "raw")
+    wait_until(lambda: not any("range(int" in line for line in command_lines()))
+    assert clew_run([*CLEW, "rebuild", str(case)]).returncode == 0
+    sent = clew_run([*CLEW, "send", str(case), "--to", collector.address])
+    assert sent.returncode == 0, sent.stderr
+    assert same_files(case / "raw", collector.case / "raw")
+    assert numbers(collector.case) == list(range(40))
+
+
+def command_lines() -> list[str]:
+    """Of all processes that there are."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            found.append(path.read_text("utf-8", "replace"))
+    return found
+
+
+@needs_root
+def test_the_collectors_disk_is_full(
+    collect: Callable[..., CollectorProcess],
+    small_disk: Path,
+    tmp_path: Path,
+) -> None:
+    collector = collect(case=small_disk / "gathered")
+    made = clew_run(record(tmp_path / "case", counting(40_000, 0)))
+    assert made.returncode == 0
+    assert received(tmp_path / "case") > 2 << 20
+    child = subprocess.Popen(
+        [*CLEW, "send", str(tmp_path / "case"), "--to", collector.address, "--wait", "60s"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    wait_until(lambda: "No space left" in collector.said)
+    acknowledged = (collector.case / "raw" / "001" / ".received").read_text()
+    make_room(small_disk)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 0, said
+    assert "the collector cannot write: No space left on device" in said
+    assert said.count("No space left") == 1
+    assert collector.said.count("No space left") == 1
+    assert "there is room again" in collector.said
+    assert same_files(tmp_path / "case" / "raw", collector.case / "raw")
+    assert (collector.case / "raw" / "001" / ".received").read_text().startswith(acknowledged)
+
+
+@needs_root
+def test_the_recorders_disk_is_full(collect: Callable[..., CollectorProcess], small_disk: Path) -> None:
+    """Recording ends with one line, the program does not, and what fitted is sent."""
+    collector = collect()
+    done = clew_run(record(small_disk / "case", counting(40_000, 0), "--to", collector.address))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "39999"
+    assert done.stderr.count("No space left on device") == 1
+    assert "Traceback" not in done.stderr
+    sent, got = received(small_disk / "case"), received(collector.case)
+    assert got >= sent > 1_500_000  # a block that did not fit whole is taken back here, and is no block there, either
+    found = numbers(collector.case)
+    assert found == list(range(len(found)))
+    assert len(found) > 2000
