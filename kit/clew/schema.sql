@@ -325,6 +325,26 @@ CREATE TABLE working (               -- for which request a thread worked, when:
     confidence  DOUBLE NOT NULL
 );
 
+CREATE TABLE imported_span (         -- spans of files that other tools wrote (OTLP, Jaeger), as told; causal/imported.py makes rows of span of them
+    capture_id  UINTEGER NOT NULL,
+    span_id     UBIGINT NOT NULL,   -- as in span
+    trace_id    VARCHAR NOT NULL,   -- 32 hexadecimal digits
+    id          VARCHAR NOT NULL,   -- 16 hexadecimal digits
+    parent_id   VARCHAR,            -- 16 hexadecimal digits; NULL: none was told
+    service     VARCHAR NOT NULL,
+    host        VARCHAR NOT NULL,   -- host or instance that it says it ran on; unknown: none was told
+    pid         INTEGER,
+    kind        VARCHAR NOT NULL,   -- server, client, internal
+    name        VARCHAR NOT NULL,
+    start_utc   BIGINT NOT NULL,    -- ns since 1970-01-01 UTC
+    end_utc     BIGINT NOT NULL,
+    status      VARCHAR,
+    error       BOOLEAN NOT NULL,
+    protocol    VARCHAR,
+    near        VARCHAR,            -- own end of the connection, 127.0.0.1:80, where told
+    far         VARCHAR
+);
+
 CREATE TABLE host_clock (            -- how far the clocks of other hosts were moved to the first host's, and how well that is known
     capture_id  UINTEGER NOT NULL,
     host        VARCHAR NOT NULL,
