@@ -16,7 +16,7 @@ test_needs=(
 	'/usr/lib/*/libjemalloc.so.2:libjemalloc2' '/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
 	busybox:busybox-static
 	apache2:apache2 mariadbd:mariadb-server npm:npm ip:iproute2 '/usr/sbin/php-fpm*:php-fpm'
-	'/usr/lib/php/*/pgsql.so:php-pgsql' /usr/include/fcgiapp.h:libfcgi-dev /usr/include/postgresql/libpq-fe.h:libpq-dev
+	/usr/include/fcgiapp.h:libfcgi-dev /usr/include/postgresql/libpq-fe.h:libpq-dev
 )
 [ "$purpose" = test ] && needs+=("${test_needs[@]}")
 

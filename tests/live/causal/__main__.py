@@ -20,11 +20,12 @@ from pathlib import Path
 from benchmarks.table import Table, show
 from tests.live.causal.explain import explain
 from tests.live.causal.judge import Report, judge
-from tests.live.causal.measure import Asked, measure
+from tests.live.causal.measure import measure, wanted
 from tests.live.causal.stand import System
 
 import clew
 from clew.demo.database import as_ordinary_user
+from clew.store import DATABASE
 
 MODULES = ("nginx_fastcgi", "apache_cgi", "nginx_asyncio", "node_mariadb", "java_pool", "python_pool")
 MOST_WRONG = 0.1  # percent, of any system
@@ -49,18 +50,28 @@ def systems(modules: list[str] | tuple[str, ...]) -> Iterator[tuple[str, System]
 
 
 def run(
-    system: System, folder: Path, concurrency: int, requests: int, *, tls: bool, load_recorded: bool
-) -> tuple[Report, Asked, Path]:
-    """Measure and judge once; a case of the same name is made again."""
+    system: System,
+    folder: Path,
+    concurrency: int,
+    requests: int,
+    *,
+    tls: bool,
+    load_recorded: bool,
+    again: bool = False,
+) -> tuple[Report, Path]:
+    """Measure and judge once. A case of the same name is made anew, or (`again`) only traced anew."""
     case_path = folder / f"case-{concurrency}{'-tls' * tls}{'-load' * load_recorded}"
-    for path in (case_path, case_path.with_name(f"{case_path.name}-b")):
-        shutil.rmtree(path, ignore_errors=True)
-    asked = measure(system, folder, case_path, concurrency, requests, tls=tls, load_recorded=load_recorded)
+    if not again:
+        for path in (case_path, case_path.with_name(f"{case_path.name}-b")):
+            shutil.rmtree(path, ignore_errors=True)
+        measure(system, folder, case_path, concurrency, requests, tls=tls, load_recorded=load_recorded)
+    elif case_path.exists():
+        (case_path / DATABASE).unlink(missing_ok=True)
     case = clew.open(case_path)
     case.trace()
-    report = judge(case, asked.calls, load_recorded=load_recorded)
+    report = judge(case, wanted(system, requests, tls=tls), load_recorded=load_recorded)
     case.close()
-    return report, asked, case_path
+    return report, case_path
 
 
 def main() -> int:
@@ -72,6 +83,7 @@ def main() -> int:
     parser.add_argument("--https", action="store_true", help="the front speaks HTTPS")
     parser.add_argument("--load-recorded", action="store_true", help="record the customers, too")
     parser.add_argument("--folder", type=Path, help="keep the cases there (default: a temporary folder)")
+    parser.add_argument("--again", action="store_true", help="judge what was recorded in --folder once more")
     parser.add_argument("--explain", type=int, default=0, metavar="N", help="show N requests that are not right")
     options = parser.parse_args()
     as_ordinary_user()  # fails early where a server could not be started
@@ -82,13 +94,14 @@ def main() -> int:
         base.chmod(0o755)  # servers that refuse root run as somebody else
         for short, system in systems(options.systems):
             for concurrency in map(int, options.concurrency.split(",")):
-                report, _, case_path = run(
+                report, case_path = run(
                     system,
                     base / short,
                     concurrency,
                     options.requests,
                     tls=options.https,
                     load_recorded=options.load_recorded,
+                    again=options.again,
                 )
                 row = (
                     f"{report.share('correct'):.2f}",

@@ -13,9 +13,10 @@ from tests.live.causal.stand import HERE, Server, free_port
 
 from clew.demo.database import as_ordinary_user
 
+ROWS = ITEMS + 10  # a page asks for the items after its own, too
 TABLE = f"""
 CREATE TABLE item (id int PRIMARY KEY, name text NOT NULL);
-INSERT INTO item SELECT i, 'thing ' || i FROM generate_series(1, {ITEMS}) i;
+INSERT INTO item SELECT i, 'thing ' || i FROM generate_series(1, {ROWS}) i;
 ANALYZE item;
 """
 SETTINGS = """
@@ -85,7 +86,7 @@ def make_mariadb(folder: Path) -> None:
     data = folder / "mariadb"
     install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--auth-root-authentication-method=normal"]
     as_user([*install, "--skip-test-db"])
-    rows = ",".join(f"({i},'thing {i}')" for i in range(1, ITEMS + 1))
+    rows = ",".join(f"({i},'thing {i}')" for i in range(1, ROWS + 1))
     statements = (
         "CREATE DATABASE shop;\n"
         "CREATE TABLE shop.item (id int PRIMARY KEY, name text NOT NULL) ENGINE=InnoDB;\n"

@@ -22,7 +22,7 @@ listen = 127.0.0.1:{port}
 listen.backlog = 511
 pm = static
 pm.max_children = 4
-env[PAGES_DATABASE] = "{conninfo}"
+env[PAGES_DATABASE] = "tcp://127.0.0.1:{database}"
 """
 
 
@@ -65,19 +65,13 @@ class NginxPhp(NginxFastcgi):
     def servers(self, folder: Path, concurrency: int, tls: bool) -> list[Server]:  # noqa: ARG002
         """Database, php-fpm, front."""
         database, port = servers.postgres(folder), free_port()
-        conninfo = f"host=127.0.0.1 port={database.port} user=web dbname=postgres sslmode=disable gssencmode=disable"
-        (folder / "fpm.conf").write_text(FPM.format(folder=folder, port=port, conninfo=conninfo))
+        (folder / "fpm.conf").write_text(FPM.format(folder=folder, port=port, database=database.port))
         program = max(Path("/usr/sbin").glob("php-fpm*"))
-        fpm = Server("php-fpm", [program, "-y", folder / "fpm.conf", "-n", *extension()], port, as_root=False)
+        fpm = Server("php-fpm", [program, "-y", folder / "fpm.conf", "-n"], port, as_root=False)
         script = f"fastcgi_param SCRIPT_FILENAME {HERE}/programs/pages.php;"
         upstream = f"upstream php {{ server 127.0.0.1:{port}; keepalive 1; }}"
         location = f"fastcgi_pass php; fastcgi_keep_conn on; {PARAMS} {script}"
         return [database, fpm, servers.nginx(folder, location, tls=tls, upstream=upstream)]
-
-
-def extension() -> list[str]:
-    """php's options that load its client of PostgreSQL, and no configuration of the machine."""
-    return ["-d", "extension=pgsql", "-d", "opcache.enable=0"]
 
 
 SYSTEMS = [NginxFastcgi(), NginxPhp()]
