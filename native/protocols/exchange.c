@@ -100,6 +100,12 @@ void lost(struct talk *talk, enum side side)
 	}
 }
 
+void unsure(struct talk *talk)
+{
+	talks_of(talk)->exchanges.unsure = true;
+	talks_of(talk)->exchanges.count = 0;
+}
+
 /* ---- by ids ---- */
 
 static struct waiting_id *id_begin(struct talks *talks, uint64_t id)

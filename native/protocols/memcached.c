@@ -53,9 +53,12 @@ static size_t text_command(struct talk *talk, struct state *state, size_t at, si
 	char name[TEXT_LIMIT_BYTES];
 	struct span rest = line;
 	const struct span verb = word_of(&rest, " ");
+	static const struct memcached_command unknown = {"", 0, 0, MEMCACHED_LINE, false}; /* answered with ERROR */
 	const struct memcached_command *command = memcached_command(verb);
-	if (!command)
+	if (!command && !memcached_is_word(verb))
 		return 0;
+	if (!command)
+		command = &unknown;
 	const uint64_t data = command->data ? data_of(line, command->data) : 0;
 	struct span keys = rest;
 	if (command->key == 2)
@@ -177,8 +180,10 @@ static void close_reply(struct talk *talk, struct state *state)
 static void stray(struct talk *talk, struct state *state, enum side side)
 {
 	state->stray[side] = true;
-	if (side == CLIENT || waiting(talk) > 1)
-		lost(talk, side);
+	if (side == CLIENT && waiting(talk))
+		unsure(talk);
+	else if (waiting(talk) > 1)
+		lost(talk, SERVER);
 	if (side == SERVER && waiting(talk) > 1)
 		message_cut(talk, &state->reply);
 }

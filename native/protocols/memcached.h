@@ -21,6 +21,8 @@ struct memcached_command {
 
 /** NULL: no command is called this. */
 const struct memcached_command *memcached_command(struct span word);
+/** Whether it is a word as commands are, if perhaps not one of them. */
+bool memcached_is_word(struct span word);
 /** Whether a line of a reply begins with this word. */
 bool memcached_reply(struct span word);
 /** A name for every opcode. */

@@ -43,6 +43,14 @@ const struct memcached_command *memcached_command(struct span word)
 	return NULL;
 }
 
+bool memcached_is_word(struct span word)
+{
+	size_t at = 0;
+	while (at < word.size && ((word.at[at] >= 'a' && word.at[at] <= 'z') || word.at[at] == '_'))
+		at++;
+	return at && at == word.size && at < 32;
+}
+
 bool memcached_reply(struct span word)
 {
 	static const char *const words[] = {"VALUE",   "END",     "STORED",       "NOT_STORED",   "EXISTS", "NOT_FOUND",

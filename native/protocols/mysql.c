@@ -84,6 +84,7 @@ static void close_reply(struct talk *talk, struct state *state)
 	if (status != UINT32_MAX) {
 		state->in_transaction = status & IN_TRANSACTION;
 		state->reply.held = state->in_transaction ? HELD_YES : HELD_NO;
+		message_word(talk, &state->reply.status, "OK");
 	}
 	answer(talk, &state->reply, NULL);
 	message_close(talk, &state->reply);
@@ -100,7 +101,8 @@ static void statement(struct talk *talk, struct state *state, struct span sql, b
 	}
 	const size_t size =
 		clew_normalise_sql(CLEW_SQL_MYSQL, (const char *)sql.at, sql.size, cut, name, sizeof name, &trace);
-	message_text(talk, &state->request.name, name, size);
+	if (size)
+		message_text(talk, &state->request.name, name, size);
 	message_text(talk, &state->request.summary, sql.at, sql.size);
 	if (trace.size) {
 		message_word(talk, &state->request.correlation, "traceparent=");
@@ -214,6 +216,8 @@ static uint64_t client(struct talk *talk, struct state *state, const uint8_t *da
 		if (state->unreadable)
 			return EVERYTHING;
 		if (state->seek[CLIENT]) {
+			if (state->file.begun)
+				return size;
 			const size_t found = mysql_command_start(data + at, size - at);
 			if (found == size - at)
 				return at + (last ? found : found > 8 ? found - 8 : 0);
@@ -234,7 +238,7 @@ static uint64_t client(struct talk *talk, struct state *state, const uint8_t *da
 		const bool is_new = !data[at + 3] && !state->continues[CLIENT] && !state->file.begun;
 		if (is_new && (total == 4 || (kept && !mysql_command(*rest.at)))) {
 			state->seek[CLIENT] = true;
-			lost(talk, CLIENT);
+			unsure(talk);
 			at++;
 			continue;
 		}
@@ -370,6 +374,10 @@ static void definitions(struct talk *talk, struct state *state, struct span rest
 static void reply_packet(struct talk *talk, struct state *state, struct span rest, size_t length, size_t at, size_t end)
 {
 	const uint8_t first = rest.size ? *rest.at : 0;
+	if (state->seek[CLIENT] && state->file.begun) { /* a file is over when the server goes on */
+		message_close(talk, &state->file);
+		state->seek[CLIENT] = false;
+	}
 	if (!state->reply.begun) {
 		expected(talk, &state->tag);
 		message_begin(talk, &state->reply, SERVER, at);
@@ -475,7 +483,8 @@ static uint64_t gap(struct talk *talk, void *memory, enum side side, const uint8
 		stray(talk, state);
 	} else {
 		state->seek[CLIENT] = true;
-		lost(talk, CLIENT);
+		if (!state->file.begun && waiting(talk))
+			unsure(talk);
 	}
 	return done;
 }

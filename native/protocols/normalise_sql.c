@@ -361,7 +361,9 @@ static void block_comment(struct sql *s)
 	const size_t from = s->at;
 	s->at += 2;
 	s->blank = true;
-	if (s->mysql && s->at < s->size && s->text[s->at] == '!') { /* MySQL executes what is in there */
+	const bool maria = s->at + 1 < s->size && s->text[s->at] == 'M' && s->text[s->at + 1] == '!';
+	if (s->mysql && s->at < s->size && (maria || s->text[s->at] == '!')) { /* the server executes what is in there */
+		s->at += maria;
 		while (++s->at < s->size && is_digit(s->text[s->at]))
 			;
 		return;

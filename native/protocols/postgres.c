@@ -84,8 +84,7 @@ static void add_statement(struct talk *talk, struct state *state, struct span sq
 	}
 	if (key)
 		remember(&state->known, key, name, size);
-	else
-		add_name(talk, state, (struct span){(const uint8_t *)name, size});
+	add_name(talk, state, (struct span){(const uint8_t *)name, size});
 }
 
 /* Parameters of a Bind as far as they are text: [17, shoe]. */
@@ -488,7 +487,7 @@ static uint64_t gap(struct talk *talk, void *memory, enum side side, const uint8
 	/* A header was in the hole. One reply that was asked for goes on until it ends; of more it is not known which. */
 	state->seek[side] = true;
 	if (side == CLIENT && !state->copying)
-		lost(talk, CLIENT);
+		waiting(talk) ? unsure(talk) : lost(talk, CLIENT);
 	if (side == SERVER && waiting(talk) > 1)
 		lost(talk, SERVER);
 	return done;

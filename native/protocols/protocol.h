@@ -152,6 +152,8 @@ bool expected_id(const struct talk *talk, uint64_t id, uint64_t *exchange, uint6
 /** How many messages `side` sent is not known (a hole that was not passed over by length): what answers what is only
  * told again where order leaves no doubt. Ids are not affected. */
 void lost(struct talk *talk, enum side side);
+/** Order tells nothing any more in this conversation: an unknown number of requests was sent while others waited. */
+void unsure(struct talk *talk);
 
 /* ---- reading ---- */
 

@@ -29,9 +29,12 @@ enum tag { /* what becomes of the connection with the reply; above: confirmation
 };
 
 struct state {
-	bool over;    /* replication: nothing more is told */
-	bool asked;   /* a request was seen */
-	bool seek[2]; /* what comes is not understood */
+	bool over;         /* replication: nothing more is told */
+	bool asked;        /* a request was seen */
+	bool seek[2];      /* what comes is not understood */
+	bool long_command; /* a hole was in it; it goes on until the server speaks */
+	bool one;          /* so it did: if there is more than one reply, it was more than one command */
+	bool astray;       /* which reply is whose is not known */
 	bool multi, watch, subscribed;
 	bool off, skip; /* CLIENT REPLY: no replies; none to the next command */
 	/* the client's command that is being read */
@@ -46,6 +49,38 @@ struct state {
 	uint64_t confirmed;
 	struct message request, reply, push;
 };
+
+/* What the connection is used for from this reply on. */
+static void settle(struct state *state, uint64_t tag, bool failed)
+{
+	if (tag & (EXEC | RESET))
+		state->multi = state->watch = false;
+	if (tag & RESET)
+		state->subscribed = false;
+	if (tag & UNWATCH)
+		state->watch = false;
+	if (!failed) {
+		state->multi |= (tag & MULTI) != 0;
+		state->watch |= (tag & WATCH) != 0;
+		state->over |= (tag & STREAM) != 0;
+	}
+}
+
+/* The reply is complete. */
+static void reply_ends(struct talk *talk, struct state *state)
+{
+	uint64_t tag = 0;
+	answer(talk, &state->reply, &tag);
+	settle(state, tag, state->reply.error);
+	state->confirmed = 0;
+	state->reply.held = state->multi || state->watch || state->subscribed ? HELD_YES : HELD_NO;
+}
+
+static void go_astray(struct talk *talk, struct state *state)
+{
+	state->astray = true;
+	unsure(talk);
+}
 
 /* ---- the client ---- */
 
@@ -109,6 +144,7 @@ static bool quiet(struct state *state)
 	return true;
 }
 
+/* A command is complete; end 0: with the last byte that came. */
 static void command_end(struct talk *talk, struct state *state, size_t end, uint64_t words)
 {
 	char name[TEXT_LIMIT_BYTES];
@@ -118,8 +154,10 @@ static void command_end(struct talk *talk, struct state *state, size_t end, uint
 		state->word[at].text = state->kept[at];
 	const size_t size = clew_normalise_redis(state->word, state->words, name, sizeof name, &secret);
 	const char *verb_end = memchr(name, ' ', size);
-	message_text(talk, &request->name, name, size);
-	message_text(talk, &request->kind, name, verb_end ? (size_t)(verb_end - name) : size);
+	if (size)
+		message_text(talk, &request->name, name, size);
+	if (size)
+		message_text(talk, &request->kind, name, verb_end ? (size_t)(verb_end - name) : size);
 	if (secret)
 		message_add(talk, &request->summary, "", name, size);
 	else
@@ -129,8 +167,12 @@ static void command_end(struct talk *talk, struct state *state, size_t end, uint
 		tag |= (words > 1 ? words - 1 : 1) << COUNT_SHIFT;
 	if (!quiet(state))
 		ask(talk, request, tag);
-	message_end(talk, request, end);
+	if (end)
+		message_end(talk, request, end);
+	else
+		message_close(talk, request);
 	state->asked = true;
+	state->one = !end;
 }
 
 static void keep_word(struct state *state, const uint8_t *text, size_t size, uint64_t length)
@@ -198,8 +240,9 @@ static void close_reply(struct talk *talk, struct state *state)
 		return;
 	state->seek[SERVER] = false;
 	state->depth = 0;
-	if (state->reply.begun)
-		answer(talk, &state->reply, NULL);
+	if (!state->reply.begun)
+		return;
+	reply_ends(talk, state);
 	message_close(talk, &state->reply);
 }
 
@@ -251,6 +294,8 @@ static uint64_t client(struct talk *talk, struct state *state, const uint8_t *da
 	while (at < size) {
 		if (state->over)
 			return EVERYTHING;
+		if (state->long_command)
+			return size;
 		if (state->seek[CLIENT]) {
 			message_cut(talk, &state->request);
 			state->words_left = 0;
@@ -262,7 +307,7 @@ static uint64_t client(struct talk *talk, struct state *state, const uint8_t *da
 		}
 		const size_t used = client_unit(talk, state, data, at, size, last);
 		if (state->seek[CLIENT]) {
-			lost(talk, CLIENT);
+			go_astray(talk, state);
 			at++;
 		} else if (!used) {
 			return at;
@@ -301,22 +346,6 @@ static void status_of(struct talk *talk, struct message *reply, struct span line
 	}
 }
 
-/* What the connection is used for from this reply on. */
-static void settle(struct state *state, uint64_t tag, bool failed)
-{
-	if (tag & (EXEC | RESET))
-		state->multi = state->watch = false;
-	if (tag & RESET)
-		state->subscribed = false;
-	if (tag & UNWATCH)
-		state->watch = false;
-	if (!failed) {
-		state->multi |= (tag & MULTI) != 0;
-		state->watch |= (tag & WATCH) != 0;
-		state->over |= (tag & STREAM) != 0;
-	}
-}
-
 static void value_end(struct talk *talk, struct state *state, size_t end)
 {
 	uint64_t tag = 0;
@@ -327,10 +356,7 @@ static void value_end(struct talk *talk, struct state *state, size_t end)
 	const bool asked = expected(talk, &tag);
 	if (asked && tag & SUBSCRIBE && state->confirms && ++state->confirmed < tag >> COUNT_SHIFT)
 		return;
-	state->confirmed = 0;
-	settle(state, tag, state->reply.error);
-	state->reply.held = state->multi || state->watch || state->subscribed ? HELD_YES : HELD_NO;
-	answer(talk, &state->reply, NULL);
+	reply_ends(talk, state);
 	message_end(talk, &state->reply, end);
 }
 
@@ -375,9 +401,14 @@ static void value_begin(struct talk *talk, struct state *state, size_t at, struc
 	const bool confirmation = state->confirms && asked && tag & SUBSCRIBE;
 	const bool told = type == '*' && state->subscribed &&
 					  (is_word(word, "message") || is_word(word, "pmessage") || is_word(word, "smessage"));
-	if (!confirmation && (type == '>' || told || state->confirms || (state->asked && !waiting(talk)))) {
+	const bool pushed = type == '>' || told || state->confirms;
+	const bool nobodys = state->asked && !state->astray && !waiting(talk);
+	if (!pushed && nobodys && state->one)
+		go_astray(talk, state);
+	else if (!confirmation && (pushed || nobodys)) {
 		message_begin(talk, &state->push, SERVER, at);
-		message_text(talk, &state->push.kind, word.at, word.size);
+		if (word.size)
+			message_text(talk, &state->push.kind, word.at, word.size);
 		return;
 	}
 	if (!state->reply.begun)
@@ -393,7 +424,7 @@ static void stray(struct talk *talk, struct state *state)
 	state->depth = 0;
 	message_cut(talk, &state->push);
 	if (waiting(talk) > 1) {
-		lost(talk, SERVER);
+		go_astray(talk, state);
 		message_cut(talk, &state->reply);
 	}
 }
@@ -443,6 +474,11 @@ static size_t server_unit(struct talk *talk, struct state *state, const uint8_t 
 static uint64_t server(struct talk *talk, struct state *state, const uint8_t *data, size_t size, bool last)
 {
 	size_t at = 0;
+	if (state->long_command) {
+		state->long_command = false;
+		command_end(talk, state, 0, state->words + state->words_left);
+		state->words_left = 0;
+	}
 	while (at < size) {
 		if (state->over)
 			return EVERYTHING;
@@ -472,9 +508,12 @@ static uint64_t gap(struct talk *talk, void *memory, enum side side, const uint8
 		return done;
 	if (side == SERVER) {
 		stray(talk, state);
+	} else if (state->words_left && !state->astray && !waiting(talk)) {
+		state->long_command = true;
 	} else {
 		state->seek[CLIENT] = true;
-		lost(talk, CLIENT);
+		if (waiting(talk))
+			go_astray(talk, state);
 	}
 	return done;
 }
