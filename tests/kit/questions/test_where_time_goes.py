@@ -1,0 +1,147 @@
+"""Who called whom, where the time of requests went, and what is not linked: beside plain Python."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from clew import questions
+from clew.case import Case
+from clew.lens import Lens
+from clew.questions import span_times
+from clew.questions.attribution import _worked
+
+Rows = list[dict[str, Any]]
+
+
+def test_services(shop: Case, done: Rows) -> None:
+    rows = questions.services(shop, Lens()).table.to_pylist()
+    found = {(row["from_command"], row["to_command"]): row for row in rows}
+    assert set(found) == {(None, "web"), ("web", "app"), ("app", "postgres")}
+    for (caller, _), row in found.items():
+        calls = [
+            s for s in done if s["command"] == (caller or "web") and s["kind"] == ("client" if caller else "server")
+        ]
+        assert row["calls"] == len(calls)
+        assert row["errors"] == sum(s["error"] for s in calls)
+        assert row["bytes"] == sum(120 + (1500 if s["end_ns"] is not None else 0) for s in calls)
+        assert row["recorded"] is (caller is not None)
+        times = sorted(s["end_ns"] - s["start_ns"] for s in calls if s["end_ns"] is not None)
+        for share in (50, 99):
+            exact = times[max(-(-share * len(times) // 100), 1) - 1]
+            assert exact <= row[f"p{share}_ns"] <= 1.046 * exact
+    one = questions.services(shop, Lens(requests=("GET /",))).table.to_pylist()
+    assert {(row["from_command"], row["to_command"]) for row in one} == {(None, "web"), ("web", "app")}
+    assert questions.services(shop, Lens(requests=("none",))).note == "no request matches the lens"
+
+
+def test_attribution_adds_up(shop: Case, done: Rows) -> None:
+    answer = questions.attribution(shop, Lens())
+    rows = answer.table.to_pylist()
+    assert [row["kind"] for row in rows if row["command"] == "web"] == ["running", "waiting for app"]
+    for command in ("web", "app", "postgres"):
+        spans = [s for s in done if s["command"] == command and s["kind"] == "server" and s["end_ns"] is not None]
+        mine = [row for row in rows if row["command"] == command and row["total_ns"] is not None]
+        assert sum(row["total_ns"] for row in mine) == sum(s["end_ns"] - s["start_ns"] for s in spans)
+        assert sum(row["share"] for row in mine) == pytest.approx(1)
+    (faults,) = (row for row in rows if row["kind"] == "page faults")
+    assert (faults["command"], faults["total_ns"], faults["share"]) == ("postgres", None, None)
+    slow = shop.sql("SELECT count(*) AS n FROM working WHERE host = 'b' AND end_ns - start_ns > 2000000")["n"][
+        0
+    ].as_py()
+    assert faults["count"] == 5 * slow > 0
+    assert "3 spans are left out" in (answer.note or "")
+
+
+def test_waiting_is_for_what_was_called(shop: Case, done: Rows) -> None:
+    """Children at the same time count once: the time that any of them covers."""
+    search = [s for s in done if s["name"] == "GET /search" and s["command"] == "app"]
+    covered = 0
+    for span in search:
+        below = [s for s in done if s["parent_span_id"] == span["span_id"]]
+        covered += max(s["end_ns"] for s in below) - min(s["start_ns"] for s in below)
+    rows = questions.attribution(shop, Lens(requests=("GET /search",))).table.to_pylist()
+    (waits,) = (row for row in rows if row["kind"] == "waiting for postgres")
+    assert (waits["command"], waits["total_ns"], waits["count"]) == ("app", covered, 2 * len(search))
+
+
+def test_samples_say_what_ran(shop: Case) -> None:
+    """postgres has room for more than 20 samples of 1 ms, and some of them: the rest of its time is unaccounted."""
+    rows = questions.attribution(shop, Lens()).table.to_pylist()
+    sampled = """SELECT count(*) AS n FROM sample s JOIN working w
+                 ON w.host = s.host AND w.tid = s.tid AND s.ts_ns >= w.start_ns AND s.ts_ns < w.end_ns
+                 JOIN sample_event v USING (event_id) WHERE s.host = 'b' AND v.kind = 'on-cpu'"""
+    ran = {row["kind"]: row["total_ns"] for row in rows if row["command"] == "postgres"}
+    assert ran["running"] == 1_000_000 * shop.sql(sampled)["n"][0].as_py()
+    assert ran["unaccounted"] > 0
+    # Few requests have no room for samples: all own time in which a thread worked counts as running.
+    few = questions.attribution(shop, Lens(request_ids=(9, 17, 25, 33))).table.to_pylist()
+    assert not [row for row in few if row["kind"] == "unaccounted"]
+
+
+def test_what_nobody_worked_for_is_unaccounted() -> None:
+    """An event loop that is busy with other requests: the span lasts, but no thread works for it all the time."""
+    spans = span_times.arrays(
+        pa.table(
+            {
+                "span_id": pa.array([1, 2, 3, 4], pa.uint64()),
+                "parent_span_id": pa.array([None, 1, 1, None], pa.uint64()),
+                "kind": ["server", "client", "client", "server"],
+                "start_ns": [0, 10, 60, 1000],
+                "end_ns": [100, 40, 70, 1010],
+            }
+        )
+    )
+    rows = [(1, -5, 12), (1, 35, 65), (2, 80, 90), (99, 0, 100), (4, 1000, 1010), (1, 99, 300)]
+    names = ("span_id", "start_ns", "end_ns")
+    working = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
+    worked = _worked(working.cast(pa.schema([(name, pa.int64()) for name in names])), spans, span_times.times(spans))
+    # Of the first: 0 to 10; 40 to 60; the call's 80 to 90 is its caller's; 99 to 100.
+    assert worked.tolist() == [10 + 20 + 10 + 1, 0, 0, 10]
+
+
+def test_in_parts_as_in_one(shop: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Range by range gives what the whole gives."""
+    whole = [question(shop, Lens()).table for question in (questions.attribution, questions.services)]
+    ranges = span_times.ranges
+    assert len(ranges(shop, Lens(), 500)) == 5
+    assert ranges(shop, Lens(), 500)[0][0] == 0
+    monkeypatch.setattr(span_times, "ranges", lambda case, lens: ranges(case, lens, 300))
+    parts = [question(shop, Lens()).table for question in (questions.attribution, questions.services)]
+    assert [table.to_pylist() for table in parts] == [table.to_pylist() for table in whole]
+
+
+def test_unresolved(shop: Case, done: Rows) -> None:
+    answer = questions.unresolved(shop, Lens())
+    strays = sum(span["link_rule"] == "unresolved" for span in done)
+    likely = sum(span["link_rule"] == "queue" for span in done)
+    rows = answer.table.to_pylist()
+    counted = {(row["reason"], row["rule"], row["command"]): row["count"] for row in rows}
+    assert counted["has a cause that was not found", "unresolved", "app"] == strays
+    assert counted["linked, but only likely", "queue", "app"] == likely
+    assert sum(row["count"] for row in rows if row["reason"] == "its end was not seen") == 5
+    assert answer.summary == {
+        "spans": len(done),
+        "linked": sum(span["parent_span_id"] is not None for span in done),
+        "unresolved": strays,
+        "likely": likely,
+        "unfinished": 5,
+        "roots": sum(span["link_rule"] == "root" for span in done),
+    }
+    meanings = {row["rule"]: row["meaning"] for row in rows}
+    assert meanings["unresolved"] and meanings[None] is None
+    sure = questions.unresolved(shop, Lens(requests=("GET /",)))
+    assert sure.table.num_rows == 0 and sure.note == "everything is linked, for sure"
+
+
+def test_linked_by(shop: Case, done: Rows) -> None:
+    for row in questions.linked_by(shop, Lens()).table.to_pylist():
+        mine = [span["confidence"] for span in done if span["link_rule"] == row["rule"]]
+        assert row["count"] == len(mine)
+        assert row["meaning"]
+        if row["rule"] == "unresolved":
+            assert row["confidence"] is None
+        else:
+            assert row["confidence"] == pytest.approx(sum(mine) / len(mine)) and row["lowest"] == min(mine)
