@@ -263,6 +263,8 @@ static void end(struct talk *talk, void *memory)
 {
 	struct state *state = memory;
 	message_cut(talk, &state->request);
+	if (talk->closed[CLIENT])
+		close_reply(talk, state);
 	if (state->reply.begun)
 		answer(talk, &state->reply, NULL);
 	message_cut(talk, &state->reply);

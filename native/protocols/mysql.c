@@ -67,20 +67,25 @@ static void end_reply(struct talk *talk, struct state *state, size_t end, bool t
 
 /* ---- the client ---- */
 
-/* The server's bytes could not be followed to the end of its reply; it is over, since the client goes on. The last
- * packet of a result ends with the server's status. */
-static void close_reply(struct talk *talk, struct state *state)
+/* The last packet of a result ends with the server's status; UINT32_MAX: it does not look like one. */
+static uint32_t status_in_tail(const struct state *state)
 {
 	const uint8_t *tail = state->tail;
+	if (!memcmp(tail + 7, "\5\0\0", 3) && tail[11] == 0xfe)
+		return le16(tail + 14);
+	if (!memcmp(tail + 5, "\7\0\0", 3) && tail[9] == 0xfe)
+		return le16(tail + 12);
+	return UINT32_MAX;
+}
+
+/* The server's bytes could not be followed to the end of its reply; it is over, since the client goes on. */
+static void close_reply(struct talk *talk, struct state *state)
+{
 	state->seek[SERVER] = false;
 	state->phase = FIRST;
 	if (!state->reply.begun)
 		return;
-	uint32_t status = UINT32_MAX;
-	if (!memcmp(tail + 7, "\5\0\0", 3) && tail[11] == 0xfe)
-		status = le16(tail + 14);
-	else if (!memcmp(tail + 5, "\7\0\0", 3) && tail[9] == 0xfe)
-		status = le16(tail + 12);
+	const uint32_t status = status_in_tail(state);
 	if (status != UINT32_MAX) {
 		state->in_transaction = status & IN_TRANSACTION;
 		state->reply.held = state->in_transaction ? HELD_YES : HELD_NO;
@@ -494,6 +499,8 @@ static void end(struct talk *talk, void *memory)
 	struct state *state = memory;
 	message_cut(talk, &state->request);
 	message_cut(talk, &state->file);
+	if (state->seek[SERVER] && state->reply.begun && status_in_tail(state) != UINT32_MAX)
+		close_reply(talk, state);
 	if (state->reply.begun)
 		answer(talk, &state->reply, NULL);
 	message_cut(talk, &state->reply);
