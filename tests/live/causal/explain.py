@@ -10,10 +10,12 @@ from tests.live.causal.tags import tags
 from clew.case import Case
 
 STEPS = """
-SELECT e.seq, e.ts_ns, e.dur_ns, o.op, e.fd, e.result, e.bytes, e.conn_id, e.byte_offset,
-       m.msg_id, m.protocol, m.role, m.sent, m.exchange, m.name
+SELECT e.ts_ns, e.dur_ns, o.op, e.fd, e.result, m.msg_id, m.protocol, m.role, m.sent, m.name, s.span_id,
+       s.parent_span_id, s.link_rule
 FROM event e JOIN op o USING (op_id) LEFT JOIN message m ON m.thread_id = e.thread_id AND m.seq = e.seq
-WHERE e.thread_id = $thread AND e.ts_ns BETWEEN $low AND $high AND o.class IN ('read', 'write', 'wait', 'tls', 'wakeup')
+LEFT JOIN span s ON s.request_msg_id = m.msg_id
+WHERE e.thread_id = $thread AND e.ts_ns BETWEEN $low AND $high
+  AND (m.msg_id IS NOT NULL OR o.class IN ('wait', 'wakeup', 'process') OR o.op IN ('accept', 'connect'))
 ORDER BY e.ts_ns, e.seq
 """
 
@@ -33,19 +35,18 @@ def tree(case: Case, tag: str) -> Iterator[str]:
 
 
 def steps(case: Case, thread_id: int, low_ns: int, high_ns: int) -> Iterator[str]:
-    """One line for each call of a thread that moved bytes, waited or woke, with the ids of its messages."""
+    """One line for each message of a thread (> sent, < received), each wait and wake-up; times in us from `low_ns`."""
     tagged = tags(case)
     rows = case.sql(STEPS, {"thread": thread_id, "low": low_ns, "high": high_ns}).to_pylist()
     for row in rows:
-        message = ""
-        if row["msg_id"] is not None:
-            ids = " ".join(sorted(tagged.get(row["msg_id"], ())))
-            way = "sent" if row["sent"] else "received"
-            message = f"  {way} {row['protocol']} {row['role']} {row['exchange']} {ids} {row['name'] or ''}"[:110]
-        yield (
-            f"{row['ts_ns']} +{row['dur_ns']} {row['op']}(fd {row['fd']}) = {row['result']}"
-            f" conn {row['conn_id']} at {row['byte_offset']}{message}"
-        )
+        when = f"{(row['ts_ns'] - low_ns) / 1e3:10.1f}"
+        if row["msg_id"] is None:
+            yield f"{when}  {row['op']} {row['result']} after {row['dur_ns'] / 1e3:.1f}"
+            continue
+        ids = " ".join(sorted(tagged.get(row["msg_id"], ()))) or "-"
+        link = f"span {row['span_id']} below {row['parent_span_id']} {row['link_rule']}" if row["span_id"] else ""
+        what = f"{'>' if row['sent'] else '<'} {row['protocol']} {row['role']} {ids} {(row['name'] or '')[:40]}"
+        yield f"{when} fd {row['fd']} {what} {link}"
 
 
 def explain(case: Case, tag: str, around_ns: int = 200_000) -> Iterator[str]:
