@@ -115,7 +115,7 @@ def _tie(connection: duckdb.DuckDBPyConnection, clocks: list[HostClock]) -> dict
                 found = _bounded(connection, known[by], by, number)
                 if found is None:
                     continue
-                worst = max(line.residual_ns for line in found.lines)
+                worst = max(line.residual_ns for line in found.lines if line.messages)
                 if best is None or worst < best[0]:
                     best = (worst, number, found)
         if best is None:
@@ -130,7 +130,7 @@ def _bounded(connection: duckdb.DuckDBPyConnection, by: _Known, known: int, othe
     d = d + _shift(by.lines, t + d)
     order = np.argsort(t, kind="stable")
     found = lines(Bounds(t[order], d[order], upper[order]))
-    slack = max((line.residual_ns for line in by.lines), default=0.0)
+    slack = max((line.residual_ns for line in by.lines if line.messages), default=0.0)
     messages = int(rows["messages"].sum())
     share = messages / max(len(t), 1)
     found = [

@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 LARGEST_DRIFT = 1e-3
 """Seconds per second: twice what the kernel lets NTP slow down or speed up one clock (500 ppm, adjtimex(2))."""
 _BUCKETS = 384  # of a piece, in which only the tightest bound of each side counts
-_MOST_PIECES = 500
+_MOST_PIECES = 5000
 _PART, _MOST_PARTS = 64, 64  # messages of a part of a piece at least, and parts of it at most
 _FEW = 16  # messages that tell a line where others rest on more
 
@@ -45,7 +45,7 @@ class Bounds:
 class Line:
     """From ``from_ns`` of the other clock on: offset_ns + drift * (t - from_ns); wrong by ``residual_ns`` at most.
 
-    The residual holds from the first message to the last; around a jump only up to the last before it.
+    The residual holds from the first message to the last. Lines without messages bridge the gap that a jump lies in.
     """
 
     from_ns: int
@@ -63,7 +63,7 @@ def lines(bounds: Bounds) -> list[Line]:
     """The lines that follow each other, none where the offset is bounded on one side only."""
     if not len(bounds.t) or bounds.upper.all() or not bounds.upper.any():
         return []
-    found: list[Line] = []
+    found: list[tuple[Line, int]] = []
     begin, size, pieces = 0, len(bounds.t), 0
     while begin < size:
         end, pieces = _longest(bounds, begin), pieces + 1
@@ -71,17 +71,32 @@ def lines(bounds: Bounds) -> list[Line]:
             return []
         line = _fit(bounds.slice(begin, end))
         if line is not None:
-            found.append(line)
+            found.append((line, int(bounds.t[end - 1])))
         begin = end
-    # What fell into the moment of a jump makes short lines of no worth: the line before goes on to the next long one.
-    most = max((line.messages for line in found), default=0)
-    return [line for line in found if line.messages >= min(_FEW, most)]
+    # What fell into the moment of a jump makes short lines of no worth: it is bridged.
+    most = max((line.messages for line, _ in found), default=0)
+    return _bridged([each for each in found if each[0].messages >= min(_FEW, most)])
+
+
+def _bridged(pieces: list[tuple[Line, int]]) -> list[Line]:
+    """Lines and their ends as lines without gaps: what lies between two is a line of its own, from one to the other."""
+    result: list[Line] = []
+    for number, (line, end) in enumerate(pieces):
+        result.append(line)
+        if number + 1 == len(pieces):
+            break
+        following = pieces[number + 1][0]
+        if following.from_ns > end:
+            step = following.offset_ns - line.at(end)
+            worst = max(line.residual_ns, following.residual_ns) + abs(step)
+            result.append(Line(end, line.at(end), step / (following.from_ns - end), worst, 0))
+    return result
 
 
 def _longest(bounds: Bounds, begin: int) -> int:
     """The end of the longest run of bounds from ``begin`` on that one line fits."""
     size = len(bounds.t)
-    if _slopes(bounds.slice(begin, size)) is not None:
+    if begin == 0 and _slopes(bounds) is not None:
         return size
     good, step = begin + 1, 64
     while good + step < size and _slopes(bounds.slice(begin, good + step)) is not None:

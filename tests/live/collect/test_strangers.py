@@ -163,7 +163,7 @@ def test_ranges_that_do_not_fit(shared: CollectorProcess) -> None:
     other = identity | {"meta": META | {"host": "somebody else"}}
     assert "that comes from" in call(shared, other)[0]["error"]
     found = next(path for path in (shared.case / "raw").glob(f"*/{name}"))
-    assert found.read_bytes() == b"firstnd more"[:3] + b"st" + b"nd more" or found.read_bytes()[:5] == b"first"
+    assert found.read_bytes() == b"firstand more"
     assert "missing" in call(shared, identity, (name, None, 1, b"x"))[-1]["error"]
 
 
