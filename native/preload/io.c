@@ -9,6 +9,8 @@
 
 #define TEXT_LIMIT 4096u
 
+__thread struct moved_last moved_last[2];
+
 /* The thread ends inside the call: there is no result and no errno. */
 void io_cancelled(struct io_call *call)
 {

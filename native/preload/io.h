@@ -105,6 +105,13 @@ static inline bool io_argument_was_read(int64_t result)
 void io_standard_stream(int fd, uint64_t conn_id);
 
 enum io_direction { IO_IN = 0, IO_OUT = 1 };
+
+/* By direction: what this thread moved bytes over last, for whoever asks what a call above was made of. */
+struct moved_last {
+	uint64_t conn_id;
+	uint64_t begin; /* ticks when that call was entered */
+};
+extern __thread struct moved_last moved_last[2];
 #define IO_STREAM INT64_MIN /* position: wherever the descriptor stands */
 
 /*
@@ -122,6 +129,8 @@ static inline void io_moved(struct io_call *call, enum io_direction direction, i
 		end.conn_id = entry & CONN_ID;
 		if (unlikely((unsigned)call->fd <= 2))
 			io_standard_stream(call->fd, end.conn_id);
+		if (end.bytes && !(flags & CLEW_F_PEEK))
+			moved_last[direction] = (struct moved_last){end.conn_id, call->core.begin};
 		end.offset = position != IO_STREAM ? (uint64_t)position
 										   : conn_carry(call->core.slot, end.conn_id, direction == IO_OUT,
 														flags & CLEW_F_PEEK ? 0 : end.bytes);
