@@ -313,7 +313,13 @@ class PanelPage:
     """A page of its own that shows panels, with nothing behind it: what they send is kept."""
 
     def __init__(
-        self, browser: Browser, folder: Path, specs: list[dict[str, Any]], hook: str = "", **options: Any
+        self,
+        browser: Browser,
+        folder: Path,
+        specs: list[dict[str, Any]],
+        hook: str = "",
+        wait: str = ".clew-flame-frame",
+        **options: Any,
     ) -> None:
         data = embedded(specs)
         bokeh = assets.bokeh_script().replace("</script", "<\\/script")
@@ -339,7 +345,7 @@ class PanelPage:
             self.page.add_init_script(hook)
         self.page.goto(path.as_uri())
         self.page.wait_for_selector("[data-drawn]")
-        self.page.wait_for_selector(".clew-flame-frame")
+        self.page.wait_for_selector(wait)
 
     def sent(self) -> list[dict[str, Any]]:
         """The messages since the last call."""

@@ -206,7 +206,8 @@ def test_all_views_are_tabs_that_share_event_function_and_edits(sampled: Case) -
 def test_the_explorer_shows_what_the_case_holds(case: Case, sampled: Case) -> None:
     calls_only, samples_only = Explorer(case), Explorer(sampled)
     order = lambda explorer: [type(child).__name__ for child in explorer.children]  # noqa: E731
-    assert order(calls_only) == ["LensBar", "Activity", "Counts", "Box", "Note"]
+    assert order(calls_only) == ["LensBar", "Activity", "Counts", "Box", "Note", "Note"]
+    assert calls_only.children[-2].spec["label"] == "Requests" and "requests: " in calls_only.children[-2].spec["note"]
     assert "clew record --engine perf" in calls_only.children[-1].spec["note"]
     assert order(samples_only) == ["LensBar", "Stacks", "Note"]
     assert "clew record -- COMMAND" in samples_only.children[-1].spec["note"]

@@ -106,6 +106,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self._none = ""
         if self.requests is None and self._requests(Lens()):
             self.requests = Requests(self.case, self.model, answers=self.answers)
+            self.counts.on_requests = self._requests_of_calls
         if self.requests is not None:
             calls.append(self.requests)
         elif called:
@@ -115,6 +116,12 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def _samples(self, lens: Lens) -> int:
         rows = self.answers.ask(sample_events, replace(lens, events=())).table.to_pylist()
         return sum(samples_in(row, "weight") for row in rows)
+
+    def _requests_of_calls(self) -> None:
+        """Show which requests the calls under the Lens were made for: the Lens knows, a single request is let go."""
+        if self.requests is not None:
+            self.model.set(replace(self.lens, request_ids=()))
+            self.requests.choose("requests")
 
     def _requests(self, lens: Lens) -> int | None:
         """How many requests ``lens`` looks at; None where there are none at all, and why that is in ``_none``."""

@@ -66,6 +66,7 @@ async function drawChart(root, item, shape, send, loadBokeh) {
   let drawn = null;
   let body = null;
   const state = {};
+  let unseen = false;
   let at = null; // the bin under the cursor
   let from = null; // where a keyboard range began
 
@@ -150,7 +151,8 @@ async function drawChart(root, item, shape, send, loadBokeh) {
   box.addEventListener("blur", () => { from = null; if (drawn) show(null); });
 
   function fill() {
-    drawn = shape(body, { ...state, width: plot.inner_width || canvas.clientWidth - 80 });
+    unseen = !canvas.clientWidth; // not in the page yet: what depends on the width is done again when it is
+    drawn = shape(body, { ...state, width: Math.max(50, plot.inner_width || canvas.clientWidth - 80) });
     from = null;
     box.setAttribute("aria-label", body.label);
     doc.get_model_by_name("x_axis").setv(drawn.axes.x);
@@ -176,12 +178,14 @@ async function drawChart(root, item, shape, send, loadBokeh) {
     if (drawn) for (const [name, columns] of Object.entries(drawn.sources)) doc.get_model_by_name(name).data = coloured(columns, colors);
   });
   paint(doc, colors);
+  const sized = new ResizeObserver(() => { if (unseen && drawn && canvas.clientWidth) requestAnimationFrame(fill); });
+  sized.observe(canvas);
 
   return {
     update(next) { body = next; fill(); },
     state(name, value) { state[name] = value; },
     redraw: fill,
     zoom, pan, fit,
-    destroy() { stopWatching(); manager.clear(); },
+    destroy() { stopWatching(); sized.disconnect(); manager.clear(); },
   };
 }

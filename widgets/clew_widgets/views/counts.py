@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -103,7 +103,10 @@ def plural(by: str, count: int) -> str:
 
 
 class Counts(View):
-    """Counts by ``by``; click a row to narrow to it, with Ctrl or Shift to several, again to let go."""
+    """Counts by ``by``; click a row to narrow to it, with Ctrl or Shift to several, again to let go.
+
+    ``on_requests`` shows the requests for which the calls were made; None: there are none.
+    """
 
     name = "counts"
     title = "Counts"
@@ -119,6 +122,7 @@ class Counts(View):
     ) -> None:
         self.by = by
         self.colors = colors
+        self.on_requests: Callable[[], None] | None = None
         super().__init__(case, model, answers=answers)
 
     def ask(self) -> Answer:
@@ -136,11 +140,22 @@ class Counts(View):
         rows = drawing.body["rows"]
         total = sum(row["cells"]["calls"] for row in rows if not row["aside"] and (row["selected"] or not chosen))
         control = Control("by", "by", self.by, tuple((name, name) for name in FIELDS))
-        return drawing, {"note": note, "controls": (control,), "total": total}
+        said = {"note": note, "controls": (control,), "total": total}
+        if chosen and self.on_requests:
+            button = {"name": "requests", "label": "Requests that made them", "to": ".clew-requests"}
+            said["leads"] = {"label": "Look at", "buttons": [button]}
+        return drawing, said
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the rows picked."""
         return picked(self.model.lens, (FIELDS[self.by],), message)
+
+    def handle(self, message: dict[str, Any]) -> None:
+        """What every view does, and the way to the requests for which the calls were made."""
+        if message.get("type") == "lead" and self.on_requests:
+            self.on_requests()
+        else:
+            super().handle(message)
 
     def choose(self, name: str, value: str) -> None:
         """Count by something else; the Lens stays."""
