@@ -12,7 +12,7 @@ test_needs=(
 	/usr/lib/postgresql/*/bin/pgbench:postgresql strace:strace gdb:gdb valgrind:valgrind perf:linux-perf
 	bpftrace:bpftrace setpriv:util-linux
 	clang:clang '/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*.a:libclang-rt-dev' g++:g++
-	node:nodejs java:default-jdk-headless javac:default-jdk-headless perl:perl openssl:openssl curl:curl
+	node:nodejs java:default-jdk-headless javac:default-jdk-headless perl:perl openssl:openssl curl:curl wget:wget
 	'/usr/lib/*/libjemalloc.so.2:libjemalloc2' '/usr/lib/*/libtcmalloc_minimal.so.4:libtcmalloc-minimal4'
 	busybox:busybox-static
 	apache2:apache2 mariadbd:mariadb-server npm:npm ip:iproute2 '/usr/sbin/php-fpm*:php-fpm'
