@@ -100,9 +100,11 @@ static bool is_greeting(const uint8_t *data, size_t size)
 {
 	if (size < 6 || data[3] || data[4] != 10 || le24(data) < 40 || le24(data) > 400)
 		return false;
+	if (data[5] < '0' || data[5] > '9') /* of a version */
+		return false;
 	for (size_t at = 5; at < size; at++)
-		if (data[at] < ' ' || data[at] > 126)
-			return at > 6 && !data[at];
+		if (data[at] < ' ' || data[at] > 126) /* then come the connection's number, 8 bytes of salt, and 0 */
+			return at > 6 && !data[at] && (at + 13 >= size || !data[at + 13]);
 	return true;
 }
 

@@ -318,7 +318,7 @@ static void word(struct sql *s)
 	s->at = end;
 	const struct frame *frame = top(s);
 	const bool value = frame && frame->kind != PLAIN && one_of(start, size, " null true false ");
-	if (value || (strchr("tf", first) && s->last != WORD && one_of(start, size, " true false ")) ||
+	if (value || (strchr("tf", first) && !last_word(s, " is not ") && one_of(start, size, " true false ")) ||
 		(s->name_next && !one_of(start, size, " savepoint to "))) {
 		mark(s);
 		return;
