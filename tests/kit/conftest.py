@@ -149,6 +149,12 @@ def capture(tmp_path: Path) -> Callable[..., Capture]:
     return make
 
 
+@pytest.fixture(scope="session")
+def capture_class() -> type[Capture]:
+    """For fixtures that live longer than a test: capture_class(folder, **options)."""
+    return Capture
+
+
 @dataclass
 class Truth:
     """A random capture as rows of plain Python: what every question must say."""
