@@ -59,7 +59,9 @@ def nothing(case: Case) -> str:
 
 def _beyond_totals(lens: Lens) -> bool:
     """Whether the Lens asks for what running totals do not hold: then allocations are outside it."""
-    return bool(lens.files or lens.peers or lens.errnos or lens.latency or lens.functions or lens.modules or lens.stack)
+    of_requests = lens.requests or lens.request_ids or lens.shapes or lens.took
+    of_calls = lens.files or lens.peers or lens.errnos or lens.latency
+    return bool(of_calls or lens.functions or lens.modules or lens.stack or of_requests)
 
 
 def _from_events(key: Key, lens: Lens) -> tuple[str, dict[str, Any]]:

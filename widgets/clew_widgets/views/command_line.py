@@ -19,6 +19,9 @@ _FIELDS = {
     "errnos": "errno",
     "functions": "function",
     "modules": "module",
+    "requests": "request",
+    "request_ids": "request-id",
+    "shapes": "shape",
 }
 
 
@@ -27,6 +30,8 @@ def options(lens: Lens, origin_ns: int) -> list[str]:
     words = [f"--{option}={value}" for field, option in _FIELDS.items() for value in getattr(lens, field)]
     if lens.stack:
         words.append(f"--stack={';'.join(lens.stack)}")
+    if lens.took is not None:
+        words.append("--took=" + "..".join("" if ns is None else f"{ns}ns" for ns in lens.took))
     low, high = lens.latency or (None, None)
     times = {
         "from": None if lens.start_ns is None else lens.start_ns - origin_ns,
