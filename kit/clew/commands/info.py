@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TYPE_CHECKING
 
 from clew.commands import _options
+
+if TYPE_CHECKING:
+    from clew.case import Case
 
 _CLOCKS = """
 SELECT capture_id, host, offset_ns, drift_ppb, residual_ns AS error_at_most_ns, messages, from_ns AS since_ns
@@ -53,4 +57,20 @@ def run(args: argparse.Namespace) -> int:
         note_line(answer)
         for number, text in notes if name == "captures" else ():
             print(f"capture {number}: {printable(text)}")
+    print(f"\n{_requests(case)}")
     return 0
+
+
+def _requests(case: Case) -> str:
+    """One line on the requests that were found, or how to find them: looking for them may take a while."""
+    row = case.sql(
+        """SELECT count(*) AS n, count(DISTINCT name) AS names, count(*) FILTER (error) AS errors,
+                  count(*) FILTER (NOT resolved) AS unresolved, (SELECT EXISTS (SELECT 1 FROM payload)) AS payload
+           FROM request"""
+    ).to_pylist()[0]
+    if row["n"]:
+        said = f"{row['n']:,} requests of {row['names']:,} names, {row['errors']:,} failed"
+        return f"{said}, {row['unresolved']:,} unresolved: `clew requests {case.path}` shows them"
+    if row["payload"]:
+        return f"requests were not looked for yet, or none was found: `clew trace {case.path}`"
+    return "no requests: no payload was recorded (clew record without --count-only and --payload none)"

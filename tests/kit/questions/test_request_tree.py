@@ -116,7 +116,9 @@ def test_self_time_beside_counting_every_ns() -> None:
 
 
 def test_requests_of_the_shop(shop: Case, asked: Rows, done: Rows) -> None:
-    for request in asked:
+    some = [*asked[::12], *(row for row in asked if row["dur_ns"] is None)]
+    assert {row["shape_id"] for row in some} == {1, 2, 3, 4, 5}
+    for request in some:
         answer = questions.request_tree(shop, request["request_id"])
         rows = answer.table.to_pylist()
         mine = [span for span in done if span["request_id"] == request["request_id"]]
