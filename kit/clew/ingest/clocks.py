@@ -81,10 +81,10 @@ def forget_moved(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("BEGIN")
     for name, columns in _tables(connection).items():
         if "capture_id" in columns and name not in (*_MADE_LATER, "landing.meta"):
-            connection.execute(f"DELETE FROM {name} WHERE capture_id IN (SELECT capture_id FROM landing.moved)")
+            where = "WHERE capture_id IN (SELECT unnest($captures))"
+            connection.execute(f"DELETE FROM {name} {where}", {"captures": list(captures)})
     for capture in captures:
         connection.execute("DELETE FROM payload WHERE thread_id // ? = ?", [CAPTURE_STEP, capture - 1])
-    connection.execute("DELETE FROM landing.moved")
     connection.execute(STALE)
     connection.execute("COMMIT")
 

@@ -1,4 +1,4 @@
-"""Offset and drift from times of messages: clocks that are made, so that the truth is known, and what they are tied by."""
+"""Offset and drift from times of messages between clocks that are made, so that the truth is known."""
 
 from __future__ import annotations
 
