@@ -6,8 +6,12 @@
 #include "headers.h"
 
 /* W3C Trace Context, B3 (Zipkin), and what proxies add. */
-static const char *const id_names[] = {"traceparent",  "x-request-id", "b3",
-									   "x-b3-traceid", "x-b3-spanid",  "x-correlation-id"};
+#define ID(name) {name, sizeof name - 1}
+static const struct {
+	const char *name;
+	size_t size;
+} ids[] = {ID("traceparent"),  ID("x-request-id"), ID("b3"),
+		   ID("x-b3-traceid"), ID("x-b3-spanid"),  ID("x-correlation-id")};
 
 size_t http_head(const uint8_t *data, size_t size)
 {
@@ -33,29 +37,31 @@ static struct span trimmed(struct span span)
 	return span;
 }
 
-/* Whether a field's name is `wanted`, written as in HTTP or, with HTTP_ before it, as in CGI. */
+/* Whether a field's name is `wanted`, as in HTTP or, with _ for -, as in CGI. */
 static bool same_name(struct span name, const char *wanted)
 {
-	size_t i = 0;
-	if (begins_with(name.at, name.size, "HTTP_"))
-		name = (struct span){name.at + 5, name.size - 5};
-	for (; i < name.size && wanted[i]; i++) {
+	for (size_t i = 0; i < name.size; i++) {
 		const uint8_t c = name.at[i];
 		if ((c == '_' ? '-' : c >= 'A' && c <= 'Z' ? c + 32 : c) != wanted[i])
 			return false;
 	}
-	return i == name.size && !wanted[i];
+	return true;
 }
 
 void http_id(struct http_headers *headers, struct span name, struct span value)
 {
-	value = trimmed(value);
-	for (size_t i = 0; value.size && i < sizeof id_names / sizeof *id_names; i++)
-		if (same_name(name, id_names[i]) && headers->ids < HTTP_IDS) {
-			headers->id_name[headers->ids] = (struct span){(const uint8_t *)id_names[i], strlen(id_names[i])};
-			headers->id_value[headers->ids++] = word_of(&value, " \t,;");
-			return;
+	if (begins_with(name.at, name.size, "HTTP_"))
+		name = (struct span){name.at + 5, name.size - 5};
+	for (size_t i = 0; i < sizeof ids / sizeof *ids; i++) {
+		if (ids[i].size != name.size || !same_name(name, ids[i].name) || headers->ids == HTTP_IDS)
+			continue;
+		value = trimmed(value);
+		const struct span word = word_of(&value, " \t,;");
+		if (word.size) {
+			headers->id_name[headers->ids] = (struct span){(const uint8_t *)ids[i].name, ids[i].size};
+			headers->id_value[headers->ids++] = word;
 		}
+	}
 }
 
 static void field(struct http_headers *headers, struct span name, struct span value)

@@ -83,6 +83,29 @@ static bool text_room(struct talks *talks, uint64_t more)
 	return true;
 }
 
+/* How many bytes at the start are ASCII and not NUL: text as they are. */
+static size_t plain_run(const uint8_t *bytes, size_t size)
+{
+	size_t at = 0;
+	for (uint64_t word; at + sizeof word <= size; at += sizeof word) {
+		memcpy(&word, bytes + at, sizeof word);
+		if ((word | (word - 0x0101010101010101u)) & 0x8080808080808080u)
+			break;
+	}
+	while (at < size && bytes[at] && bytes[at] < 0x80)
+		at++;
+	return at;
+}
+
+static void put_text(struct output *out, const uint8_t *bytes, size_t size)
+{
+	const size_t room = (size_t)(out->end - out->at), plain = plain_run(bytes, size < room ? size : room);
+	if (!size)
+		return;
+	put_bytes(out, bytes, plain);
+	put_utf8(out, bytes + plain, size - plain);
+}
+
 void message_add(struct talk *talk, struct text *text, const char *between, const void *bytes, size_t size)
 {
 	struct talks *talks = talks_of(talk);
@@ -95,7 +118,7 @@ void message_add(struct talk *talk, struct text *text, const char *between, cons
 		put_bytes(&out, talks->text + slot->at, slot->size);
 		put_string(&out, between);
 	}
-	put_utf8(&out, bytes, size);
+	put_text(&out, bytes, size);
 	slot->at = talks->text_size;
 	slot->size = text->size = (uint32_t)(out.at - begin);
 	talks->text_size += slot->size;

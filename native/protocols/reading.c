@@ -19,8 +19,13 @@ bool line_of(const uint8_t *data, size_t size, struct span *line, size_t *next)
 struct span word_of(struct span *rest, const char *ends)
 {
 	size_t length = 0;
-	while (length < rest->size && !(rest->at[length] && strchr(ends, rest->at[length])))
-		length++;
+	if (ends[0] && !ends[1]) {
+		const uint8_t *end = rest->size ? memchr(rest->at, ends[0], rest->size) : NULL;
+		length = end ? (size_t)(end - rest->at) : rest->size;
+	} else {
+		while (length < rest->size && !(rest->at[length] && strchr(ends, rest->at[length])))
+			length++;
+	}
 	const struct span word = {rest->at, length};
 	length += length < rest->size;
 	rest->at += length;

@@ -81,21 +81,85 @@ def recordings(tmp_path: Path) -> Path:
     return folder
 
 
+CONVERSATIONS = {
+    "http1": [
+        (1, b"GET /a?b HTTP/1.1\r\nX-Request-ID: 1\r\n\r\n"),
+        (0, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx"),
+    ],
+    "chunked": [
+        (1, b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nHEAD / HTTP/1.0\r\n\r\n"),
+        (
+            0,
+            b"HTTP/1.1 100\r\n\r\nHTTP/1.1 500 no\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nHTTP/1.1 204\r\n\r\n",
+        ),
+    ],
+    "fastcgi": [
+        (1, b"\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\4\0\1\0\x12\0\0\x0b\5REQUEST_URI/a/17\1\5\0\1\0\0\0\0"),
+        (0, b"\1\6\0\1\0\x13\1\0Status: 404 x\r\n\r\nhi\0\1\3\0\1\0\10\0\0\0\0\0\0\0\0\0\0"),
+    ],
+    "scgi": [(1, b"35:CONTENT_LENGTH\x001\0REQUEST_URI\0/a/1\0,x"), (0, b"Status: 200 OK\r\n\r\nx")],
+    "uwsgi": [(1, b"\0\x14\0\0\x0b\0REQUEST_URI\5\0/a/17"), (0, b"HTTP/1.0 200 OK\r\n\r\nx")],
+    "postgres": [
+        (1, b"\0\0\0\x10\0\3\0\0user\0u\0\0"),
+        (0, b"R\0\0\0\10\0\0\0\0Z\0\0\0\5I"),
+        (1, b"Q\0\0\0\x0dSELECT 1\0"),
+        (0, b"T\0\0\0\6\0\0D\0\0\0\6\0\0C\0\0\0\x0dSELECT 1\0Z\0\0\0\5I"),
+        (1, b"P\0\0\0\x11s\0SELECT $1\0\0\0B\0\0\0\x0b\0s\0\0\0\0\0E\0\0\0\x09\0\0\0\0\0S\0\0\0\4"),
+        (0, b"1\0\0\0\0042\0\0\0\4E\0\0\0\x0dSERROR\0C42P01\0\0Z\0\0\0\5E"),
+    ],
+    "mysql": [
+        (0, b"\x0e\0\0\0\x0a8.0.1\0\1\0\0\0abc\0"),
+        (1, b"\5\0\0\1\0\2\0\0\0"),
+        (0, b"\7\0\0\2\0\0\0\2\0\0\0"),
+        (1, b"\x09\0\0\0\3SELECT 1"),
+        (0, b"\1\0\0\1\1\2\0\0\2aa\5\0\0\3\xfe\0\0\2\0\2\0\0\4\x011\5\0\0\5\xfe\0\0\2\0"),
+    ],
+    "redis": [
+        (1, b"*2\r\n$3\r\nGET\r\n$6\r\nuser:1\r\n"),
+        (0, b"$2\r\nhi\r\n"),
+        (1, b"PING\r\n"),
+        (0, b"+PONG\r\n-ERR x\r\n"),
+    ],
+    "memcached": [(1, b"get a b\r\nset a 0 0 1\r\nx\r\n"), (0, b"VALUE a 0 1\r\nx\r\nEND\r\nSTORED\r\n")],
+    "dns": [
+        (1, b"\0\x1d\x12\x34\1\0\0\1\0\0\0\0\0\0\7example\3org\0\0\1\0\1"),
+        (0, b"\0\x1d\x12\x34\x81\x83\0\1\0\0\0\0\0\0\7example\3org\0\0\1\0\1"),
+    ],
+    "x11": [(1, b"l\0\x0b\0\0\0\0\0\0\0\0\0" + b"+\0\1\0"), (0, b"\1\0\x0b\0\0\0\0\0" + b"\1\0\1\0" + bytes(28))],
+}
+
+
 @pytest.fixture
-def seeds(request: pytest.FixtureRequest, target: str) -> Path:
-    """Where fuzzing begins."""
-    folder: Path = request.getfixturevalue({"unwind": "modules", "perf": "recordings"}.get(target, "corpus"))
+def conversations(tmp_path: Path) -> Path:
+    """The beginnings of conversations, as calls that their target reads: side and flags, size, hole, bytes."""
+    folder = tmp_path / "conversations"
+    folder.mkdir()
+    for name, pieces in CONVERSATIONS.items():
+        calls = b"".join(bytes([side, len(data), 0]) + data for side, data in pieces)
+        (folder / name).write_bytes(b"\0\2" + calls)
+        (folder / f"{name}.datagrams").write_bytes(b"\0\3" + calls)
     return folder
 
 
-@pytest.mark.parametrize("target", ["decode", "arena", "unwind", "perf"])
+@pytest.fixture
+def seeds(request: pytest.FixtureRequest, target: str) -> Path:
+    """Where fuzzing begins."""
+    folder: Path = request.getfixturevalue(
+        {"unwind": "modules", "perf": "recordings", "protocols": "conversations"}.get(target, "corpus")
+    )
+    return folder
+
+
+@pytest.mark.parametrize("target", ["decode", "arena", "unwind", "perf", "protocols"])
 def test_hostile_input_is_read_without_harm(tmp_path: Path, seeds: Path, target: str) -> None:
     compiler = shutil.which("clang") or shutil.which("clang-14")
     assert compiler, "clang is needed: apt-get install clang"
     program = tmp_path / target
     sources = [NATIVE / "fuzz" / f"{target}.c", *sorted((NATIVE / "reader").glob("*.c"))]
+    if target == "protocols":
+        sources += sorted((NATIVE / "protocols").glob("*.c"))
     checks = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
-    includes = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'reader'}"]
+    includes = [f"-I{NATIVE / 'include'}", f"-I{NATIVE / 'reader'}", f"-I{NATIVE / 'protocols'}"]
     build = [
         compiler,
         "-std=gnu11",
