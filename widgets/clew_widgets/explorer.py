@@ -105,7 +105,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         calls = [self.activity, self.counts, self._pair] if called else [Note("Calls", NO_CALLS)]
         self._none = ""
         if self.requests is None and self._requests(Lens()):
-            self.requests = Requests(self.case, self.model, answers=self.answers)
+            self.requests = Requests(self.case, self.model, answers=self.answers, colors=self._palettes["command"])
             self.counts.on_requests = self._requests_of_calls
         if self.requests is not None:
             calls.append(self.requests)

@@ -84,7 +84,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     called = not sampled or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
     calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
     stacks = report_stacks.stacks(case, lens, redactor)
-    asked = report_requests.of_requests(case, lens, redactor)
+    asked = report_requests.of_requests(case, lens, redactor, calls.data.get("colors", {}).get("command"))
     data = calls.data | {"requests": asked.specs, "stacks": stacks.specs}
     drawings = calls.drawings | asked.drawings | stacks.drawings
     found = calls.findings[:1] + asked.findings + stacks.findings + calls.findings[1:]

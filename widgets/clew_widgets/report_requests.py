@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,8 +46,11 @@ class Requests:
     findings: list[Finding]
 
 
-def of_requests(case: Case, lens: Lens, redactor: Redactor) -> Requests:
-    """Everything a report says of the requests under ``lens``; nothing where there are none."""
+def of_requests(case: Case, lens: Lens, redactor: Redactor, colors: Mapping[str, str] | None = None) -> Requests:
+    """Everything a report says of the requests under ``lens``; nothing where there are none.
+
+    ``colors``: what programs are painted with elsewhere in the report, by name.
+    """
     shown = Requests([], {}, [])
     try:
         names = redactor.answer(requests_by(case, lens, limit=ROWS))
@@ -66,10 +69,10 @@ def of_requests(case: Case, lens: Lens, redactor: Redactor) -> Requests:
     tree = masked(request_tree(case, slow.table["request_id"][0].as_py()), redactor)
     said = not redactor.on  # what messages said has literals in it
     note = "; ".join(filter(None, (describe(tree).rstrip("."), tree.note)))
-    lanes = draw_timeline(tree, said=said)
+    lanes = draw_timeline(tree, said=said, colors=colors)
     _add(shown, "request", f"Slowest request: {_name(tree)}", lanes, tree, note, controls=(COLOR,))
     _add(shown, "path", f"Path of the slowest request: {_name(tree)}", draw_path(tree), tree, "arrows: messages")
-    for view, title, answer, drawing in _wholes(case, lens, redactor):
+    for view, title, answer, drawing in _wholes(case, lens, redactor, colors):
         _add(shown, view, title, drawing, answer, drawing.finding.rstrip("."))
     links = redactor.answer(unresolved(case, lens))
     if links.table.num_rows:
@@ -79,11 +82,13 @@ def of_requests(case: Case, lens: Lens, redactor: Redactor) -> Requests:
     return shown
 
 
-def _wholes(case: Case, lens: Lens, redactor: Redactor) -> list[tuple[str, str, Answer, Drawing]]:
+def _wholes(
+    case: Case, lens: Lens, redactor: Redactor, colors: Mapping[str, str] | None
+) -> list[tuple[str, str, Answer, Drawing]]:
     paths = redactor.answer(shapes(case, lens, limit=SHAPES))
     edges = redactor.answer(services(case, lens))
     times = redactor.answer(attribution(case, lens))
-    cards = draw_shapes(paths.table.to_pylist(), label="Paths that requests took", compare=False)
+    cards = draw_shapes(paths.table.to_pylist(), label="Paths that requests took", compare=False, colors=colors)
     spent = draw_attribution(times.table.to_pylist(), Lens(), inert=True)
     return [
         ("shapes", "Shapes", paths, cards),

@@ -6,7 +6,7 @@ lane, and what its tooltip says. Of more than MOST spans the shortest are left o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,17 +23,26 @@ from clew_widgets.drawing.lanes_still import picture
 MOST = 20_000
 HUES = ("m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7")
 """Fills for processes, in the order of their first span; the rest is grey."""
+_FILL_OF = {"s0": "m1", "s1": "m0", "s2": "m2", "s3": "m3", "s4": "m7", "s5": "m4"}
 _FLAGS = {"error": 1, "on_critical_path": 2, "outlives": 32}
 _OPEN, _UNRESOLVED, _WEAK = 4, 8, 16
 _TWIN_ROWS = 20
 _INDENT = "\N{EN SPACE}"
 
 
-def lanes(tree: pa.Table, *, label: str, finding: str, actions: Sequence[str] = (), said: bool = False) -> Drawing:
+def lanes(
+    tree: pa.Table,
+    *,
+    label: str,
+    finding: str,
+    actions: Sequence[str] = (),
+    said: bool = False,
+    colors: Mapping[str, str] | None = None,
+) -> Drawing:
     """The timeline of a table of ``questions.request_tree``; ``actions`` names what somebody listens to.
 
     ``said``: with what each message said, literals and all; the names alone have none. Raises ValueError if the table
-    has no row.
+    has no row. ``colors``: what programs are painted with elsewhere, by name.
     """
     total = tree.num_rows
     tree = _longest(tree)
@@ -62,7 +71,7 @@ def lanes(tree: pa.Table, *, label: str, finding: str, actions: Sequence[str] = 
         "said": [printable(text or "")[:400] for text in tree["summary"].to_pylist()] if said else [],
         "reasons": [printable(text or "") for text in tree["reason"].to_pylist()],
         "left_out": total - tree.num_rows,
-        "hues": {"command": _hues(commands), "protocol": _hues(tree["protocol"].to_pylist())},
+        "hues": {"command": hues(commands, colors), "protocol": hues(tree["protocol"].to_pylist())},
         "label": label,
         "actions": list(actions),
     }
@@ -154,10 +163,15 @@ def _columns(tree: pa.Table, unseen: NDArray[np.bool_]) -> dict[str, Any]:
     return {**texts, **figures, "flags": column("u1", flags)}
 
 
-def _hues(names: Sequence[str | None]) -> dict[str, str]:
-    """A fill for each of ``names``, in their order; what comes after the last, and None, is grey."""
-    known = [printable(name) for name in dict.fromkeys(names) if name is not None]
-    return {name: HUES[at] if at < len(HUES) else "rest" for at, name in enumerate(known)} | {"": "rest"}
+def hues(names: Iterable[str | None], colors: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A fill for each of ``names``: that of its colour in ``colors``, else the next that is left; None is grey."""
+    known = [name for name in dict.fromkeys(names) if name is not None]
+    found = {name: _FILL_OF[color] for name in known if (color := (colors or {}).get(name, "")) in _FILL_OF}
+    left = iter([hue for hue in HUES if hue not in found.values()])
+    for name in known:
+        if name not in found:
+            found[name] = next(left, "rest")
+    return {printable(name): hue for name, hue in found.items()} | {"": "rest"}
 
 
 def _twin(tree: pa.Table, origin: int) -> list[list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from clew.units import duration, number, printable
 from clew_widgets.drawing import Drawing
-from clew_widgets.drawing.lanes import HUES
+from clew_widgets.drawing.lanes import hues
 from clew_widgets.drawing.static import bars
 from clew_widgets.drawing.table import UNKNOWN
 
@@ -57,18 +57,19 @@ def shapes(
     chosen: Collection[int] = (),
     sides: Mapping[int, str] | None = None,
     compare: bool = True,
+    colors: Mapping[str, str] | None = None,
 ) -> Drawing:
     """A card for each row of ``questions.shapes``: shape_id, name, path, requests, errors, p50_ns, p99_ns, processes.
 
     ``chosen`` are marked, ``sides`` says which are compared (a, b, band); without ``compare`` nothing can be chosen.
+    ``colors``: what programs are painted with elsewhere, by name.
     """
     total = sum(row["requests"] for row in rows)
     known = [row[name] for row in rows for name in ("p50_ns", "p99_ns") if row[name]]
     low = math.log10(max(min(known, default=1), 1)) - 0.15
     high = math.log10(max(max(known, default=10), 10)) + 0.15
     outlines = {row["shape_id"]: steps(row["path"]) for row in rows}
-    commands = dict.fromkeys(step["command"] for outline in outlines.values() for step in outline)
-    hues = {name: HUES[at] if at < len(HUES) else "rest" for at, name in enumerate(commands)}
+    fills = hues((step["command"] for outline in outlines.values() for step in outline), colors)
     cards = []
     for row in rows:
         outline = outlines[row["shape_id"]]
@@ -78,7 +79,7 @@ def shapes(
                 "id": str(row["shape_id"]),
                 "title": printable(row["name"]),
                 "short": short(row["shape_id"]),
-                "steps": [step | {"hue": hues[step["command"]]} for step in outline[:STEPS]],
+                "steps": [step | {"hue": fills[step["command"]]} for step in outline[:STEPS]],
                 "more": max(0, len(outline) - STEPS),
                 "requests": row["requests"],
                 "share": row["requests"] / max(total, 1),

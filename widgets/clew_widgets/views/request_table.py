@@ -44,7 +44,6 @@ _SINGLE = (
     Column("start_ns", "begins", "duration", title="When it began, since the start of the case"),
     Column("dur_ns", "lasts", "duration", title="Unknown where its end was not seen"),
     Column("spans", "spans", "count"),
-    Column("processes", "processes", "count"),
     Column("status", "status", "text"),
     Column("confidence", "confidence", "share", title="Of its least certain link"),
 )
@@ -94,7 +93,7 @@ def draw_single(rows: Sequence[Mapping[str, Any]], origin_ns: int, opened: int |
     """The list of ``questions.requests``; times are shown since ``origin_ns``."""
     made = []
     for row in rows:
-        cells = {name: row[name] for name in ("dur_ns", "spans", "processes", "confidence")}
+        cells = {name: row[name] for name in ("dur_ns", "spans", "confidence")}
         cells |= {"start_ns": row["start_ns"] - origin_ns, "status": row["status"] or ""}
         sub = "failed" if row["error"] else "" if row["resolved"] else "unresolved"
         key = (("request_ids", str(row["request_id"])),)

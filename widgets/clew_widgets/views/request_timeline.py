@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,7 +20,13 @@ COLOR = Control("color", "colour", "command", (("command", "process"), ("protoco
 _LANE = ("commands", "pids", "tids")
 
 
-def draw_timeline(answer: Answer, *, actions: tuple[str, ...] = (), said: bool = False) -> Drawing:
+def draw_timeline(
+    answer: Answer,
+    *,
+    actions: tuple[str, ...] = (),
+    said: bool = False,
+    colors: Mapping[str, str] | None = None,
+) -> Drawing:
     """The timeline of an answer of ``questions.request_tree``; ``said``: with what each message said."""
     return lanes(
         answer.table,
@@ -27,6 +34,7 @@ def draw_timeline(answer: Answer, *, actions: tuple[str, ...] = (), said: bool =
         finding=describe(answer),
         actions=actions,
         said=said,
+        colors=colors,
     )
 
 
@@ -67,7 +75,7 @@ class Timeline(RequestView):
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """Lanes, a list of other requests to choose from, and ways to its calls and stacks."""
-        drawing = draw_timeline(answer, actions=("pick", "calls"), said=True)
+        drawing = draw_timeline(answer, actions=("pick", "calls"), said=True, colors=self.state.colors)
         figures = answer.summary
         request_id = figures["request_id"]
         others = self.slowest()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -32,13 +32,14 @@ class RequestState:
     """Choices that stay when another view of requests is shown. ``changed`` tells whoever shows them.
 
     ``show`` brings a tab to the front; ``sides`` are the shapes compared as a and b, ``band`` the one whose slow
-    requests are compared with its fast ones.
+    requests are compared with its fast ones. ``colors`` of programs are those of the other views of an Explorer.
     """
 
     changed: Callable[[], None] = lambda: None
     show: Callable[[str], None] = lambda _name: None
     sides: dict[str, int] = field(default_factory=dict)
     band: int | None = None
+    colors: Mapping[str, str] = field(default_factory=dict)
 
 
 def requests_in(answers: Answers, lens: Lens) -> int:

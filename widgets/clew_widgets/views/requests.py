@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from clew.case import Case
@@ -30,8 +31,9 @@ class Requests(Tabbed):
         *,
         view: str = "requests",
         answers: Answers | None = None,
+        colors: Mapping[str, str] | None = None,
     ) -> None:
-        self.state = RequestState(changed=self.refresh, show=self.choose)
+        self.state = RequestState(changed=self.refresh, show=self.choose, colors=colors or {})
         super().__init__(case, model, view=view, answers=answers)
         self.add_class("clew-requests")
 

@@ -45,7 +45,9 @@ class Shapes(RequestView):
         if self.state.band is not None:
             sides = {self.state.band: "band"}
         rows = answer.table.to_pylist()
-        drawing = draw_shapes(rows, label="Paths that requests took", chosen=chosen, sides=sides)
+        drawing = draw_shapes(
+            rows, label="Paths that requests took", chosen=chosen, sides=sides, colors=self.state.colors
+        )
         figures = answer.summary
         shape = f"shape{'s' * (figures['shapes'] != 1)}"
         note = f"{number(figures['shapes'])} {shape} of {number(figures['requests'])} requests"
