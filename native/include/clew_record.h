@@ -250,6 +250,11 @@ struct clew_process_info {
 	char comm[16];
 };
 
+/*
+ * head of CGI (text): lines NAME=VALUE of the environment of a program that was started as a CGI program (RFC 3875), or
+ * of one that such a program started.
+ */
+
 /* head of PROCESS_END: what the kernel counted for the process, /proc/self/io; ~0 where it was not readable */
 struct clew_process_io {
 	uint64_t rchar, wchar; /* bytes through read- and write-like system calls */

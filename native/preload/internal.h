@@ -75,6 +75,7 @@ bool note_write(struct clew_slot *slot, enum clew_op op, int64_t result, int fd,
 				const struct iovec *data, int count);
 void note_process_start(struct clew_slot *slot);
 void note_process_end(struct clew_slot *slot);
+void note_cgi(struct clew_slot *slot); /* process_cgi.c: a program that was started as a CGI program */
 void note_thread_start(struct clew_slot *slot);
 void note_thread_end(struct clew_slot *slot);
 void note_unseen(struct clew_slot *slot, enum clew_unseen reason, uint32_t pid, const char *path);

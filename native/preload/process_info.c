@@ -116,6 +116,8 @@ void note_process_start(struct clew_slot *slot)
 		write_new_image(slot, &info);
 	else
 		write_process_start(slot, &info, NULL, NULL);
+	if (new_image)
+		note_cgi(slot);
 }
 
 /* The number after `name` in /proc/self/io. */

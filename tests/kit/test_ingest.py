@@ -207,6 +207,44 @@ def test_connections(capture: Maker) -> None:
     ]
 
 
+def test_what_a_cgi_program_was_asked_for(capture: Maker) -> None:
+    made = capture()
+    made.clock(0)
+    asked = made.record(1, "cgi", b"REQUEST_METHOD=GET\nREQUEST_URI=/'; DROP\n", flags=1, begin=5)
+    made.records(1, 7, 7, made.process(1, 7, "item.cgi"), asked)
+    made.clock(100)
+    made.write()
+    case = clew.open(made.folder.parents[1])
+    assert rows(case, "SELECT * FROM landing.cgi") == [
+        (1, 1, 7, 1_000_005, "REQUEST_METHOD=GET\nREQUEST_URI=/'; DROP\n")
+    ]
+    assert rows(case, "SELECT count(*) FROM event") == [(0,)]
+
+
+def test_the_object_of_a_wakeup_is_its_offset(capture: Maker) -> None:
+    made = capture()
+    made.clock(0)
+    address = 0x7F0012345678
+    calls = [
+        made.record(1, "cond_wait", offset=address, begin=5, ticks=20, result=110, error=110),
+        made.record(1, "sem_post", offset=address + 8, begin=30),
+        made.record(1, "tls_read", b"clear", conn_id=1, begin=40, result=5),
+        made.record(1, "tls_read", conn_id=1, begin=50, result=-1, error=11),
+    ]
+    made.records(1, 1, 1, made.process(1, 1, "pool"), made.conn(1, 1, 5), *calls)
+    made.clock(100)
+    made.write()
+    case = clew.open(made.folder.parents[1])
+    columns = "op, class, byte_offset, error, bytes, conn_id"
+    assert rows(case, f"SELECT {columns} FROM calls ORDER BY ts_ns") == [
+        ("cond_wait", "wakeup", address, "ETIMEDOUT", None, None),
+        ("sem_post", "wakeup", address + 8, None, None, None),
+        ("tls_read", "tls", None, None, 5, 1),
+        ("tls_read", "tls", None, "EAGAIN", None, 1),
+    ]
+    assert rows(case, "SELECT head::VARCHAR FROM payload") == [("clear",)]
+
+
 def test_coverage_counts_an_account_over_execs(capture: Maker) -> None:
     made = capture()
     made.clock(0)
