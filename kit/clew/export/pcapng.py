@@ -120,6 +120,8 @@ def _segments(stream: _Stream, call: dict[str, Any], at: int) -> Iterator[bytes]
     """What one call moved."""
     sender = 0 if call["sent"] else 1
     offset = stream.carried[sender] if call["byte_offset"] is None else call["byte_offset"]
+    if offset + call["bytes"] <= stream.carried[sender]:
+        return  # peeked at before it was read
     head, tail = call["head"] or b"", call["tail"] or b""
     missing = call["bytes"] - len(head) - len(tail)
     note = None

@@ -49,7 +49,7 @@ def _record_calls(recorded: Any) -> None:
         size = len(data) + len(tail) + hole
         return recorded.record(
             serial, op, data, tail, conn_id=conn_id, offset=offset, fd=5, begin=at, ticks=1000, result=size,
-            flags=4 if hole else 0,
+            flags=8 if hole else 0,
         )  # fmt: skip
 
     web = [
@@ -93,31 +93,15 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
         [(f"traceparent=00-{_TRACE}-{_PARENT}-01", "GET /item/17?key=SECRET"), (None, "id = 17"), (None, None)], 1
     ):
         connection.execute(
-            """INSERT INTO message BY NAME SELECT ? AS msg_id, 1 AS capture_id, ? AS conn_id, ? AS thread_id, 'h' AS host,
-               100 AS pid, 100 AS tid, 1 AS seq, FALSE AS sent, 'request' AS role, 0 AS first_ns, 0 AS last_ns,
-               0 AS byte_offset, 33 AS bytes, 'http1' AS protocol, FALSE AS error, ? AS correlation, ? AS summary,
+            """INSERT INTO message BY NAME SELECT ? AS msg_id, 1 AS capture_id, ? AS conn_id, ? AS thread_id,
+               'h' AS host, 100 AS pid, 100 AS tid, 1 AS seq, FALSE AS sent, 'request' AS role, 0 AS first_ns,
+               0 AS last_ns, 0 AS byte_offset, 33 AS bytes, 'http1' AS protocol, FALSE AS error, ? AS correlation, ? AS summary,
                TRUE AS whole""",
             [number, 1, threads[100], correlation, summary],
         )
     for row in _SPANS:
-        (
-            number,
-            request,
-            parent,
-            tid,
-            command,
-            kind,
-            name,
-            protocol,
-            start,
-            end,
-            status,
-            error,
-            message,
-            rule,
-            sure,
-            depth,
-        ) = row
+        number, request, parent, tid, command, kind, name, protocol, *more = row
+        start, end, status, error, message, *rest = more
         connection.execute(
             """INSERT INTO span BY NAME SELECT ? AS span_id, ? AS request_id, ? AS parent_span_id, 1 AS capture_id,
                ? AS thread_id, 'h' AS host, ? AS pid, ? AS tid, ? AS command, ? AS kind, ? AS name, ? AS protocol,
@@ -132,8 +116,8 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("INSERT INTO link VALUES (3, 4, 'unlikely', 0.4)")
     connection.execute(
         """INSERT INTO request BY NAME
-           SELECT request_id, 1 AS capture_id, name, host, command, start_ns, end_ns, end_ns - start_ns AS dur_ns, status,
-                  error, link_rule <> 'unresolved' AS resolved, confidence, 1 AS spans, 1 AS processes, 7 AS shape_id
+           SELECT request_id, 1 AS capture_id, name, host, command, start_ns, end_ns, end_ns - start_ns AS dur_ns,
+                  status, error, link_rule <> 'unresolved' AS resolved, confidence, 1 AS spans, 1 AS processes, 7 AS shape_id
            FROM span WHERE parent_span_id IS NULL"""
     )
 

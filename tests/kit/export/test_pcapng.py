@@ -54,7 +54,7 @@ def test_http_and_postgresql_are_dissected(packets: Path) -> None:
     assert found["http.request.uri"] == ["/item/17?key=SECRET"]
     assert found["http.response.code"] == ["200"]
     assert found["pgsql.query"] == ["SELECT * FROM item WHERE id = 17"]
-    assert found["frame.comment"] == ["4800 bytes from byte 166 of 5066 were not kept: shown as zeros"]
+    assert found["frame.comment"] == ["4800 bytes from byte 167 of 5067 were not kept: shown as zeros"]
     times = [float(value) for value in found["frame.time_epoch"]]
     assert times == sorted(times)
     assert 0.0079 < times[-1] - times[0] < 0.0081, "from 1 ms (opened) to 9 ms"
@@ -85,11 +85,11 @@ def test_other_addresses_holes_and_large_calls(capture_class: Any, tmp_path: Pat
     recorded = capture_class(tmp_path / "case" / "raw" / "001")
     recorded.clock(0)
     recorded.records(1, 100, 100, recorded.process(1, 100, "web", exe="/bin/web"))
-    recorded.records(1, 100, 100, recorded.conn(1, 1, 4, "/run/.s.PGSQL.5433", flags=2))
+    recorded.records(1, 100, 100, recorded.conn(1, 1, 7, "/run/.s.PGSQL.5433", flags=2))
     big = bytes(range(256)) * 600
     calls = [
         recorded.record(1, "write", big, conn_id=1, offset=0, fd=5, begin=10, ticks=5, result=len(big)),
-        recorded.record(1, "read", b"ab", b"yz", conn_id=1, offset=0, fd=5, begin=20, ticks=5, result=1 << 23, flags=4),
+        recorded.record(1, "read", b"ab", b"yz", conn_id=1, offset=0, fd=5, begin=20, ticks=5, result=1 << 23, flags=8),
         recorded.record(1, "write", b"end", conn_id=1, fd=5, begin=40, ticks=5, result=3),
     ]
     recorded.records(1, 100, 100, *calls)
