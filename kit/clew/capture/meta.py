@@ -42,6 +42,7 @@ class Meta:
     error: str | None = None  # why recording stopped early
     id: str | None = None  # random, 32 hexadecimal digits: the same on every machine it is sent to
     boot: str | None = None  # which CLOCK_MONOTONIC its times are of: captures with the same share one clock
+    wall_error_ns: int | None = None  # by which started_utc is off at most; None: nothing keeps that clock right
     received: bool | None = None  # recorded elsewhere: whether all of it is here; None: recorded here
 
     def write(self, directory: Path) -> None:
@@ -73,6 +74,8 @@ class Meta:
 
 def new_meta(engine: str, command: Sequence[str], options: Mapping[str, Any]) -> Meta:
     """The meta.json of a capture that begins now, on this host, by this process."""
+    from clew.native.wall import wall_error_ns
+
     return Meta(
         engine=engine,
         command=list(command),
@@ -84,6 +87,7 @@ def new_meta(engine: str, command: Sequence[str], options: Mapping[str, Any]) ->
         recorder_pid=os.getpid(),
         id=uuid.uuid4().hex,
         boot=boot(),
+        wall_error_ns=wall_error_ns(),
     )
 
 

@@ -151,6 +151,14 @@ def _shift(by: list[Line], t: Array) -> Array:
     return added
 
 
+def _trust(first: HostClock, clock: HostClock) -> str:
+    """How far wall clocks may be wrong, in words."""
+    loose = [printable(each.host) for each in (first, clock) if each.wall_error_ns is None]
+    if loose:
+        return f"and nobody knows how wrong these are: nothing kept that of {' and '.join(loose)} right"
+    return f"which are off by at most {duration((first.wall_error_ns or 0) + (clock.wall_error_ns or 0))}"
+
+
 def _by_the_wall(
     connection: duckdb.DuckDBPyConnection, first: HostClock, clock: HostClock, captures: list[int]
 ) -> None:
@@ -162,7 +170,7 @@ def _by_the_wall(
     else:
         offset = (clock.wall_ns - clock.started_ns) - (first.wall_ns - first.started_ns)
         move(connection, captures, [Line(clock.started_ns, offset, 0.0, float("inf"), 0)])
-        note = f"{why}: times were moved by {duration(offset)}, as their wall clocks say, and are as wrong as those are"
+        note = f"{why}: times were moved by {duration(offset)}, as their wall clocks say, {_trust(first, clock)}"
     connection.execute(
         "UPDATE capture SET notes = concat_ws('; ', notes, $note) WHERE capture_id IN (SELECT unnest($captures))",
         {"note": note, "captures": captures},

@@ -158,6 +158,7 @@ def _meta(said: object, capture: str) -> Meta:
         error=text("error", longest=10_000, must=False),
         id=capture,
         boot=text("boot", must=False),
+        wall_error_ns=whole("wall_error_ns", must=False),
         received=False,
     )
 

@@ -50,6 +50,7 @@ class HostClock:
     captures: tuple[int, ...]
     started_ns: int
     wall_ns: int | None  # at started_ns; None: not known
+    wall_error_ns: int | None  # by which wall_ns is off at most; None: nobody knows
 
 
 def host_clocks(connection: duckdb.DuckDBPyConnection) -> list[HostClock]:
@@ -57,15 +58,16 @@ def host_clocks(connection: duckdb.DuckDBPyConnection) -> list[HostClock]:
     rows = connection.execute(
         """
         SELECT coalesce(meta ->> 'boot', 'host ' || host) AS key, arg_min(host, capture_id),
-               list(capture_id ORDER BY capture_id), arg_min((meta ->> 'started_ns')::BIGINT, capture_id),
-               arg_min(epoch_ns(try_cast(meta ->> 'started_utc' AS TIMESTAMPTZ)), capture_id)
+               list(capture_id ORDER BY capture_id), arg_min(try_cast(meta ->> 'started_ns' AS BIGINT), capture_id),
+               arg_min(epoch_ns(try_cast(meta ->> 'started_utc' AS TIMESTAMPTZ)), capture_id),
+               arg_min(try_cast(meta ->> 'wall_error_ns' AS BIGINT), capture_id)
         FROM landing.meta
-        WHERE meta ->> 'started_utc' LIKE '____-__-__T%' AND meta ->> 'started_ns' IS NOT NULL
+        WHERE meta ->> 'started_utc' LIKE '____-__-__T%' AND try_cast(meta ->> 'started_ns' AS BIGINT) IS NOT NULL
               AND capture_id NOT IN (SELECT capture_id FROM landing.segment WHERE name = 'event.parquet')
         GROUP BY key ORDER BY min(capture_id)
         """
     ).fetchall()
-    return [HostClock(key, host, tuple(ids), started, wall) for key, host, ids, started, wall in rows]
+    return [HostClock(key, host, tuple(captures), *times) for key, host, captures, *times in rows]
 
 
 def moved(connection: duckdb.DuckDBPyConnection) -> set[int]:
