@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from clew import __version__
 from clew.case import Case
 from clew.errors import ClewError
@@ -69,16 +71,24 @@ def pcapng(case: Case, lens: Lens) -> Iterator[bytes]:
         raise ClewError("pcapng: no bytes of a TCP or unix connection were recorded there")
     utc = to_utc(case)
     yield _section()
-    streams: dict[int, _Stream] = {}
+    conn_ids, places = np.unique(table["conn_id"].to_numpy(), return_index=True)
+    streams, opened = dict[int, _Stream](), list[tuple[int, int]]()
+    for number, call in enumerate(table.take(places).to_pylist()):
+        streams[call["conn_id"]] = _stream(call, number)
+        opened.append((min(_when(call), call["opened_ns"] or _when(call)), int(conn_ids[number])))
+    opened.sort(reverse=True)
     for batch in table.to_batches(max_chunksize=_ROWS):
         for call in batch.to_pylist():
-            at = call["ts_ns"] + (0 if call["sent"] else call["dur_ns"]) + utc
-            stream = streams.get(call["conn_id"])
-            if stream is None:
-                stream = streams[call["conn_id"]] = _stream(call, len(streams))
-                begun = at if call["opened_ns"] is None else min(call["opened_ns"] + utc, at)
-                yield from _handshake(stream, begun)
-            yield from _segments(stream, call, at)
+            while opened and opened[-1][0] <= _when(call):
+                begun, conn_id = opened.pop()
+                yield from _handshake(streams[conn_id], begun + utc)
+            yield from _segments(streams[call["conn_id"]], call, _when(call) + utc)
+
+
+def _when(call: dict[str, Any]) -> int:
+    """Bytes are sent when a call begins, and received when it returns."""
+    at: int = call["ts_ns"] + (0 if call["sent"] else call["dur_ns"])
+    return at
 
 
 def _stream(call: dict[str, Any], number: int) -> _Stream:

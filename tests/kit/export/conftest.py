@@ -95,8 +95,8 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute(
             """INSERT INTO message BY NAME SELECT ? AS msg_id, 1 AS capture_id, ? AS conn_id, ? AS thread_id,
                'h' AS host, 100 AS pid, 100 AS tid, 1 AS seq, FALSE AS sent, 'request' AS role, 0 AS first_ns,
-               0 AS last_ns, 0 AS byte_offset, 33 AS bytes, 'http1' AS protocol, FALSE AS error, ? AS correlation, ? AS summary,
-               TRUE AS whole""",
+               0 AS last_ns, 0 AS byte_offset, 33 AS bytes, 'http1' AS protocol, FALSE AS error,
+               ? AS correlation, ? AS summary, TRUE AS whole""",
             [number, 1, threads[100], correlation, summary],
         )
     for row in _SPANS:
@@ -117,7 +117,8 @@ def _fill(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         """INSERT INTO request BY NAME
            SELECT request_id, 1 AS capture_id, name, host, command, start_ns, end_ns, end_ns - start_ns AS dur_ns,
-                  status, error, link_rule <> 'unresolved' AS resolved, confidence, 1 AS spans, 1 AS processes, 7 AS shape_id
+                  status, error, link_rule <> 'unresolved' AS resolved, confidence, 1 AS spans, 1 AS processes,
+                  7 AS shape_id
            FROM span WHERE parent_span_id IS NULL"""
     )
 
