@@ -5,7 +5,7 @@ PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 C_FILES = $$(git ls-files '*.c' '*.h')
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo lab test lint format bench clean setup-demo
+.PHONY: help setup native demo lab test lint format bench accuracy clean setup-demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ format: setup ## rewrite Python and C to the house's format
 
 bench: setup ## the figures in the README, measured here
 	@$(PY) -m benchmarks
+
+accuracy: setup ## how many requests are followed right, through real servers at 1 to 256 clients
+	@$(PY) -m tests.live.causal
 
 setup: ## .venv with everything for tests, libclew.so built
 	@scripts/setup.sh test

@@ -61,6 +61,7 @@ class TwoHosts(NginxAsyncio):
     """nginx on one host, all else on another, whose clock is 1000 s ahead; two recordings in one case."""
 
     name = "the same on two hosts"
+    hosts = 2
     host, address = "b", ADDRESS["b"]
 
 
