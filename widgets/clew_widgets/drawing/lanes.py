@@ -23,7 +23,7 @@ from clew_widgets.drawing.lanes_still import picture
 MOST = 20_000
 HUES = ("m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7")
 """Fills for processes, in the order of their first span; the rest is grey."""
-_FILL_OF = {"s0": "m1", "s1": "m0", "s2": "m2", "s3": "m3", "s4": "m7", "s5": "m4"}
+_FILL_OF = {"s0": "m1", "s1": "m0", "s2": "m2", "s3": "m3", "s4": "m5", "s5": "m4"}
 _FLAGS = {"error": 1, "on_critical_path": 2, "outlives": 32}
 _OPEN, _UNRESOLVED, _WEAK = 4, 8, 16
 _TWIN_ROWS = 20

@@ -22,7 +22,10 @@ _NOT_RECORDED = "not recorded"
 
 @dataclass
 class Step:
-    """A process step: what one program did below one other step; equal steps count as one."""
+    """A process step: what one program did below one other step; equal steps count as one.
+
+    ``aside``: not recorded; ``asks``: all that is known of it is that it sent the request and waited so long (ns).
+    """
 
     command: str
     name: str
@@ -31,6 +34,7 @@ class Step:
     self_ns: int = 0
     known: bool = True
     aside: bool = False
+    asks: int | None = None
 
 
 @dataclass
@@ -61,7 +65,8 @@ def steps_of(rows: list[dict[str, Any]]) -> tuple[dict[str, Step], dict[tuple[st
         above = at.get(row["parent_span_id"], "")
         if row["kind"] == "client":
             if not above:  # the request begins with a message whose sender was busy with something unknown
-                above = _enter(steps, "", row, "asks")
+                above = _enter(steps, "", row, row["name"])
+                steps[above].asks = (steps[above].asks or 0) + (row["dur_ns"] or 0)
             at[row["span_id"]] = above
             if row["span_id"] not in answered:
                 below = _enter(steps, above, row, row["name"], aside=True)
@@ -126,7 +131,9 @@ def draw_path(answer: Answer) -> Drawing:
 
 def _box(step: Step, whole: int) -> str:
     lines = [_short(step.command) + (f" ({number(step.times)} times)" if step.times > 1 else ""), _short(step.name)]
-    if not step.aside:
+    if step.asks is not None:
+        lines.append(f"asks, and waits {duration(step.asks)}")
+    elif not step.aside:
         share = f" ({step.self_ns / whole:.0%})" if whole else ""
         lines.append(f"self {duration(step.self_ns)}{share}" if step.known else "self time not known")
     return "\n".join(lines)

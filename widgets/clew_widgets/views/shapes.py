@@ -24,6 +24,7 @@ from clew_widgets.views.request_view import NO_MATCH, Group, RequestView
 LIMIT = 60
 STEPS = 200
 CHOOSE = "Choose two shapes to compare as A and B, or the slow and fast requests of one."
+_ENOUGH = 40  # requests of a shape: of fewer the slowest 5 % are one or two
 _SLOWEST = 0.05  # of the requests of a shape are its slow ones
 
 
@@ -111,14 +112,17 @@ def _step(row: Mapping[str, Any]) -> str:
 
 def _found(answer: Answer, words: tuple[str, str]) -> str:
     figures = answer.summary
-    text = f"{number(figures['requests_a'])} requests {words[0]} take {duration(figures['mean_a_ns'])} in the mean, "
-    text += f"{number(figures['requests_b'])} {words[1]} {duration(figures['mean_b_ns'])}"
+    sides = [
+        f"{number(figures[f'requests_{side}'])} {word} ({duration(figures[f'mean_{side}_ns'])} in the mean)"
+        for side, word in zip("ab", words, strict=True)
+    ]
+    text = f"Of {sides[0]} and {sides[1]} requests"
     steps: Sequence[Mapping[str, Any]] = answer.table.slice(0, 1).to_pylist()
     if steps and steps[0]["delta_ns"]:
         most = steps[0]
         what = printable(f"{most['command']}: {_step(most)}")[:90]
         more = "more" if most["delta_ns"] > 0 else "less"
-        text += f"; most of the difference is {duration(abs(most['delta_ns']))} {more} in {what}"
+        text += f" most of the difference is {duration(abs(most['delta_ns']))} {more} in {what}"
     return text + "."
 
 
@@ -156,7 +160,8 @@ class ShapeDifference(RequestView):
         rows = self.answers.ask(shapes, lens, limit=LIMIT).table.to_pylist()
         if not rows:
             raise ClewError(NO_MATCH)
-        return int(max(rows, key=lambda row: row["total_ns"] or 0)["shape_id"])
+        often = [row for row in rows if row["requests"] >= _ENOUGH] or rows
+        return int(max(often, key=lambda row: row["total_ns"] or 0)["shape_id"])
 
     def failed(self, error: ClewError) -> dict[str, Any]:
         """That nothing can be compared is no error."""
