@@ -18,6 +18,11 @@ from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names,
 from clew.units import duration, number
 
 RAW = "raw"
+_ORDERS = {
+    **dict.fromkeys(("event", "payload"), "thread_id, seq"),
+    "span": "request_id, start_ns, span_id",  # one request is read without the others
+    "working": "request_id, start_ns, tid, host",
+}
 
 
 class Case:
@@ -134,7 +139,7 @@ class Case:
                 if name in view_names():
                     continue
                 file = str(target / f"{name}.parquet").replace("'", "''")
-                order = "thread_id, seq" if name in ("event", "payload") else "ALL"
+                order = _ORDERS.get(name, "ALL")
                 connection.execute(
                     f"COPY (SELECT * FROM \"{name}\" ORDER BY {order}) TO '{file}' (FORMAT parquet, COMPRESSION zstd)"
                 )
