@@ -48,6 +48,7 @@ struct thread_state {
 	int64_t task;          /* server span that it works for, taken from a queue */
 	int64_t worked;        /* until when it is known what it worked for, or that it waited */
 	int64_t turn;          /* number of its turn */
+	int32_t latest;        /* causal_anchor.c: what came in last */
 	bool told_turns, input_last;
 };
 
@@ -59,6 +60,7 @@ struct span_state {         /* of a server span; of a client span `owner` alone 
 	int64_t earlier, later; /* neighbours in the process's list */
 	int64_t next_answer;    /* server span that its answering thread answers after it */
 	int64_t owner;          /* server span that a client span was given to */
+	int64_t given;          /* the same of one that belongs together with it */
 	uint64_t stage;         /* what it asked for last, and after how many calls */
 	int32_t missing;        /* replies that it waits for */
 	uint16_t made;          /* calls */
@@ -81,6 +83,16 @@ struct habits {
 	uint64_t mask, used;
 };
 
+/* A client span among others of one owner: exchanges that always follow each other on a connection are a chain, chains
+ * that led to each other a component. */
+struct link {
+	int64_t head, tail;  /* of its chain; tail: at the head only */
+	int64_t next;        /* in its chain */
+	int64_t same_as;     /* at a head: the way to the first of its component */
+	int64_t owner;       /* at the first of a component: its server span, or NONE */
+	int64_t first, last; /* ns, at the first of a component, and at a head: when it began and ended */
+};
+
 struct attribution {
 	const struct clew_spans *in;
 	int64_t *cause;
@@ -93,6 +105,8 @@ struct attribution {
 	struct thread_state *threads;
 	struct span_state *spans;
 	struct conn_state *conns;
+	struct link *links;
+	int64_t *steps_ns;
 	struct habits habits, asking, keeping;
 	struct list open; /* server spans of the process */
 	int64_t group;
@@ -106,7 +120,8 @@ struct attribution {
 int64_t clew_causal_steps(struct attribution *work, int64_t group);
 
 /* causal_habits.c */
-bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next);
+bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next, uint32_t times);
+void clew_habits_clear(struct habits *habits);
 /** The share of cases in which `next` was done in that situation; `otherwise` where too little is known. */
 double clew_habits_share(const struct habits *habits, uint64_t situation, uint64_t next, double otherwise);
 uint64_t clew_causal_mix(uint64_t value);
@@ -118,12 +133,30 @@ struct thread_state *clew_causal_thread(struct attribution *work, int32_t thread
 /** Whether a client span can be part of a server span: it lies within it. */
 bool clew_causal_within(const struct attribution *work, int64_t client, int64_t server);
 uint64_t clew_causal_situation(const struct attribution *work, int64_t server);
+/** The share of requests like this one that ask for `name` now: in this situation, else at any point of them. */
+double clew_causal_share(const struct attribution *work, int64_t server, uint64_t name, double otherwise);
+/** Learn that a request did `what` now; false: no memory. */
+bool clew_causal_learn(struct attribution *work, int64_t server, uint64_t what);
 /** How many turns of the loop a request takes until it makes a call: the same for all of a kind, if nothing is in its
  * way. */
 uint64_t clew_causal_hops(const struct attribution *work, const struct thread_state *thread, int64_t server);
 uint64_t clew_causal_pace(uint64_t situation, uint64_t name);
 /** Since when what a thread does counts as just now. */
 int64_t clew_causal_recent(const struct thread_state *thread);
+
+/* causal_attribute.c */
+void clew_causal_look_at_threads(struct attribution *work, int64_t steps);
+/** Count the turns of a thread's loop. */
+void clew_causal_turn(struct thread_state *thread, const struct step *step);
+
+/* causal_anchor.c */
+/** Find chains and what led to what, in work->links; `state` and the number after it name states of threads. */
+int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t state);
+
+/** The server span that a client span belongs to as far as that is known: NONE, or one that may be closed by now. */
+int64_t clew_causal_anchored(struct attribution *work, int64_t client);
+/** Remember to which server span a client span was given, for those that belong together with it. */
+void clew_causal_given(struct attribution *work, int64_t client, int64_t server);
 
 /* causal_keep.c */
 /** The request that the connection's last exchange belonged to, if it goes on with it; NONE: it was given back. */

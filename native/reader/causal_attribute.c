@@ -21,15 +21,25 @@ static void note_turn(struct thread_state *thread, int64_t ns)
 	thread->turns[0] = ns;
 }
 
-/* Without waits on record, what comes in after something went out begins a turn. */
-static void note_input(struct thread_state *thread, int64_t ns)
+void clew_causal_turn(struct thread_state *thread, const struct step *step)
 {
-	if (!thread->told_turns && !thread->input_last)
-		note_turn(thread, ns);
-	thread->input_last = true;
+	if (step->kind == STEP_IDLE) {
+		thread->turn++;
+		for (int i = 0; i < TURNS; i++)
+			thread->turns[i] = step->ns;
+	} else if (step->kind == STEP_TURN) {
+		note_turn(thread, step->ns);
+	} else if (step->kind == STEP_RECEIVED || step->kind == STEP_REPLIED) {
+		/* Without waits on record, what comes in after something went out begins a turn. */
+		if (!thread->told_turns && !thread->input_last)
+			note_turn(thread, step->ns);
+		thread->input_last = true;
+	} else if (step->kind != STEP_DONE) {
+		thread->input_last = false;
+	}
 }
 
-static void look_at_threads(struct attribution *work, int64_t steps)
+void clew_causal_look_at_threads(struct attribution *work, int64_t steps)
 {
 	for (int64_t i = 0; i < steps; i++) {
 		const struct step *step = &work->steps[i];
@@ -66,7 +76,7 @@ static bool note_reply(struct attribution *work, int64_t client)
 {
 	struct span_state *owner = &work->spans[work->spans[client].owner];
 	const bool learns = owner->listed && !work->last;
-	return !learns || clew_habits_add(&work->habits, clew_causal_situation(work, work->spans[client].owner), 1);
+	return !learns || clew_causal_learn(work, work->spans[client].owner, 1);
 }
 
 static bool give(struct attribution *work, int64_t client)
@@ -89,9 +99,10 @@ static bool give(struct attribution *work, int64_t client)
 	struct span_state *owner = &work->spans[choice.span];
 	const uint64_t situation = clew_causal_situation(work, choice.span), name = in->name[client];
 	const uint64_t hops = clew_causal_hops(work, thread, choice.span);
-	if (!work->last && !(clew_habits_add(&work->habits, situation, name) &&
-						 clew_habits_add(&work->habits, clew_causal_pace(situation, name), hops)))
+	if (!work->last && !(clew_causal_learn(work, choice.span, name) &&
+						 clew_habits_add(&work->habits, clew_causal_pace(situation, name), hops, 1)))
 		return false;
+	clew_causal_given(work, client, choice.span);
 	owner->missing += in->end[client] != CLEW_NEVER;
 	owner->made += owner->made < 8;
 	owner->stage = clew_causal_mix(in->name[client] + owner->made);
@@ -103,29 +114,20 @@ static bool take(struct attribution *work, const struct step *step)
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, step->thread);
 	struct span_state *span = step->span == NONE ? NULL : &work->spans[step->span];
+	clew_causal_turn(thread, step);
 	switch (step->kind) {
-	case STEP_IDLE:
-		thread->turn++;
-		for (int i = 0; i < TURNS; i++)
-			thread->turns[i] = step->ns;
-		break;
-	case STEP_TURN:
-		note_turn(thread, step->ns);
-		break;
 	case STEP_DONE:
 		if (thread->task != NONE)
 			work->spans[thread->task].taken = false;
 		thread->task = NONE;
 		break;
 	case STEP_RECEIVED:
-		note_input(thread, step->ns);
 		span->ready = step->ns;
 		span->ready_turn = thread->turn;
 		thread->last_received = step->span;
 		clew_causal_open(work, step->span);
 		break;
 	case STEP_REPLIED: {
-		note_input(thread, step->ns);
 		struct conn_state *conn = &work->conns[in->conn[step->span]];
 		conn->freed = step->ns;
 		conn->held = in->held[step->span];
@@ -142,14 +144,12 @@ static bool take(struct attribution *work, const struct step *step)
 		break;
 	}
 	case STEP_SENT:
-		thread->input_last = false;
 		return give(work, step->span);
 	case STEP_ANSWERED:
-		thread->input_last = false;
 		thread->next_answer = span->next_answer;
 		clew_causal_close(work, step->span);
 		/* What requests of this name do last is something that they do, too. */
-		return work->last || clew_habits_add(&work->habits, clew_causal_situation(work, step->span), 0);
+		return work->last || clew_causal_learn(work, step->span, 0);
 	}
 	return true;
 }
@@ -160,14 +160,24 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 	const int64_t steps = clew_causal_steps(work, group);
 	if (steps < 0)
 		return steps;
+	if (work->pass == 0) {
+		const int64_t error = clew_causal_anchor(work, steps, PASSES * in->groups + 2 * group);
+		if (error)
+			return error;
+	}
 	work->group = group + work->pass * in->groups;
 	work->open = (struct list){NONE, NONE};
 	for (int64_t span = in->first[group]; span < in->first[group + 1]; span++) {
-		work->spans[span] = (struct span_state){
-			.before = NONE, .after = NONE, .earlier = NONE, .later = NONE, .next_answer = NONE, .owner = NONE};
+		work->spans[span] = (struct span_state){.before = NONE,
+												.after = NONE,
+												.earlier = NONE,
+												.later = NONE,
+												.next_answer = NONE,
+												.owner = NONE,
+												.given = NONE};
 		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, false};
 	}
-	look_at_threads(work, steps);
+	clew_causal_look_at_threads(work, steps);
 	line_up_answers(work, steps);
 	for (int64_t i = 0; i < steps; i++)
 		if (!take(work, &work->steps[i]))
@@ -204,9 +214,10 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	}
 	work.threads = malloc((size_t)(spans->threads + 1) * sizeof *work.threads);
 	work.spans = malloc((size_t)(spans->spans + 1) * sizeof *work.spans);
+	work.links = malloc((size_t)(spans->spans + 1) * sizeof *work.links);
 	work.conns = malloc((size_t)(spans->conns + 1) * sizeof *work.conns);
 	int64_t result = -ENOMEM;
-	if (work.threads && work.spans && work.conns) {
+	if (work.threads && work.spans && work.links && work.conns) {
 		for (int64_t thread = 0; thread < spans->threads; thread++)
 			work.threads[thread].group = -1;
 		result = attribute_all(&work);
@@ -219,6 +230,7 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	free(work.spare);
 	free(work.threads);
 	free(work.spans);
+	free(work.links);
 	free(work.conns);
 	return result;
 }

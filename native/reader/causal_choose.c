@@ -78,11 +78,11 @@ static struct choice of_loop(struct attribution *work, const struct thread_state
 	for (int64_t span = thread->open.head; span != NONE && looked < LOOKED_AT;
 		 span = work->spans[span].after, looked++) {
 		work->spans[span].score = 0;
-		if (!clew_causal_within(work, client, span))
+		if (!clew_causal_within(work, client, span) || work->links[client].last > in->whole[span])
 			continue;
 		const double unknown = work->spans[span].missing ? 0.1 : 1; /* most do one thing after the other */
 		const uint64_t situation = clew_causal_situation(work, span), name = in->name[client];
-		const double share = work->learned ? clew_habits_share(&work->habits, situation, name, unknown) : unknown;
+		const double share = work->learned ? clew_causal_share(work, span, name, unknown) : unknown;
 		struct field *field = share >= EXPECTED ? &expected : share >= POSSIBLE ? &possible : &unlikely;
 		const uint64_t hops = clew_causal_hops(work, thread, span);
 		work->spans[span].score =
@@ -139,6 +139,9 @@ struct choice clew_causal_choose(struct attribution *work, int64_t client)
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
 	if (thread->interleaved && thread->open.head != NONE) {
+		const int64_t anchor = clew_causal_anchored(work, client);
+		if (anchor != NONE && work->spans[anchor].listed && clew_causal_within(work, client, anchor))
+			return (struct choice){anchor, work->links[client].head == client ? CLEW_RULE_LOOP : CLEW_RULE_HELD, 0.99f};
 		const int64_t keeper = thread->open.head == thread->open.tail ? NONE : clew_causal_keeper(work, client);
 		return keeper == NONE ? of_loop(work, thread, client) : (struct choice){keeper, CLEW_RULE_HELD, 0.99f};
 	}

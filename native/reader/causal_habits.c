@@ -4,6 +4,7 @@
  * @brief What requests of a name do next: counted where it is certain, asked where several requests could be the cause.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "causal.h"
 
@@ -44,12 +45,12 @@ static bool grow(struct habits *habits)
 	return true;
 }
 
-static void count(struct habits *habits, uint64_t key)
+static void count(struct habits *habits, uint64_t key, uint32_t times)
 {
 	struct habit *habit = find(habits, key | 1);
 	habits->used += !habit->key;
 	habit->key = key | 1;
-	habit->count++;
+	habit->count += times;
 }
 
 static uint64_t pair(uint64_t situation, uint64_t next)
@@ -57,7 +58,7 @@ static uint64_t pair(uint64_t situation, uint64_t next)
 	return clew_causal_mix(situation * 31 + next);
 }
 
-bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next)
+bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next, uint32_t times)
 {
 	if (!habits->slots || (habits->used + 2) * 2 > habits->mask) {
 		if (habits->slots && habits->mask + 1 >= MOST_SLOTS)
@@ -65,8 +66,8 @@ bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next)
 		if (!grow(habits))
 			return false;
 	}
-	count(habits, situation);
-	count(habits, pair(situation, next));
+	count(habits, situation, times);
+	count(habits, pair(situation, next), times);
 	return true;
 }
 
@@ -76,4 +77,11 @@ double clew_habits_share(const struct habits *habits, uint64_t situation, uint64
 		return otherwise;
 	const uint32_t all = find(habits, situation | 1)->count;
 	return all < KNOWN ? otherwise : (double)find(habits, pair(situation, next) | 1)->count / all;
+}
+
+void clew_habits_clear(struct habits *habits)
+{
+	if (habits->slots)
+		memset(habits->slots, 0, (habits->mask + 1) * sizeof *habits->slots);
+	habits->used = 0;
 }

@@ -44,6 +44,6 @@ bool clew_causal_learn_keeping(struct attribution *work, int64_t client)
 		return true;
 	const bool at_once = conn->freed >= clew_causal_recent(clew_causal_thread(work, in->thread[client]));
 	const bool kept = at_once && (conn->last_owner == NONE || goes_on(work, conn, client));
-	return (work->pass > 0 || clew_habits_add(&work->asking, conn->last_name, in->name[client])) &&
-		   clew_habits_add(&work->keeping, transition(conn, in->name[client]), kept ? FOLLOWED : FAILED);
+	return (work->pass > 0 || clew_habits_add(&work->asking, conn->last_name, in->name[client], 1)) &&
+		   clew_habits_add(&work->keeping, transition(conn, in->name[client]), kept ? FOLLOWED : FAILED, 1);
 }

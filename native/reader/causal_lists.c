@@ -14,6 +14,7 @@ struct thread_state *clew_causal_thread(struct attribution *work, int32_t thread
 									   .last_received = NONE,
 									   .open = {NONE, NONE},
 									   .task = NONE,
+									   .latest = NONE,
 									   .worked = INT64_MIN};
 		for (int i = 0; i < TURNS; i++)
 			state->turns[i] = INT64_MIN;
@@ -74,6 +75,24 @@ uint64_t clew_causal_situation(const struct attribution *work, int64_t server)
 int64_t clew_causal_recent(const struct thread_state *thread)
 {
 	return thread->turns[TURNS - 1];
+}
+
+/* The same without what it did before. */
+static uint64_t broadly(const struct attribution *work, int64_t server)
+{
+	return clew_causal_mix(work->in->name[server] * 5 + (work->spans[server].missing > 0));
+}
+
+double clew_causal_share(const struct attribution *work, int64_t server, uint64_t name, double otherwise)
+{
+	const double share = clew_habits_share(&work->habits, clew_causal_situation(work, server), name, -1);
+	return share >= 0 ? share : clew_habits_share(&work->habits, broadly(work, server), name, otherwise);
+}
+
+bool clew_causal_learn(struct attribution *work, int64_t server, uint64_t what)
+{
+	return clew_habits_add(&work->habits, clew_causal_situation(work, server), what, 1) &&
+		   clew_habits_add(&work->habits, broadly(work, server), what, 1);
 }
 
 uint64_t clew_causal_hops(const struct attribution *work, const struct thread_state *thread, int64_t server)

@@ -46,36 +46,45 @@ FROM (SELECT status, error FROM message WHERE role = 'reply' UNION ALL SELECT NU
 
 # Both ends of what one call made are known from the capture. TCP: mirrored addresses, on whatever hosts; the k-th use of
 # a pair of addresses at one end is the k-th at the other, if there are as many of both. Unix sockets: a listener hands
-# out connections in the order in which they were made, and the kernel says which process made each.
+# out connections in the order in which they were made, and the kernel says which process made each. A process may have
+# waited in accept() long before, so its end counts.
 _ENDS = """
 CREATE OR REPLACE TEMP TABLE other_end AS
-WITH open AS (
-    SELECT *, coalesce(opened_ns, -1) AS since FROM connection
-    WHERE conn_id IN (SELECT conn_id FROM pair)),
+WITH accepting AS (
+    SELECT e.pid, e.result, e.ts_ns, max(e.ts_ns + e.dur_ns) AS done_ns
+    FROM event e JOIN op USING (op_id) WHERE op = 'accept' AND result >= 0 GROUP BY ALL),
+open AS (
+    SELECT c.conn_id, c.host, c.kind, c.role, c.pid, c.peer_pid, c.peer_conn_id,
+           coalesce(a.done_ns, c.opened_ns, -1) AS since,
+           regexp_replace(c."local", '^.::ffff:([0-9.]+).', '\\1') AS near,
+           regexp_replace(c.remote, '^.::ffff:([0-9.]+).', '\\1') AS far
+    FROM connection c
+    LEFT JOIN accepting a ON c.role = 'accepted' AND a.pid = c.pid AND a.result = c.fd AND a.ts_ns = c.opened_ns
+    WHERE c.conn_id IN (SELECT conn_id FROM pair)),
 known AS (
     SELECT conn_id, peer_conn_id FROM open WHERE peer_conn_id IS NOT NULL
     UNION SELECT peer_conn_id, conn_id FROM open WHERE peer_conn_id IS NOT NULL),
 tcp AS (
-    SELECT conn_id, "local", remote, role,
-           row_number() OVER (PARTITION BY "local", remote, role ORDER BY since, conn_id) AS nth,
-           count(*) OVER (PARTITION BY "local", remote, role) AS many
-    FROM open ANTI JOIN known USING (conn_id) WHERE kind = 'tcp' AND "local" IS NOT NULL AND remote IS NOT NULL),
+    SELECT conn_id, near, far, row_number() OVER (PARTITION BY near, far, role ORDER BY since, conn_id) AS nth,
+           count(*) OVER (PARTITION BY near, far, role) AS many
+    FROM open ANTI JOIN known USING (conn_id) WHERE kind = 'tcp' AND near IS NOT NULL AND far IS NOT NULL),
 asked AS (
-    SELECT conn_id, host, remote AS path, pid, coalesce(peer_pid, -1) AS peer_pid,
-           row_number() OVER (PARTITION BY host, remote, pid ORDER BY since, conn_id) AS nth
+    SELECT conn_id, host, far AS path, pid AS client,
+           row_number() OVER (PARTITION BY host, far, pid ORDER BY since, conn_id) AS nth
     FROM open ANTI JOIN known USING (conn_id) WHERE kind = 'unix' AND role = 'connected'),
 accepted AS (
-    SELECT conn_id, host, "local" AS path, peer_pid,
-           row_number() OVER (PARTITION BY host, "local", peer_pid ORDER BY since, conn_id) AS nth
-    FROM open ANTI JOIN known USING (conn_id) WHERE kind = 'unix' AND role = 'accepted')
+    SELECT conn_id, host, near AS path, peer_pid AS client,
+           row_number() OVER (PARTITION BY host, near, peer_pid ORDER BY since, conn_id) AS nth
+    FROM open ANTI JOIN known USING (conn_id) WHERE kind = 'unix' AND role = 'accepted'),
+unix AS (SELECT a.conn_id, b.conn_id AS peer_conn_id FROM asked a JOIN accepted b USING (host, path, client, nth))
 SELECT * FROM known
 UNION
 SELECT x.conn_id, y.conn_id FROM tcp x JOIN tcp y
-     ON x."local" = y.remote AND x.remote = y."local" AND x.nth = y.nth AND x.many = y.many AND x.conn_id <> y.conn_id
+     ON x.near = y.far AND x.far = y.near AND x.nth = y.nth AND x.many = y.many AND x.conn_id <> y.conn_id
 UNION
-SELECT a.conn_id, b.conn_id FROM asked a JOIN accepted b USING (host, path, nth) WHERE b.peer_pid = a.pid
+SELECT conn_id, peer_conn_id FROM unix
 UNION
-SELECT b.conn_id, a.conn_id FROM asked a JOIN accepted b USING (host, path, nth) WHERE b.peer_pid = a.pid
+SELECT peer_conn_id, conn_id FROM unix
 """
 
 _MATCHES = """
@@ -84,7 +93,7 @@ SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1.0 AS confiden
 FROM pair s
 JOIN other_end o USING (conn_id)
 JOIN pair c ON c.conn_id = o.peer_conn_id AND c.byte_offset = s.byte_offset AND c.stream IS NOT DISTINCT FROM s.stream
-WHERE c.client AND NOT s.client
+WHERE c.client AND NOT s.client AND c.bytes = s.bytes AND (c.name_no = s.name_no OR c.bytes = 0)
 GROUP BY s.msg_id HAVING count(*) = 1
 """
 

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/**
+ * @file
+ * @brief What led to what in an event loop: the reply or request that came in just before something goes out.
+ *
+ * Exchanges that follow each other on a connection at once, as they always do, are one chain: it has one owner. What
+ * goes out (the first of a chain, or a reply) was caused by something that came in since the loop last had nothing to
+ * do: a request, or the last reply of a chain. Where only one can be meant, it is known; from these it is learned after
+ * how many turns what follows what, and with that the others are told apart. Replies name their request, so owners are
+ * known from both ends. What waited in a queue in between stays open: it is given out in order later.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "causal.h"
+
+enum {
+	LESSONS = 5,        /* rounds that learn what follows what */
+	ROUNDS = 2,         /* rounds that decide, from what is certain on */
+	LOOKED_AT = 96,     /* things that came in, before each that went out */
+	TAUGHT_BY = 200000, /* things that went out */
+	WHOLE = 240,        /* weight of one of them */
+	CHAIN_MOST = 64
+};
+static const double FOLLOWS = 0.9;
+
+struct input {
+	int64_t span, turn;
+	int32_t before; /* the one before it on its thread */
+	int32_t led_to; /* things that went out because of it */
+	bool received;  /* a request; else the last reply of a chain */
+};
+
+struct output {
+	int64_t span, turn, since; /* since: when its loop last had nothing to do, at the earliest TURNS turns ago */
+	int32_t latest, cause;     /* inputs */
+	bool answer;               /* a reply; else the first of a chain */
+	bool given_back;           /* its connection had been in use just before: it may have waited for it */
+};
+
+struct web {
+	struct attribution *work;
+	struct input *inputs;
+	struct output *outputs;
+	int32_t inputs_count, outputs_count;
+	struct habits flow;
+	int32_t last_of[TURNS + 1]; /* by hops: what led last to something */
+};
+
+/* ---- chains, and the components of chains of one owner ---- */
+
+static int64_t component(struct attribution *work, int64_t head)
+{
+	while (work->links[head].same_as != head)
+		head = work->links[head].same_as = work->links[work->links[head].same_as].same_as;
+	return head;
+}
+
+static bool fits(const struct attribution *work, int64_t one, int64_t server)
+{
+	const struct clew_spans *in = work->in;
+	const struct link *link = &work->links[one];
+	return link->first >= in->start[server] &&
+		   (in->end[server] == CLEW_NEVER || (link->last <= in->whole[server] && link->first <= in->end[server]));
+}
+
+/* Whether two things can belong to one request: an owner known at both ends is the same, and both lie within it. */
+static bool agree(struct attribution *work, int64_t one, int64_t owner)
+{
+	const int64_t known = work->links[one].owner;
+	return owner == NONE || (known == NONE ? fits(work, one, owner) : known == owner);
+}
+
+static bool repeats(const struct attribution *work, int64_t head, int64_t client)
+{
+	int looked = 0;
+	for (int64_t at = head; at != NONE && looked < CHAIN_MOST; at = work->links[at].next, looked++)
+		if (work->in->name[at] == work->in->name[client])
+			return true;
+	return looked == CHAIN_MOST;
+}
+
+static void begin_chain(struct attribution *work, int64_t client)
+{
+	const struct clew_spans *in = work->in;
+	const int64_t last = in->end[client] == CLEW_NEVER ? in->start[client] : in->end[client];
+	work->links[client] = (struct link){client, client, NONE, client, NONE, in->start[client], last};
+}
+
+static void lengthen_chain(struct attribution *work, int64_t head, int64_t client)
+{
+	const int64_t last = work->links[client].last;
+	work->links[work->links[head].tail].next = client;
+	work->links[head].tail = client;
+	work->links[client].head = head;
+	work->links[head].last = last > work->links[head].last ? last : work->links[head].last;
+}
+
+/* ---- the steps of event loops as inputs and outputs ---- */
+
+static bool add_step(struct web *web, const struct step *step, bool learning)
+{
+	struct attribution *work = web->work;
+	const struct clew_spans *in = work->in;
+	struct thread_state *thread = clew_causal_thread(work, step->thread);
+	clew_causal_turn(thread, step);
+	if (step->span == NONE)
+		return true;
+	const bool client = in->client[step->span];
+	struct conn_state *conn = &work->conns[in->conn[step->span]];
+	const int64_t since = clew_causal_recent(thread);
+	if (client && step->kind == STEP_SENT) {
+		const bool at_once = conn->freed != INT64_MIN && conn->freed >= since;
+		if (learning)
+			return conn->last_owner == NONE || clew_habits_add(&work->asking, conn->last_name, in->name[step->span], 1);
+		begin_chain(work, step->span);
+		const int64_t head = conn->last_owner == NONE ? NONE : work->links[conn->last_owner].head;
+		const bool follows =
+			head != NONE &&
+			(conn->held || (at_once && !repeats(work, head, step->span) &&
+							clew_habits_share(&work->asking, conn->last_name, in->name[step->span], 0) >= FOLLOWS));
+		if (follows)
+			lengthen_chain(work, head, step->span);
+		else if (thread->interleaved)
+			web->outputs[web->outputs_count++] =
+				(struct output){step->span, thread->turn, since, thread->latest, NONE, false, at_once};
+	} else if (client) {
+		conn->freed = step->ns;
+		conn->last_owner = step->span;
+		conn->last_name = in->name[step->span];
+		conn->held = in->held[step->span];
+	}
+	if (learning || !thread->interleaved)
+		return true;
+	if (step->kind == STEP_ANSWERED)
+		web->outputs[web->outputs_count++] =
+			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false};
+	if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
+		web->inputs[web->inputs_count] = (struct input){step->span, thread->turn, thread->latest, 0, !client};
+		thread->latest = web->inputs_count++;
+	}
+	return true;
+}
+
+static bool add_steps(struct web *web, int64_t steps, bool learning, int64_t state)
+{
+	struct attribution *work = web->work;
+	work->group = state;
+	for (int64_t i = 0; i < steps; i++) {
+		const int64_t span = work->steps[i].span;
+		if (span != NONE)
+			work->conns[work->in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, false};
+	}
+	clew_causal_look_at_threads(work, steps);
+	for (int64_t i = 0; i < steps; i++)
+		if (!add_step(web, &work->steps[i], learning))
+			return false;
+	return true;
+}
+
+/* ---- what led to what ---- */
+
+static uint64_t kind_of(const struct web *web, const struct input *input)
+{
+	return clew_causal_mix(web->work->in->name[input->span] * 2 + input->received);
+}
+
+static uint64_t event_of(const struct web *web, const struct output *output, const struct input *input)
+{
+	const uint64_t name = output->answer ? 0 : web->work->in->name[output->span];
+	return clew_causal_mix(name * 16 + (uint64_t)(output->turn - input->turn));
+}
+
+static int64_t owner_of(struct web *web, const struct output *output)
+{
+	struct attribution *work = web->work;
+	return output->answer ? output->span : work->links[component(work, output->span)].owner;
+}
+
+static bool can_lead(struct web *web, const struct input *input, const struct output *output)
+{
+	struct attribution *work = web->work;
+	const struct clew_spans *in = work->in;
+	if (input->received) {
+		if (output->answer)
+			return input->span == output->span;
+		const int64_t one = component(work, output->span);
+		return agree(work, one, input->span);
+	}
+	if (work->links[work->links[input->span].head].tail != input->span || input->led_to)
+		return false; /* in the midst of a chain, or it led to something else */
+	const int64_t one = component(work, work->links[input->span].head), owner = owner_of(web, output);
+	if (!agree(work, one, owner))
+		return false;
+	if (output->answer)
+		return true;
+	const int64_t other = component(work, output->span);
+	return one != other && agree(work, other, work->links[one].owner) &&
+		   in->start[output->span] >= work->links[one].first;
+}
+
+static void lead(struct web *web, int32_t cause, struct output *output)
+{
+	struct attribution *work = web->work;
+	struct input *input = &web->inputs[cause];
+	output->cause = cause;
+	input->led_to++;
+	if (input->received && output->answer)
+		return;
+	const int64_t one = component(work, input->received ? output->span : work->links[input->span].head);
+	if (input->received) {
+		work->links[one].owner = input->span;
+	} else if (output->answer) {
+		work->links[one].owner = output->span;
+	} else {
+		const int64_t other = component(work, output->span);
+		struct link *kept = &work->links[one], *joined = &work->links[other];
+		joined->same_as = one;
+		kept->owner = kept->owner == NONE ? joined->owner : kept->owner;
+		kept->first = joined->first < kept->first ? joined->first : kept->first;
+		kept->last = joined->last > kept->last ? joined->last : kept->last;
+	}
+}
+
+static double share_of(struct web *web, const struct input *input, const struct output *output, bool known)
+{
+	return known ? clew_habits_share(&web->flow, kind_of(web, input), event_of(web, output, input), 0.01) : 1;
+}
+
+/* The things that may have led to an output, the latest first. */
+static int candidates(struct web *web, const struct output *output, int32_t found[static LOOKED_AT])
+{
+	int count = 0, looked = 0;
+	for (int32_t at = output->latest; at != NONE && looked < LOOKED_AT; at = web->inputs[at].before, looked++) {
+		const struct input *input = &web->inputs[at];
+		if (output->turn - input->turn > TURNS || web->work->steps_ns[at] < output->since)
+			break;
+		if (can_lead(web, input, output))
+			found[count++] = at;
+	}
+	return count;
+}
+
+/* What follows what, after how many turns: each output counts for all that may have led to it, as far as they explain
+ * it. */
+static bool learn(struct web *web, struct habits *next, bool known)
+{
+	int32_t found[LOOKED_AT];
+	double share[LOOKED_AT];
+	for (int32_t i = 0; i < web->outputs_count && i < TAUGHT_BY; i++) {
+		const struct output *output = &web->outputs[i];
+		const int count = candidates(web, output, found);
+		double all = output->given_back ? 0.02 : 0.002; /* it may have waited in a queue */
+		for (int k = 0; k < count; k++)
+			all += share[k] = share_of(web, &web->inputs[found[k]], output, known);
+		for (int k = 0; k < count; k++) {
+			const struct input *input = &web->inputs[found[k]];
+			const uint32_t weight = (uint32_t)(WHOLE * share[k] / all);
+			if (weight && !clew_habits_add(next, kind_of(web, input), event_of(web, output, input), weight))
+				return false;
+		}
+	}
+	return true;
+}
+
+static bool learn_flow(struct web *web)
+{
+	for (int lesson = 0; lesson < LESSONS; lesson++) {
+		struct habits next = {NULL, 0, 0};
+		const bool done = learn(web, &next, lesson > 0);
+		free(web->flow.slots);
+		web->flow = next;
+		if (!done)
+			return false;
+	}
+	return true;
+}
+
+/* The first rounds decide what is clearly likelier than all else; these decisions leave less for the others. */
+static void explain(struct web *web, struct output *output, int round)
+{
+	int32_t found[LOOKED_AT], cause = NONE;
+	double best = 0, second = 0;
+	const int count = candidates(web, output, found);
+	for (int k = 0; k < count; k++) {
+		const double share = share_of(web, &web->inputs[found[k]], output, true);
+		if (share > best) {
+			second = best;
+			best = share;
+			cause = found[k];
+		} else if (share > second) {
+			second = share;
+		}
+	}
+	static const double least[ROUNDS] = {0.3, 0.15}, better[ROUNDS] = {30, 10};
+	if (cause != NONE && best >= least[round] * (output->given_back ? 2 : 1) && best >= second * better[round])
+		lead(web, cause, output);
+}
+
+/* What is left is given out in order: a loop lets those go on first that were ready first. */
+static void explain_in_order(struct web *web, struct output *output)
+{
+	int32_t found[LOOKED_AT];
+	double share[LOOKED_AT], best = 0;
+	const int count = candidates(web, output, found);
+	for (int k = 0; k < count; k++) {
+		const struct input *input = &web->inputs[found[k]];
+		int32_t *last = &web->last_of[output->turn - input->turn];
+		share[k] = share_of(web, input, output, true) * (found[k] > *last || input->received ? 1 : 0.1);
+		best = share[k] > best ? share[k] : best;
+	}
+	if (best < (output->given_back ? 0.3 : 0.05))
+		return;
+	int32_t cause = NONE;
+	for (int k = 0; k < count; k++)
+		if (share[k] >= best * 0.3)
+			cause = found[k]; /* the earliest: they stand from the latest on */
+	const int64_t hops = output->turn - web->inputs[cause].turn;
+	if (!web->inputs[cause].received)
+		web->last_of[hops] = cause;
+	lead(web, cause, output);
+}
+
+int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t state)
+{
+	struct web web = {.work = work};
+	int64_t result = -ENOMEM;
+	web.inputs = malloc((size_t)(steps + 1) * sizeof *web.inputs);
+	web.outputs = malloc((size_t)(steps + 1) * sizeof *web.outputs);
+	work->steps_ns = malloc((size_t)(steps + 1) * sizeof *work->steps_ns);
+	if (!web.inputs || !web.outputs || !work->steps_ns)
+		goto end;
+	if (!add_steps(&web, steps, true, state) || !add_steps(&web, steps, false, state + 1))
+		goto end;
+	for (int32_t i = 0; i < web.inputs_count; i++) {
+		const int64_t span = web.inputs[i].span;
+		work->steps_ns[i] = web.inputs[i].received ? work->in->start[span] : work->in->end[span];
+	}
+	if (!learn_flow(&web))
+		goto end;
+	for (int round = 0; round < ROUNDS; round++)
+		for (int32_t i = web.outputs_count - 1; i >= 0; i--) /* from the last: what is known of the reply goes back */
+			if (web.outputs[i].cause == NONE)
+				explain(&web, &web.outputs[i], round);
+	for (int hops = 0; hops <= TURNS; hops++)
+		web.last_of[hops] = NONE;
+	for (int32_t i = 0; i < web.outputs_count; i++)
+		if (web.outputs[i].cause == NONE)
+			explain_in_order(&web, &web.outputs[i]);
+	result = 0;
+end:
+	free(web.inputs);
+	free(web.outputs);
+	free(work->steps_ns);
+	free(web.flow.slots);
+	return result;
+}
+
+int64_t clew_causal_anchored(struct attribution *work, int64_t client)
+{
+	const int64_t head = work->links[client].head, one = component(work, head);
+	if (head != client && work->spans[head].owner != NONE)
+		return work->spans[head].owner;
+	return work->links[one].owner != NONE ? work->links[one].owner : work->spans[one].given;
+}
+
+void clew_causal_given(struct attribution *work, int64_t client, int64_t server)
+{
+	work->spans[component(work, work->links[client].head)].given = server;
+}
