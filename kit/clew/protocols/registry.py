@@ -8,6 +8,7 @@ from importlib.metadata import entry_points
 from clew.errors import ClewError
 from clew.native.protocols import built_in
 from clew.protocols.base import Protocol
+from clew.protocols.http2 import Http2
 
 GROUP = "clew.protocols"
 """The entry point's group: each names a subclass of clew.protocols.base.Protocol."""
@@ -16,7 +17,7 @@ GROUP = "clew.protocols"
 @cache
 def in_python() -> tuple[type[Protocol], ...]:
     """Processors in Python, clew's own first; raises ClewError where a package's cannot be used."""
-    found: list[type[Protocol]] = []
+    found: list[type[Protocol]] = [Http2]
     names = set(built_in()) | {kind.name for kind in found}
     for entry in entry_points(group=GROUP):
         try:

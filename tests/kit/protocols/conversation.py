@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clew.native.protocols import CONV, NONE, ConvFlag, Talks
+from clew.native.protocols import CONV, NONE, ConvFlag, Processor, Talks
 
 C, S = 0, 1
 """Who sent a piece: client, server."""
@@ -55,13 +55,14 @@ def tell(
     datagram: bool = False,
     sure: bool = True,
     closed: bool = False,
+    processors: Sequence[Processor] = (),
 ) -> list[Told]:
     """The messages of a conversation, each piece one call at one end; call i takes 10 ns from 100 i.
 
     ``keep``: bytes of head and tail of each call that were recorded; ``start``: bytes each side sent before; ``sure``:
     whether it is known which end is which.
     """
-    with Talks() as talks:
+    with Talks(processors) as talks:
         at, columns = list(start), {name: [] for name in ("bytes", "byte_offset", "sent")}
         heads, tails = [], []
         for side, data in pieces:
