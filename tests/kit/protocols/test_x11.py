@@ -86,11 +86,11 @@ def test_replies_by_number(order: str) -> None:
 def test_numbers_of_16_bits_go_round() -> None:
     x = X("l")
     pieces = [(C, x.setup), (S, x.accepted)]
-    for turn in range(1, 140):
+    for turn in range(1, 71):
         pieces += [(C, x.request(127) * 999 + x.request(43)), (S, x.reply(1000 * turn))]
     told = [one for one in tell(pieces) if one.role == "reply"][1:]
-    assert [one.stream for one in told] == [1000 * turn for turn in range(1, 140)]
-    assert [one.exchange for one in told] == list(range(1, 140))
+    assert [one.stream for one in told] == [1000 * turn for turn in range(1, 71)]
+    assert [one.exchange for one in told] == list(range(1, 71))
 
 
 def test_refused() -> None:

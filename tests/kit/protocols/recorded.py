@@ -1,0 +1,60 @@
+"""Real servers and clients, recorded on the spot, and the messages that came of it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+import clew
+from clew.protocols import extract
+
+DRIVERS = Path(__file__).parent / "drivers"
+
+
+class Recorded:
+    """A driver's run: ``folder`` is what it was given, ``said`` what it printed."""
+
+    def __init__(self, tmp_path: Path, driver: str) -> None:
+        self.folder = tmp_path / "work"
+        self.folder.mkdir()
+        program = [sys.executable, str(DRIVERS / f"{driver}.py"), str(self.folder)]
+        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", str(tmp_path / "case"), "--"]
+        done = subprocess.run([*recorder, *program], capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        self.said = done.stdout
+        case = clew.open(tmp_path / "case")
+        copy = tmp_path / "messages.duckdb"
+        copy.write_bytes((case.path / "case.duckdb").read_bytes())
+        self._tables = duckdb.connect(str(copy))
+        extract(self._tables)
+
+    def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Rows of a query on the case's tables, message among them."""
+        return self._tables.execute(sql, list(values)).fetchall()
+
+    def count(self, where: str, *values: Any) -> int:
+        """Messages for which ``where`` holds."""
+        return int(self.rows(f"SELECT count(*) FROM message WHERE {where}", *values)[0][0])
+
+    def check_both_ends(self, protocol: str) -> None:
+        """Both ends tell the same messages, and every request that wants one has its reply."""
+        shape = "SELECT role, exchange, byte_offset, bytes, kind, name, status, error, held, whole FROM message"
+        ends = [
+            sorted(map(repr, self.rows(f"{shape} WHERE protocol = ? AND sent = ?", protocol, s))) for s in (True, False)
+        ]
+        assert ends[0] and ends[0] == ends[1]
+        assert self.count("protocol = ? AND NOT whole", protocol) == 0
+        for role in ("request", "reply"):
+            pairs = self.rows(
+                "SELECT conn_id, exchange, count(*) FROM message"
+                " WHERE protocol = ? AND role = ? GROUP BY ALL ORDER BY ALL",
+                *(protocol, role),
+            )
+            assert all(exchange is not None and times == 1 for _, exchange, times in pairs), role
+            if role == "request":
+                asked = pairs
+        assert pairs == asked
