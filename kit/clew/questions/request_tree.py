@@ -15,15 +15,15 @@ from clew.questions.answer import Answer, runnable
 from clew.questions.ask import need_requests
 from clew.questions.span_times import Spans, Times
 
-_SQL = """SELECT s.span_id, s.parent_span_id, s.depth, s.name, s.kind, s.protocol, s.command, s.pid, s.tid, s.host,
+_SQL = """WITH mine AS MATERIALIZED (SELECT * FROM span WHERE request_id = $request_id),
+said AS MATERIALIZED (
+    SELECT msg_id, bytes, summary FROM message
+    WHERE msg_id IN (SELECT unnest([request_msg_id, reply_msg_id]) FROM mine))
+SELECT s.span_id, s.parent_span_id, s.depth, s.name, s.kind, s.protocol, s.command, s.pid, s.tid, s.host,
        s.start_ns, s.end_ns, s.end_ns - s.start_ns AS dur_ns, s.status, s.error, s.link_rule, s.confidence,
        CASE s.kind WHEN 'server' THEN a.bytes ELSE q.bytes END AS bytes_out,
        CASE s.kind WHEN 'server' THEN q.bytes ELSE a.bytes END AS bytes_in, q.summary, s.conn_id, s.request_id
-FROM (SELECT * FROM span WHERE request_id = $request_id) s
-LEFT JOIN (SELECT msg_id, bytes, summary FROM message WHERE msg_id IN (
-               SELECT request_msg_id FROM span WHERE request_id = $request_id)) q ON q.msg_id = s.request_msg_id
-LEFT JOIN (SELECT msg_id, bytes FROM message WHERE msg_id IN (
-               SELECT reply_msg_id FROM span WHERE request_id = $request_id)) a ON a.msg_id = s.reply_msg_id
+FROM mine s LEFT JOIN said q ON q.msg_id = s.request_msg_id LEFT JOIN said a ON a.msg_id = s.reply_msg_id
 ORDER BY s.start_ns, s.depth, s.span_id"""
 
 
