@@ -20,9 +20,8 @@ from clew.capture.meta import META, Meta
 from clew.errors import ClewError
 
 VERSION = 1
-RANGE = 1 << 20
-"""Bytes of a range at most, as senders cut them; a collector takes up to LARGEST_RANGE."""
 LARGEST_RANGE = 8 << 20
+"""Bytes of a range that a collector takes."""
 LARGEST_COMMAND = 4 << 20
 LARGEST_FILE = 1 << 46
 MOST_FILES = 100_000  # of one capture

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,11 +16,13 @@ import pyarrow as pa
 from pyarrow import flight
 
 from clew.capture.meta import META, Meta, captures, is_alive
-from clew.collect.protocol import RANGE, SCHEMA, VERSION, command, is_name, uri
+from clew.collect.protocol import SCHEMA, VERSION, command, is_name, uri
 from clew.errors import ClewError
 
 _CALL_S = 30.0  # after which a call that is not answered is given up
 _LONGEST_CALL_S = 8.0  # of sending, before a call is ended and another begun
+_SHORTEST_RANGE, _LONGEST_RANGE = 64 << 10, 4 << 20  # bytes: as the line and the collector's disk can bear
+_QUICK_S, _SLOW_S = 0.25, 2.0  # for a range and its answer
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.25, 10.0
 _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),  # a new client tries at once, whatever became of the one before
@@ -76,6 +78,7 @@ class Sender:
         self._wait = _FIRST_WAIT_S
         self._next = 0.0
         self._trouble: str | None = None
+        self._range = _SHORTEST_RANGE
         self.acked_bytes = 0
 
     def turn(self) -> bool:
@@ -152,12 +155,9 @@ class Sender:
                 capture.acked = {str(name): int(size) for name, size in dict(answer["sizes"]).items()}
                 capture.said, capture.whole = said, bool(answer["whole"])
                 for name, size in sizes.items():
-                    for batch in _ranges(capture.folder, name, capture.acked.get(name), size):
-                        writer.write_batch(batch)
-                        answer = _read(reader)
-                        self.acked_bytes += max(int(answer["size"]) - capture.acked.get(name, 0), 0)
-                        capture.acked[name] = int(answer["size"])
-                        self._well()
+                    while capture.acked.get(name, -1) < size:
+                        if not self._one_range(capture, name, size, writer, reader):
+                            break
                         if time.monotonic() - began > _LONGEST_CALL_S:
                             return
                 writer.done_writing()
@@ -172,6 +172,28 @@ class Sender:
                 f"{self.target} is no collector that speaks version {VERSION} of the protocol", 1
             ) from None
         self._well()
+
+    def _one_range(self, capture: _Capture, name: str, size: int, writer: Any, reader: Any) -> bool:
+        """Send the next range of a file up to ``size`` and wait for the answer; False if there is no more of it."""
+        acked = capture.acked if capture.acked is not None else {}
+        at, began = acked.get(name, 0), time.monotonic()
+        with (capture.folder / name).open("rb") as file:
+            file.seek(at)
+            data = file.read(min(self._range, size - at))
+        if not data and at:
+            return False  # a full disk took back a part of it
+        row = zip((name, at, zlib.crc32(data), data), SCHEMA, strict=True)
+        writer.write_batch(pa.record_batch([pa.array([value], kind.type) for value, kind in row], schema=SCHEMA))
+        answer = _read(reader)
+        took = time.monotonic() - began
+        self.acked_bytes += max(int(answer["size"]) - at, 0)
+        acked[name] = int(answer["size"])
+        if took < _QUICK_S:
+            self._range = min(self._range * 2, _LONGEST_RANGE)
+        elif took > _SLOW_S:
+            self._range = max(self._range // 2, _SHORTEST_RANGE)
+        self._well()
+        return bool(data) and acked[name] > at
 
     def _connected(self) -> Any:
         if self._client is None:
@@ -188,6 +210,7 @@ class Sender:
 
     def _lost(self, reason: str) -> None:
         self._next = time.monotonic() + self._wait
+        self._range = _SHORTEST_RANGE
         self._wait = min(self._wait * 2, _LONGEST_WAIT_S)
         if self._trouble is None:
             self._say(f"{self.target}: {reason}; what was recorded is kept here, sending goes on when it can")
@@ -232,29 +255,6 @@ def _reason(error: Exception) -> str:
         if sign in text:
             return meaning
     return f"no connection ({text:.120})"
-
-
-def _ranges(folder: Path, name: str, have: int | None, size: int) -> Iterator[pa.RecordBatch]:
-    """Batches of what a file has from ``have`` (None: the collector does not know it) to ``size``."""
-    if have is not None and have >= size:
-        return
-    at = have or 0
-    with (folder / name).open("rb") as file:
-        file.seek(at)
-        while True:
-            data = file.read(min(RANGE, size - at))
-            if not data and at > 0:
-                return
-            yield pa.record_batch(
-                [
-                    pa.array([value], kind.type)
-                    for value, kind in zip((name, at, zlib.crc32(data), data), SCHEMA, strict=True)
-                ],
-                schema=SCHEMA,
-            )
-            at += len(data)
-            if at >= size or not data:
-                return
 
 
 def _sizes(folder: Path) -> dict[str, int]:
