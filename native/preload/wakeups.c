@@ -124,12 +124,13 @@ CLEW_EXPORT int sem_clockwait(sem_t *semaphore, clockid_t clock, const struct ti
 /* Where it takes what somebody posted it is a wait that was over at once; where it takes nothing, nothing happened. */
 CLEW_EXPORT int sem_trywait(sem_t *semaphore)
 {
-	struct wakeup call;
-	wakeup_begin(&call, CLEW_OP_SEM_WAIT, (uintptr_t)semaphore);
 	const int result = REAL(sem_trywait)(semaphore);
-	call.flags = CLEW_F_NONBLOCK;
-	if (result == 0)
+	if (result == 0) {
+		struct wakeup call;
+		wakeup_begin(&call, CLEW_OP_SEM_WAIT, (uintptr_t)semaphore);
+		call.flags = CLEW_F_NONBLOCK;
 		wakeup_end(&call, result, 0);
+	}
 	return result;
 }
 

@@ -128,7 +128,7 @@ def seen_by_strace(trace: Path) -> dict[int, list[Call]]:
 EVENTS = """
 SELECT tid, op, fd, result, coalesce(errno.name, '') AS error, head, tail, cut, class
 FROM event JOIN op USING (op_id) LEFT JOIN errno USING (errno) LEFT JOIN payload USING (thread_id, seq)
-WHERE class NOT IN ('alloc', 'note', 'stdio', 'thread')
+WHERE class NOT IN ('alloc', 'note', 'stdio', 'thread', 'wakeup', 'tls')
 ORDER BY tid, min(ts_ns) OVER (PARTITION BY thread_id), thread_id, seq
 """
 
