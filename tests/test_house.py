@@ -37,6 +37,7 @@ ROOMS = [
 # What is imported inside a function although it stands to the right: the two ways in, used when called.
 WAYS_IN = {
     ("case", "ingest"): "opening a case reads what is new",
+    ("case", "causal"): "case.trace()",
     ("case", "clew_widgets"): "case.explore()",
     ("", "case"): "clew.open()",
     ("ingest", "causal"): "clocks of other machines are put right when they are read",
