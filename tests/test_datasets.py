@@ -11,6 +11,7 @@ import pytest
 import clew
 from clew import questions
 from clew.lens import Lens
+from clew.questions.shape_diff import slow_and_usual
 
 DATASETS = Path(__file__).parents[1] / "datasets"
 FOLDERS = sorted(path.parent for path in DATASETS.glob("*/manifest.json"))
@@ -95,3 +96,50 @@ def test_lab_drops_packets_while_one_function_has_the_processor(lab: clew.Case) 
     grown = questions.flame_diff(lab, sensor, lab, quiet, normalise=False).table.to_pylist()
     before = {row["name"]: row["before"] for row in grown}
     assert before["Reassembler::check_overlap"] == 0 < before["Sensor::packet"]
+
+
+@pytest.fixture(scope="module")
+def paths() -> clew.Case:
+    return clew.open(DATASETS / "shop-paths")
+
+
+def test_paths_are_whole(paths: clew.Case) -> None:
+    found = questions.unresolved(paths, Lens()).summary
+    assert found["unresolved"] <= 0.01 * found["spans"]
+    assert found["linked"] + found["roots"] + found["unresolved"] == found["spans"]
+    shapes = {row["name"]: row for row in questions.shapes(paths, Lens()).table.to_pylist()}
+    assert shapes["GET /cart"]["spans"] == 64 and shapes["GET /cart"]["processes"] == 4
+    assert shapes["GET /cart"]["path"].count("postgres SELECT") >= 1
+    unfinished = questions.requests_by(paths, Lens()).table.to_pylist()
+    assert {row["name"] for row in unfinished if row["unfinished"]} == {"GET /report"}
+
+
+def test_paths_show_where_a_search_waits_and_computes(paths: clew.Case) -> None:
+    search = Lens(requests=("GET /search",))
+    gaps = []
+    for request_id in questions.requests(paths, search).table["request_id"].to_pylist():
+        tree = questions.request_tree(paths, request_id).table.to_pylist()
+        gaps += [row["self_ns"] for row in tree if (row["command"], row["kind"]) == ("nginx", "client")]
+    assert sorted(gaps)[len(gaps) // 2] > 38e6
+    own = questions.functions(paths, search.narrow(events=("cpu-clock",))).table.to_pylist()
+    text = sum(row["self"] for row in own if "MatchText" in row["function"])
+    assert text > 0.4 * sum(row["self"] for row in own)
+
+
+def test_paths_show_what_slow_product_pages_wait_for(paths: clew.Case) -> None:
+    slow, usual = slow_and_usual(paths, Lens(requests=("GET /product",)), 0.05)
+    asleep = []
+    for lens in (slow, usual):
+        locks = lens.narrow(commands=("shop",), events=("off-cpu",), functions=("__futex_wait",))
+        weight = sum(row["weight"] for row in questions.sample_events(paths, locks).table.to_pylist())
+        asleep.append(weight / questions.requests(paths, lens, limit=None).table.num_rows)
+    assert asleep[0] > 10 * asleep[1]
+
+
+def test_paths_lead_from_a_call_to_its_requests(paths: clew.Case) -> None:
+    synced = questions.requests_by(paths, Lens(ops=("fdatasync",))).table.to_pylist()
+    assert [row["name"] for row in synced] == ["POST /order"]
+    failed = questions.requests(paths, Lens(requests=("GET /discount",)), limit=1).table["request_id"][0].as_py()
+    rows = questions.request_tree(paths, failed).table.to_pylist()
+    assert {row["status"] for row in rows if row["command"] == "postgres"} == {"42703"}
+    assert all(row["error"] for row in rows)
