@@ -110,7 +110,8 @@ class Case:
                   UNION ALL SELECT min(ts_ns), max(ts_ns) + 1 FROM sample
                   UNION ALL SELECT min(ts_ns), max(ts_ns) FROM series
                   UNION ALL SELECT min(ts_ns), max(ts_ns) FROM map_value
-                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM printed)
+                  UNION ALL SELECT min(ts_ns), max(ts_ns) FROM printed
+                  UNION ALL SELECT min(start_ns), max(end_ns) FROM span)
             """
         ).to_pylist()[0]
         if row["first_ns"] is None and self.sql("SELECT 1 FROM sample LIMIT 1").num_rows:

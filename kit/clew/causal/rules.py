@@ -18,6 +18,8 @@ RULES: Final[dict[str, str]] = {
     "delays": "from the times alone: the likeliest of those that it can belong to",
     "told": "as the imported file says",
     "traceparent": "ids found in the bytes",
+    "socket": "the same addresses and time as an imported span",
+    "time": "the same process and time as an imported span",
     "root": "nothing recorded asked for it",
     "unresolved": "something asked for it, but it is not known what",
 }

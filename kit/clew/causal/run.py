@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from clew.causal import attribute, clock, match, paths
+from clew.causal import attribute, clock, imported, match, paths
 from clew.protocols import extract
 from clew.store import FileStore
 
@@ -19,7 +19,8 @@ IMPORTED = 1 << 52
 
 _STATE = (
     "SELECT (SELECT count(*) FROM event), (SELECT count(*) FROM payload), (SELECT count(*) FROM connection), "
-    "(SELECT count(*) FROM thread), (SELECT coalesce(max(ended_ns), 0) FROM capture)"
+    "(SELECT count(*) FROM thread), (SELECT count(*) FROM imported_span), "
+    "(SELECT coalesce(max(ended_ns), 0) FROM capture)"
 )
 
 
@@ -47,6 +48,7 @@ def trace(store: FileStore, case: Path, progress: Progress | None = None, *, aga
         links = attribute.link(connection)
         tell("paths", 0)
         paths.make(connection, links)
+        imported.make(connection)
         connection.execute("INSERT OR REPLACE INTO setting VALUES ('traced', ?)", [_state(connection)])
         connection.execute("COMMIT")
         tell("paths", 1)

@@ -1,28 +1,40 @@
 """Bring recorded files into a case: segment files and cases of clew, and profiles of other tools.
 
 Profiles: perf.data, `perf script` text, folded stacks, text and JSON of bpftrace, gdb's backtraces, pprof, speedscope,
-Chrome's and Firefox's, py-spy, austin. What a file is, is told by its content. The files are copied into CASE/raw, so
-they may be deleted afterwards. CASE is made if it does not exist.
+Chrome's and Firefox's, py-spy, austin. Spans: OTLP (.jsonl) and Jaeger's JSON; their requests are looked at as recorded
+ones are, and tied to recorded calls by the ids in headers, by address and time. What a file is, is told by its content.
+The files are copied into CASE/raw, so they may be deleted afterwards. CASE is made if it does not exist.
 
 examples:
   clew import CASE perf.data
   clew import CASE other-case/raw/001
   clew import CASE seg-000001.clew seg-000002.clew
   clew import CASE datasets/three-tier
+  clew import CASE spans.jsonl
+  clew import CASE --infer-parents traces.json  from times alone, and how right that is
 """
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from clew.commands import _options
+
+if TYPE_CHECKING:
+    from clew.case import Case
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew import``."""
     _options.add_case(parser)
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="file or folder to import")
+    parser.add_argument(
+        "--infer-parents",
+        action="store_true",
+        help="spans: find out who caused what from their times, ignoring what is told",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -31,7 +43,24 @@ def run(args: argparse.Namespace) -> int:
     from clew.ingest.imports import import_files
     from clew.units import number
 
-    events = import_files(Path(args.case), args.files)
-    samples = clew.open(args.case).sql("SELECT count(*) AS n FROM sample")["n"][0].as_py()
-    print(f"{args.case}: {number(events)} events added" + (f", {number(samples)} samples in all" if samples else ""))
+    events = import_files(Path(args.case), args.files, infer_parents=args.infer_parents)
+    case = clew.open(args.case)
+    counts = case.sql("SELECT (SELECT count(*) FROM sample) AS samples, (SELECT count(*) FROM imported_span) AS spans")
+    found = {name: counts[name][0].as_py() for name in ("samples", "spans")}
+    more = "".join(f", {number(count)} {name} in all" for name, count in found.items() if count)
+    print(f"{args.case}: {number(events)} events added{more}")
+    if args.infer_parents:
+        print(_said(case))
     return 0
+
+
+def _said(case: Case) -> str:
+    """How right the parents are that were inferred."""
+    from clew.causal.imported import LEAST, accuracy
+
+    case.trace()
+    right = accuracy(case)
+    if right is None:
+        return "no parents were told: nothing to compare with"
+    shares = f"{right.right:.2%} right, {right.none:.2%} left out (less than {LEAST:.0%} sure), {right.wrong:.2%} wrong"
+    return f"parents of {right.calls:,} calls, against those told: {shares}; {right.traces:.1%} of traces wholly right"

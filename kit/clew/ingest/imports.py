@@ -17,10 +17,11 @@ from clew.ingest.sniff import Format, is_segment, sniff
 from clew.store import DATABASE, FileStore
 
 
-def import_files(case: Path, sources: Sequence[Path]) -> int:
+def import_files(case: Path, sources: Sequence[Path], *, infer_parents: bool = False) -> int:
     """Import every one of ``sources`` into ``case`` (made if it does not exist); returns the number of new events.
 
-    Segment files that are named one by one become one capture. Raises ClewError, with nothing changed, if one of them
+    Segment files that are named one by one become one capture. ``infer_parents``: of spans, whatever parents they tell
+    of their own (see causal/imported.py). Raises ClewError, with nothing changed, if one of them
     is nothing that clew reads.
     """
     kinds = [sniff(source) for source in sources]
@@ -29,7 +30,7 @@ def import_files(case: Path, sources: Sequence[Path]) -> int:
         if kind is Format.TABLES:
             adders += [_tables_adder(source, number) for number in tables.captures_in(source)]
         elif kind is Format.PROFILE:
-            adders.append(_profile_adder(source))
+            adders.append(_profile_adder(source, infer_parents))
         elif kind is not Format.SEGMENT:
             folders = captures(source) if kind is Format.CASE else [source]
             adders += [_capture_adder(folder) for folder in folders]
@@ -59,7 +60,7 @@ def _capture_adder(source: Path) -> Callable[[Path], None]:
     return lambda folder: _copy_segments(sorted(file for file in source.iterdir() if is_segment(file)), folder)
 
 
-def _profile_adder(source: Path) -> Callable[[Path], None]:
+def _profile_adder(source: Path, infer_parents: bool) -> Callable[[Path], None]:
     """Reads ``source`` before it is copied: what is broken or empty is said at once, and nothing is made of it."""
 
     def add(folder: Path) -> None:
@@ -67,11 +68,14 @@ def _profile_adder(source: Path) -> Callable[[Path], None]:
         if reader is None:
             raise ClewError(f"{source} has changed while it was read")
         profile = reader.read(source)
+        if infer_parents and "imported_span" not in profile.tables:
+            raise ClewError(f"{source} holds no spans whose parents could be inferred")
         copy = folder / source.name.lstrip(".")
         shutil.copyfile(source, copy)
         copy.chmod(0o600)
         now = time.monotonic_ns()
-        Meta("profile", [], "unknown", "imported", now, "", {"format": reader.FORMAT}, now).write(folder)
+        options = {"format": reader.FORMAT} | ({"infer_parents": True} if infer_parents else {})
+        Meta("profile", [], "unknown", "imported", now, "", options, now).write(folder)
         hand_over(copy, profile)
 
     return add

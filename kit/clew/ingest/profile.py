@@ -57,8 +57,11 @@ SAMPLES = pa.schema(
 )
 
 
-OTHER_TABLES = ("series", "map_value", "histogram", "printed")
+OTHER_TABLES = ("series", "map_value", "histogram", "printed", "imported_span")
 """Tables of a case that a profile may fill besides those of samples."""
+FIRST_IMPORTED = 1 << 52
+IMPORTED_STEP = 10**9
+"""Imported spans are numbered from FIRST_IMPORTED on, with room for so many in a capture."""
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,7 @@ def insert_profile(
         numbered = pa.array(np.arange(table.num_rows, dtype=np.uint64))
         connection.register(name, table.append_column("row", numbered) if name != "p_samples" else table)
     known = {"capture_id": capture_id, "base": (capture_id - 1) * CAPTURE_STEP + first, "host": host}
+    known["first"] = FIRST_IMPORTED
     by_call = samples["thread_id"].null_count < samples.num_rows
     (workers,) = connection.execute("SELECT current_setting('threads')").fetchall()[0]
     connection.execute("SET threads = 1")  # several wait for one another longer than the work takes
@@ -202,6 +206,11 @@ def _insert_table(
     if name not in OTHER_TABLES:
         raise ValueError(f"{name} is no table that a profile may fill")
     columns, needed = "$capture_id AS capture_id, $host AS host, *", ["capture_id", "host"]
+    if name == "imported_span":  # it says itself where it was
+        numbers = (
+            f"$capture_id AS capture_id, $first + (($capture_id::UBIGINT - 1) * {IMPORTED_STEP} + number) AS span_id"
+        )
+        columns, needed = f"{numbers}, * EXCLUDE (number)", ["capture_id", "first"]
     if "stack" in table.column_names:
         columns, needed = f"{columns} EXCLUDE (stack), $base + stack AS stack_id", [*needed, "base"]
     connection.register("p_table", table)

@@ -11,12 +11,14 @@ from clew import __version__
 from clew.capture.meta import Meta
 from clew.errors import ClewError
 from clew.ingest.pipeline import STALE
+from clew.ingest.profile import IMPORTED_STEP
 from clew.ingest.segments import CAPTURE_STEP
 from clew.store import MANIFEST, ParquetStore
 
 _LARGE = (
     *("event", "payload", "counter"),
     *("sample_event", "frame", "stack", "sample", "series", "map_value", "histogram", "printed"),
+    "imported_span",
 )
 _SMALL = ("capture", "process", "thread", "connection")
 _FIXED = ("op", "errno")
@@ -54,6 +56,8 @@ def split(source: Path, capture_id: int, folder: Path) -> None:
             changed = [
                 f"({column}::HUGEINT + {shift})::UBIGINT AS {column}" for column in columns if column in _SHIFTED
             ]
+            if name == "imported_span":
+                changed.append(f"(span_id::HUGEINT + {(number - capture_id) * IMPORTED_STEP})::UBIGINT AS span_id")
             where = f"thread_id // {CAPTURE_STEP} = {capture_id - 1}" if "thread_id" in columns else "TRUE"
             if "capture_id" in columns:
                 changed.append(f"{number}::UINTEGER AS capture_id")
