@@ -115,10 +115,12 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 			return conn->last_owner == NONE || clew_habits_add(&work->asking, conn->last_name, in->name[step->span], 1);
 		begin_chain(work, step->span);
 		const int64_t head = conn->last_owner == NONE ? NONE : work->links[conn->last_owner].head;
-		const bool follows =
-			head != NONE &&
-			(conn->held || (at_once && !repeats(work, head, step->span) &&
-							clew_habits_share(&work->asking, conn->last_name, in->name[step->span], 0) >= FOLLOWS));
+		/* A loop that goes on as soon as something comes in goes on with that, not with what came in before. */
+		const struct input *latest = thread->latest == NONE ? NULL : &web->inputs[thread->latest];
+		const bool other = latest && latest->turn == thread->turn && latest->span != conn->last_owner;
+		const bool always = head != NONE && at_once && !other && !repeats(work, head, step->span) &&
+							clew_habits_share(&work->asking, conn->last_name, in->name[step->span], 0) >= FOLLOWS;
+		const bool follows = head != NONE && (conn->held || always);
 		if (follows)
 			lengthen_chain(work, head, step->span);
 		else if (thread->interleaved)
@@ -249,6 +251,8 @@ static bool learn(struct web *web, struct habits *next, bool known)
 	double share[LOOKED_AT];
 	for (int32_t i = 0; i < web->outputs_count && i < TAUGHT_BY; i++) {
 		const struct output *output = &web->outputs[i];
+		if (output->cause != NONE)
+			continue;
 		const int count = candidates(web, output, found);
 		double all = output->given_back ? 0.02 : 0.002; /* it may have waited in a queue */
 		for (int k = 0; k < count; k++)
@@ -297,6 +301,19 @@ static void explain(struct web *web, struct output *output, int round)
 		lead(web, cause, output);
 }
 
+/* What goes out right after something came in, within a turn, was caused by that. */
+static void explain_at_once(struct web *web, struct output *output)
+{
+	if (output->latest == NONE)
+		return;
+	struct input *input = &web->inputs[output->latest];
+	const int32_t before = input->led_to;
+	input->led_to = 0; /* it may lead to several */
+	if (input->turn == output->turn && can_lead(web, input, output))
+		lead(web, output->latest, output);
+	input->led_to += before;
+}
+
 /* What is left is given out in order: a loop lets those go on first that were ready first. */
 static void explain_in_order(struct web *web, struct output *output)
 {
@@ -336,6 +353,8 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t stat
 		const int64_t span = web.inputs[i].span;
 		work->steps_ns[i] = web.inputs[i].received ? work->in->start[span] : work->in->end[span];
 	}
+	for (int32_t i = 0; i < web.outputs_count; i++)
+		explain_at_once(&web, &web.outputs[i]);
 	if (!learn_flow(&web))
 		goto end;
 	for (int round = 0; round < ROUNDS; round++)

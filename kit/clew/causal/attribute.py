@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clew.causal.match import FORKS
 from clew.causal.rules import BY_NUMBER, UNLIKELY
 from clew.native.causal import NEVER, WORK, Signals, attribute
 
@@ -19,12 +20,15 @@ PART = 2_000_000
 IDLE = 20_000
 """ns: a wait that took longer found nothing ready; a question alone takes about one µs."""
 
-RULES = ("root", "unresolved", "match", "datagram", "thread", "handoff", "loop", "held", "order", "queue")
+RULES = (
+    *("root", "unresolved", "match", "datagram", "thread", "handoff", "loop", "held", "order", "queue"),
+    *("fork", "process"),
+)
 """Links.rule by number."""
 
 _SPANS = """
 SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS begun, coalesce(end_ns, $never) AS "end",
-       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, conn_id, name_no AS name, status_no AS status, held
+       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread, coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held
 FROM pair WHERE process_no BETWEEN $low AND $high
 """
 
@@ -55,7 +59,7 @@ Columns = dict[str, NDArray[Any]]
 _KEPT = {
     **dict.fromkeys(("msg_id", "reply_msg_id", "conn_id", "start", "end", "parent"), np.int64),
     **dict.fromkeys(("name", "status"), np.uint64),
-    **{"process_no": np.int32, "thread": np.int32, "client": np.bool_, "rule": np.uint8, "confidence": np.float32},
+    **{"process_no": np.int32, "own_thread": np.int32, "client": np.bool_, "rule": np.uint8, "confidence": np.float32},
 }
 
 
@@ -88,6 +92,7 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
         offset += len(part["parent"])
     found = {name: np.concatenate(spans.pop(name)) for name in _KEPT}
     _add_matches(connection, found)
+    _add_programs(connection, found)
     doubts = dict(zip(("place", "cause", "confidence"), np.concatenate(unlikely, axis=1), strict=True))
     return Links(found, np.concatenate(work), pa.table(doubts))
 
@@ -121,6 +126,8 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
     spans["parent"] = np.where(sure, found.cause, -1)
     spans["confidence"] = np.where(sure, found.confidence, spans["rule"] == RULES.index("root"))
     spans["end"] = np.where(spans["client"], spans["end"], spans["whole"])
+    forks = spans["msg_id"] > FORKS
+    spans["end"] = np.where(forks, spans["life"], spans["end"])
     return spans, found.work, np.array([doubtful, found.cause[doubtful], found.confidence[doubtful]])
 
 
@@ -148,3 +155,21 @@ def _add_matches(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
     lost = places(connection.execute(_LOST).fetchnumpy()["msg_id"])
     spans["rule"][lost] = RULES.index("unresolved")
     spans["confidence"][lost] = 0
+
+
+def _add_programs(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
+    """What programs do that were started for a request is done for it, where nothing nearer asked for it."""
+    found = connection.execute(
+        "SELECT w.process_no, any_value(d.msg_id) AS msg_id FROM descendant d JOIN who w USING (process_id) GROUP BY ALL"
+    ).fetchnumpy()
+    if not len(found["process_no"]):
+        return
+    start = np.full(int(max(spans["process_no"].max(initial=0), found["process_no"].max())) + 1, -1, np.int64)
+    forks = np.flatnonzero(spans["msg_id"] > FORKS)
+    by_message = dict(zip(spans["msg_id"][forks].tolist(), forks.tolist(), strict=True))
+    start[found["process_no"]] = [by_message.get(number, -1) for number in found["msg_id"].tolist()]
+    above = start[spans["process_no"]]
+    own = (above >= 0) & (spans["parent"] < 0)
+    spans["parent"][own] = above[own]
+    spans["rule"][own] = np.where(spans["client"][own], RULES.index("process"), RULES.index("fork"))
+    spans["confidence"][own] = 1

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import duckdb
 
+FORKS = 1 << 51
+"""Steps that are no messages but forks have numbers above this in the place of msg_id."""
+
 _WHO = """
 CREATE OR REPLACE TEMP TABLE who AS
 SELECT t.thread_id, t.capture_id, t.process_id, p.command, t.host, t.pid, t.tid,
@@ -22,7 +25,7 @@ SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset
        CASE WHEN q.sent THEN r.last_ns ELSE r.first_ns END AS end_ns,
        CASE WHEN q.sent THEN r.first_ns ELSE r.last_ns END AS whole_ns,
        CASE WHEN e.process_no = w.process_no THEN e.thread_no ELSE -1 END AS end_thread,
-       hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no, coalesce(r.held, FALSE) AS held
+       w.thread_no AS own_thread, NULL::BIGINT AS life_ns, hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no, coalesce(r.held, FALSE) AS held
 FROM message q
 JOIN who w ON w.thread_id = q.thread_id
 LEFT JOIN (SELECT * FROM message WHERE role = 'reply' AND exchange IS NOT NULL) r
@@ -87,6 +90,43 @@ UNION
 SELECT peer_conn_id, conn_id FROM unix
 """
 
+# Programs that a server starts while it works: each fork is a step of the thread that made it, and what the program and its
+# children do belongs to it. A process that serves nothing itself (one that only starts workers) makes none.
+_FORKS = """
+CREATE OR REPLACE TEMP TABLE forked AS
+SELECT $forks + row_number() OVER (ORDER BY e.ts_ns, e.pid, e.seq) AS msg_id, w.process_no, w.thread_no, e.host,
+       e.result::INTEGER AS child, e.ts_ns, e.ts_ns + e.dur_ns AS done_ns
+FROM event e JOIN op o USING (op_id) JOIN who w USING (thread_id)
+WHERE o.op IN ('fork', 'vfork', 'clone', 'posix_spawn') AND e.result > 0
+      AND w.process_no IN (SELECT process_no FROM pair WHERE NOT client)
+"""
+
+_DESCENDANTS = """
+CREATE OR REPLACE TEMP TABLE descendant AS
+WITH RECURSIVE child AS (
+    SELECT p.process_id, p.host, p.pid, p.start_ns, p.command, p.end_ns, f.msg_id, TRUE AS own
+    FROM process p ASOF JOIN forked f ON f.host = p.host AND f.child = p.pid AND f.ts_ns <= p.start_ns
+    UNION
+    SELECT p.process_id, p.host, p.pid, p.start_ns, p.command, p.end_ns, c.msg_id, FALSE
+    FROM child c JOIN process p ON p.host = c.host AND p.ppid = c.pid AND p.start_ns >= c.start_ns
+    WHERE NOT EXISTS (SELECT 1 FROM forked f WHERE f.host = p.host AND f.child = p.pid))
+SELECT * FROM child
+"""
+
+_STARTED = """
+INSERT INTO pair
+SELECT f.msg_id, 0, f.msg_id, NULL, NULL, 0, TRUE, f.process_no, f.thread_no, f.ts_ns, f.done_ns, NULL, NULL, -1, w.thread_no,
+       d.end_ns, hash(d.command, 'process'), hash(NULL::VARCHAR, NULL::BOOLEAN), FALSE
+FROM forked f
+JOIN (SELECT msg_id, arg_max(process_id, start_ns) AS process_id, arg_max(command, start_ns) AS command, max(end_ns) AS end_ns
+      FROM descendant WHERE own GROUP BY msg_id) d USING (msg_id)
+JOIN who w ON w.thread_id = d.process_id
+"""
+
+_PROGRAMS = """
+INSERT INTO name_of SELECT DISTINCT hash(command, 'process'), command, NULL FROM descendant WHERE own
+"""
+
 _MATCHES = """
 CREATE OR REPLACE TEMP TABLE matched AS
 SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1.0 AS confidence
@@ -118,4 +158,7 @@ def match(connection: duckdb.DuckDBPyConnection) -> None:
     That is ``who`` for threads, ``name_of`` for names and ``status_of`` for results.
     """
     for statement in (_WHO, _PAIRS, _NAMES, _STATUSES, _ENDS, _MATCHES, _DATAGRAMS):
+        connection.execute(statement)
+    connection.execute(_FORKS, {"forks": FORKS})
+    for statement in (_DESCENDANTS, _STARTED, _PROGRAMS):
         connection.execute(statement)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.causal.attribute import RULES, Links
+from clew.causal.match import FORKS
 from clew.errors import ClewError
 from clew.native.causal import NEVER, roots, shapes, trees, walk
 
@@ -28,7 +29,10 @@ def make(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
     shape = shapes(parent, depth, identity)
     sizes = trees(root, depth, spans["process_no"], spans["confidence"])
     found = {
-        **{name: pa.array(spans[name]) for name in ("msg_id", "conn_id", "start", "client", "name", "status", "thread")},
+        **{name: pa.array(spans[name]) for name in ("start", "client", "name", "status")},
+        "thread": pa.array(spans["own_thread"]),
+        "msg_id": pa.array(spans["msg_id"], mask=spans["msg_id"] > FORKS),
+        "conn_id": pa.array(spans["conn_id"], mask=spans["msg_id"] > FORKS),
         "reply_msg_id": pa.array(spans["reply_msg_id"], mask=spans["reply_msg_id"] == 0),
         "end": pa.array(spans["end"], mask=spans["end"] == NEVER),
         "place": pa.array(np.arange(len(parent))),

@@ -4,7 +4,7 @@ DROP TABLE pair;
 
 INSERT INTO span
 SELECT f.place + 1, f.root + 1, f.parent + 1, w.capture_id, w.thread_id, w.host, w.pid, w.tid, w.command,
-       CASE WHEN f.client THEN 'client' ELSE 'server' END, n.name, n.protocol, f.conn_id, f.start, f."end", r.status, r.error,
+       CASE WHEN f.msg_id IS NULL THEN 'process' WHEN f.client THEN 'client' ELSE 'server' END, n.name, n.protocol, f.conn_id, f.start, f."end", r.status, r.error,
        f.msg_id, f.reply_msg_id, f.rule, f.confidence, f.depth, f.shape & 9007199254740991
 FROM found f
 JOIN who w ON w.thread_no = f.thread
@@ -16,7 +16,7 @@ SELECT place::UBIGINT + 1, cause::UBIGINT + 1, 'unlikely', confidence FROM doubt
 
 -- A path is told by its text, so the same path has the same number in every case. More than 200 steps are not told apart.
 CREATE OR REPLACE TEMP TABLE path_of AS
-SELECT t.shape, string_agg(repeat('  ', t.depth) || s.command || CASE WHEN s.kind = 'client' THEN ' → ' ELSE ' ' END || s.name,
+SELECT t.shape, string_agg(repeat('  ', t.depth) || s.command || CASE s.kind WHEN 'client' THEN ' → ' || s.name WHEN 'process' THEN '' ELSE ' ' || s.name END,
                            chr(10) ORDER BY t.nth) AS path
 FROM (SELECT *, row_number() OVER (PARTITION BY shape ORDER BY nth) AS line FROM step) t
 JOIN (SELECT span_id, command, kind, name FROM span WHERE span_id IN (SELECT place + 1 FROM step)) s ON s.span_id = t.place + 1
