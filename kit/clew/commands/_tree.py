@@ -7,7 +7,7 @@ from typing import Any
 from clew.units import duration, printable
 
 BAR = 24  # characters
-_SURE = 0.9
+_SURE = 0.899999  # 0.9 may have been a float of 32 bits
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 

@@ -88,6 +88,8 @@ def _show_steps(answer: Answer, args: argparse.Namespace) -> int:
     """The steps that differ most, and the difference that they explain."""
     from dataclasses import replace
 
+    import pyarrow as pa
+
     from clew.commands._output import show
     from clew.units import duration
 
@@ -100,7 +102,10 @@ def _show_steps(answer: Answer, args: argparse.Namespace) -> int:
         f" {duration(figures['delta_ns'])} apart; own times of all steps are {duration(figures['explained_ns'])} apart"
     )
     names = {"in_a": "in_a_share", "in_b": "in_b_share"}
-    table = answer.table.slice(0, args.limit).drop(["kind", "path", "calls_a", "calls_b"])
+    table = answer.table.slice(0, args.limit)
+    calls = zip(table["name"].to_pylist(), table["kind"].to_pylist(), strict=True)
+    shown = pa.array([("→ " if kind == "client" else "") + name for name, kind in calls], pa.string())
+    table = table.set_column(0, "name", shown).drop(["kind", "path", "calls_a", "calls_b"])
     table = table.rename_columns([names.get(name, name) for name in table.column_names])
     left = answer.table.num_rows - table.num_rows
     more = f"{left:,} steps that differ less are left out (--limit)" if left else None

@@ -127,7 +127,7 @@ def _note(rows: list[dict[str, Any]], critical: Any) -> str | None:
         said.append("unresolved: this is part of a request that is not known")
     if critical is None:
         said.append("its end was not seen, so it has no critical path")
-    if low := sum(row["confidence"] < 0.9 for row in rows if row["link_rule"] != "unresolved"):
+    if low := sum(row["confidence"] < 0.899999 for row in rows if row["link_rule"] != "unresolved"):
         said.append(f"{low} of {len(rows)} links are only likely (confidence below 0.9)")
     if negative := sum("received before it was sent" in (row["reason"] or "") for row in rows):
         said.append(f"{negative} delays are unknown: the clocks of the hosts differ by more than the delay")

@@ -39,7 +39,7 @@ SELECT from_command, to_command, c.protocol, recorded,
        count(*) AS calls, count(*) FILTER (c.error) AS errors,
        sum(coalesce(q.bytes, 0) + coalesce(a.bytes, 0))
            FILTER (coalesce(q.bytes, a.bytes) IS NOT NULL)::BIGINT AS bytes,
-       max(dur_ns) AS high_ns, count(*) FILTER (confidence < 0.9) AS low_confidence
+       max(dur_ns) AS high_ns, count(*) FILTER (confidence < 0.899999) AS low_confidence
 FROM called c LEFT JOIN said q ON q.msg_id = c.request_msg_id LEFT JOIN said a ON a.msg_id = c.reply_msg_id
 GROUP BY ALL"""
 _SCHEMA = pa.schema(

@@ -101,7 +101,8 @@ def slow_vs_usual(
     predicate, params = lens.compile("request")
     names = case.sql(f"SELECT count(DISTINCT name) AS n FROM request WHERE {predicate}", params)["n"][0].as_py()
     mixed = f"requests of {names:,} names are mixed: choose one to compare like with like" if names > 1 else None
-    title = f"slowest {slowest:.3g} ({answer.summary['requests_a']:,}) beside the middle {usual[1] - usual[0]:.3g}"
+    title = f"slowest {slowest * 100:.3g} % ({answer.summary['requests_a']:,} requests)"
+    title += f" beside the middle {(usual[1] - usual[0]) * 100:.3g} %"
     note = "; ".join(filter(None, (mixed, answer.note))) or None
     return replace(answer, title=f"{title} ({answer.summary['requests_b']:,})", note=note)
 

@@ -12,6 +12,7 @@ from clew.questions.ask import ask, need_requests
 
 SURE = 0.9
 """Links with less confidence than this are counted as only likely."""
+_BELOW = SURE - 1e-6  # confidence may have been a float of 32 bits
 REASONS = {
     "unresolved": "has a cause that was not found",
     "likely": "linked, but only likely",
@@ -58,14 +59,14 @@ found AS (
     })
 SELECT reason, rule, protocol, command, count(*) AS count, min(confidence) AS confidence
 FROM found GROUP BY ALL ORDER BY count DESC, reason, rule, protocol, command"""
-    answer = ask(case, _named(sql), params | {"sure": SURE}, "what is not linked, or not for sure")
+    answer = ask(case, _named(sql), params | {"sure": _BELOW}, "what is not linked, or not for sure")
     figures = case.sql(
         f"""SELECT count(*) AS spans, count(parent_span_id) AS linked,
                    count(*) FILTER (link_rule = 'unresolved') AS unresolved,
                    count(*) FILTER (confidence < $sure AND link_rule <> 'unresolved') AS likely,
                    count(*) - count(end_ns) AS unfinished, count(*) FILTER (link_rule = 'root') AS roots
             FROM span WHERE {predicate}""",
-        params | {"sure": SURE},
+        params | {"sure": _BELOW},
     ).to_pylist()[0]
     return replace(answer, summary=figures, note=None if answer.table.num_rows else "everything is linked, for sure")
 
@@ -94,7 +95,8 @@ ORDER BY count DESC, rule""",
 def _named(sql: str) -> str:
     """``sql`` with reasons and rules in words."""
     reasons = ", ".join(f"('{name}', '{words}')" for name, words in REASONS.items())
-    rules = ", ".join(f"('{name}', '{meaning}')" for name, meaning in RULES.items())
+    meanings = RULES | {"unlikely": "the best of the causes that it could have, but not good enough"}
+    rules = ", ".join(f"('{name}', '{meaning}')" for name, meaning in meanings.items())
     return f"""SELECT why.words AS reason, f.rule, f.protocol, f.command, f.count, f.confidence, known.meaning
 FROM ({sql}) f JOIN (VALUES {reasons}) why(reason, words) ON why.reason = f.reason
 LEFT JOIN (VALUES {rules}) known(rule, meaning) ON known.rule = f.rule
