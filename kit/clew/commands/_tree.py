@@ -47,7 +47,7 @@ def _bar(row: dict[str, Any], first: int, whole: int) -> str:
         return " " * begin + "░" * (BAR - begin)
     length = max(1, min(round((row["end_ns"] - row["start_ns"]) * BAR / whole), BAR - begin))
     mark = "▓" if row["on_critical_path"] is None else "█" if row["on_critical_path"] else "▒"
-    return (" " * begin + mark * length).ljust(BAR)
+    return f"{' ' * begin + mark * length:<{BAR}}"
 
 
 def _what(row: dict[str, Any]) -> str:
