@@ -36,6 +36,7 @@ enum clew_conv_flag {
 	CLEW_CONV_CLOSED = 8,     /* this end closed it, or said that it sends no more */
 	CLEW_CONV_CONTINUED = 16, /* the batch before ended in the middle of it */
 	CLEW_CONV_CONTINUES = 32, /* its last calls come with the next batch */
+	CLEW_CONV_TOLD = 64,      /* `hint` is what it speaks, whatever its bytes look like */
 };
 
 /* One conversation of a batch: a connection as recorded at one end. */

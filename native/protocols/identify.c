@@ -51,7 +51,7 @@ void identify(struct talks *talks, struct beginning *beginning, const struct cle
 	else
 		talks->client = sender.first == CLIENT;
 	const int score = talks->client ? client : server;
-	if (score >= SURE)
+	if (score >= SURE && !(conv->flags & CLEW_CONV_TOLD))
 		talks->protocol = talks->client ? as_client : as_server;
 	else if (conv->hint >= 0 && (uint32_t)conv->hint < talks->protocols)
 		talks->protocol = (uint32_t)conv->hint;

@@ -66,6 +66,7 @@ class ConvFlag(enum.IntFlag):
     CLOSED = 8
     CONTINUED = 16
     CONTINUES = 32
+    TOLD = 64
 
 
 class End(enum.IntEnum):

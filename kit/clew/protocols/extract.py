@@ -33,6 +33,11 @@ FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
 LEFT JOIN payload p ON p.thread_id = e.thread_id AND p.seq = e.seq
 WHERE e.conn_id BETWEEN $first AND $last AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
 """
+_CGI = """
+UNION ALL
+SELECT conn_id, ts_ns, dur_ns, bytes, $none, sent, thread_id, seq, pid, tid, head, NULL
+FROM talk_cgi WHERE conn_id BETWEEN $first AND $last
+"""
 # When the bytes were moved: written, as the call was entered; read, as it returned.
 _MOVED = "e.ts_ns + CASE WHEN o.sent THEN 0 ELSE e.dur_ns END"
 _CUTS = f"""
@@ -76,7 +81,7 @@ def extract(
         plan(connection, known, talks.names)
         parts = list(_parts(connection))
         for index, part in enumerate(parts):
-            ids, convs = conversations(connection, part.first, part.last)
+            ids, convs = conversations(connection, part.first, part.last, talks.names)
             _mark_continued(convs, part)
             _feed(connection, talks, part, ids, convs)
             number += _insert(connection, talks.take(), ids, number, talks.names)
@@ -124,6 +129,8 @@ def _feed(connection: duckdb.DuckDBPyConnection, talks: Talks, part: Part, ids: 
         if (bound := getattr(part, name)) is not None:
             query += f" AND {_MOVED} {sign} ${name}"
             values[name] = bound
+    if part.begin is None:
+        query += _CGI
     table = connection.sql(query, params=values).to_arrow_table()
     columns = {name: table.column(name).to_numpy() for name in table.column_names if name not in ("head", "tail")}
     columns["conv"] = np.searchsorted(ids, columns.pop("conn_id"))
@@ -143,6 +150,8 @@ def _insert(
     rows = messages.rows
     if not len(rows):
         return 0
+    asked = (rows["protocol"] == names.index("cgi")) & (rows["role"] == 0)
+    rows["bytes"][asked] = 0  # a program's variables are no bytes of the pipe
     table = pa.table(
         {
             "msg_id": pa.array(np.arange(number, number + len(rows), dtype=np.uint64)),

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.native.protocols import CONV, ConvFlag
+from clew.protocols.cgi import plan_cgi
 from clew.protocols.services import Services
 
 Array = npt.NDArray[Any]
@@ -24,17 +25,25 @@ CREATE OR REPLACE TEMP TABLE talk AS
 WITH counted AS (
     SELECT e.conn_id, bool_or(o.tls) AS tls, count(*) AS calls, sum(least(e.bytes, $most))::DOUBLE AS kept
     FROM event e JOIN talk_op o USING (op_id)
-    WHERE e.conn_id IS NOT NULL AND e.errno = 0 AND e.bytes > 0 GROUP BY e.conn_id)
-SELECT n.*, c.capture_id, c.host, c.kind, coalesce(c.role, '') AS role, c.closed_ns IS NOT NULL AS closed,
+    WHERE e.conn_id IS NOT NULL AND e.errno = 0 AND e.bytes > 0 GROUP BY e.conn_id
+    UNION ALL
+    SELECT DISTINCT conn_id, FALSE, 0, 0 FROM talk_cgi)
+SELECT n.conn_id, bool_or(n.tls) AS tls, sum(n.calls)::DOUBLE AS calls, sum(n.kept) AS kept,
+       any_value(g.conn_id) IS NOT NULL AS cgi, c.capture_id, c.host, c.kind, coalesce(c.role, '') AS role,
+       c.closed_ns IS NOT NULL AS closed,
        CASE WHEN c.role IS DISTINCT FROM 'connected' THEN regexp_extract(c.local, ':([0-9]+)$', 1) END AS here,
        CASE WHEN c.role IS DISTINCT FROM 'accepted' THEN regexp_extract(c.remote, ':([0-9]+)$', 1) END AS there,
        CASE WHEN c.kind = 'unix' THEN coalesce(c.path, c.local, c.remote) END AS path
-FROM counted n JOIN connection c USING (conn_id) WHERE c.kind IN ('tcp', 'udp', 'unix', 'pipe', 'socket')
+FROM counted n JOIN connection c USING (conn_id) LEFT JOIN (SELECT DISTINCT conn_id FROM talk_cgi) g USING (conn_id)
+WHERE c.kind IN ('tcp', 'udp', 'unix', 'pipe', 'socket')
+GROUP BY ALL
 """
 _ENDS = "SELECT DISTINCT kind, here, there, path FROM talk WHERE kind <> 'pipe'"
 _ABOUT = """
-SELECT t.conn_id, t.kind = 'udp' AS datagram, t.role = 'connected' AS client, t.role = 'accepted' AS server, t.closed,
-       coalesce(e.hint, -1) AS hint
+SELECT t.conn_id, t.kind = 'udp' AS datagram, t.cgi AS told,
+       t.role = 'connected' OR (t.cgi AND t.role = 'read end') AS client,
+       t.role = 'accepted' OR (t.cgi AND t.role <> 'read end') AS server, t.closed,
+       CASE WHEN t.cgi THEN $cgi ELSE coalesce(e.hint, -1) END AS hint
 FROM talk t LEFT JOIN talk_end e ON t.kind = e.kind AND t.here IS NOT DISTINCT FROM e.here
      AND t.there IS NOT DISTINCT FROM e.there AND t.path IS NOT DISTINCT FROM e.path
 WHERE t.conn_id BETWEEN $first AND $last ORDER BY t.conn_id
@@ -43,7 +52,7 @@ _FULL = 1 << 20
 
 
 def plan(connection: duckdb.DuckDBPyConnection, services: Services, names: list[str]) -> None:
-    """Make the temporary tables talk (connections to tell the messages of), talk_op and talk_end.
+    """Make the temporary tables talk (connections to tell the messages of), talk_op, talk_end and talk_cgi.
 
     ``names``: the protocols by their numbers.
     """
@@ -53,6 +62,7 @@ def plan(connection: duckdb.DuckDBPyConnection, services: Services, names: list[
         {"full": _FULL},
     ).fetchall()[0][0]
     connection.execute(_OPS)
+    plan_cgi(connection)
     connection.execute(_TALKS, {"most": min(_FULL, kept or _FULL)})
     connection.execute(
         "CREATE OR REPLACE TEMP TABLE talk_end (kind VARCHAR, here VARCHAR, there VARCHAR, path VARCHAR, hint INTEGER)"
@@ -65,16 +75,18 @@ def plan(connection: duckdb.DuckDBPyConnection, services: Services, names: list[
 
 def unplan(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what plan() made."""
-    for name in ("talk", "talk_op", "talk_end"):
+    for name in ("talk", "talk_op", "talk_end", "talk_cgi"):
         connection.execute(f"DROP TABLE temp.{name}")
 
 
-def conversations(connection: duckdb.DuckDBPyConnection, first: int, last: int) -> tuple[Array, Array]:
+def conversations(
+    connection: duckdb.DuckDBPyConnection, first: int, last: int, names: list[str]
+) -> tuple[Array, Array]:
     """(conn_id, CONV) of the connections first..last of table talk, in that order."""
-    rows = connection.execute(_ABOUT, {"first": first, "last": last}).fetchnumpy()
+    rows = connection.execute(_ABOUT, {"first": first, "last": last, "cgi": names.index("cgi")}).fetchnumpy()
     convs = np.zeros(len(rows["conn_id"]), CONV)
     convs["hint"] = rows["hint"]
-    for flag in (ConvFlag.DATAGRAM, ConvFlag.CLIENT, ConvFlag.SERVER, ConvFlag.CLOSED):
+    for flag in (ConvFlag.DATAGRAM, ConvFlag.CLIENT, ConvFlag.SERVER, ConvFlag.CLOSED, ConvFlag.TOLD):
         assert flag.name is not None
         convs["flags"] |= np.where(rows[flag.name.lower()], np.uint32(flag), np.uint32(0))
     return np.asarray(rows["conn_id"]), convs
