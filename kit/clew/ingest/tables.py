@@ -56,8 +56,8 @@ def split(source: Path, capture_id: int, folder: Path) -> None:
             changed = [
                 f"({column}::HUGEINT + {shift})::UBIGINT AS {column}" for column in columns if column in _SHIFTED
             ]
-            if name == "imported_span":
-                changed.append(f"(span_id::HUGEINT + {(number - capture_id) * IMPORTED_STEP})::UBIGINT AS span_id")
+            if name == "imported_span":  # its parent_id is text
+                changed = [f"(span_id::HUGEINT + {(number - capture_id) * IMPORTED_STEP})::UBIGINT AS span_id"]
             where = f"thread_id // {CAPTURE_STEP} = {capture_id - 1}" if "thread_id" in columns else "TRUE"
             if "capture_id" in columns:
                 changed.append(f"{number}::UINTEGER AS capture_id")
