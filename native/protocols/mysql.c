@@ -104,8 +104,8 @@ static void statement(struct talk *talk, struct state *state, struct span sql, b
 			return;
 		sql = (struct span){sql.at + 2, sql.size - 2};
 	}
-	const size_t size =
-		clew_normalise_sql(CLEW_SQL_MYSQL, (const char *)sql.at, sql.size, cut, name, sizeof name, &trace);
+	const size_t size = clew_normalise_sql(CLEW_SQL_MYSQL, (const char *)sql.at, clew_steady_size(sql.size, cut), cut,
+										   name, sizeof name, &trace);
 	if (size)
 		message_text(talk, &state->request.name, name, size);
 	message_text(talk, &state->request.summary, sql.at, sql.size);

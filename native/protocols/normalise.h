@@ -35,6 +35,15 @@ CLEW_NORMALISE_API size_t clew_normalise_sql(uint32_t dialect, const char *text,
 											 size_t room, struct clew_found *traceparent);
 
 /**
+ * How much of a text that was cut to make a name of: so much that both ends of a connection, which keep a few bytes
+ * more or less of it, make the same one.
+ */
+static inline size_t clew_steady_size(size_t size, bool cut)
+{
+	return cut && size > 32 ? size - size % 32 : size;
+}
+
+/**
  * A request target: scheme, authority, ?query, #fragment and ;parameters of a segment are dropped (who calls can choose
  * names of query parameters freely, so they would not group). In a segment numbers, hexadecimal of 8 and more, UUIDs
  * and long mixtures of letters and digits become ?.

@@ -75,8 +75,8 @@ static void add_statement(struct talk *talk, struct state *state, struct span sq
 {
 	char name[TEXT_LIMIT_BYTES];
 	struct clew_found trace;
-	const size_t size =
-		clew_normalise_sql(CLEW_SQL_STANDARD, (const char *)sql.at, sql.size, cut, name, sizeof name, &trace);
+	const size_t size = clew_normalise_sql(CLEW_SQL_STANDARD, (const char *)sql.at, clew_steady_size(sql.size, cut),
+										   cut, name, sizeof name, &trace);
 	message_add(talk, &state->request.summary, "; ", sql.at, sql.size);
 	if (trace.size) {
 		message_word(talk, &state->request.correlation, "traceparent=");

@@ -16,13 +16,13 @@ DRIVERS = Path(__file__).parent / "drivers"
 
 
 class Recorded:
-    """A driver's run: ``folder`` is what it was given, ``said`` what it printed."""
+    """A driver's run: ``folder`` is what it was given, ``said`` what it printed; ``options`` are the recorder's."""
 
-    def __init__(self, tmp_path: Path, driver: str) -> None:
+    def __init__(self, tmp_path: Path, driver: str, *options: str) -> None:
         self.folder = tmp_path / "work"
         self.folder.mkdir()
-        program = [sys.executable, str(DRIVERS / f"{driver}.py"), str(self.folder)]
-        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", str(tmp_path / "case"), "--"]
+        program = [sys.executable, str(DRIVERS / f"run_{driver}.py"), str(self.folder)]
+        recorder = [sys.executable, "-m", "clew", "record", "-q", "-o", str(tmp_path / "case"), *options, "--"]
         done = subprocess.run([*recorder, *program], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         self.said = done.stdout
