@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, collapse, dwarf, hotel_media, ingest, perf_data, servers, stacks
+from benchmarks import calls, collapse, dwarf, hotel_media, ingest, perf_data, protocols, servers, stacks
 from benchmarks.table import show
 
 SECTIONS = {
@@ -15,6 +15,7 @@ SECTIONS = {
     "perf_data": perf_data.measure,
     "dwarf": dwarf.measure,
     "stacks": stacks.measure,
+    "protocols": protocols.measure,
     "hotel_media": hotel_media.measure,
 }
 

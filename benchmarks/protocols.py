@@ -55,14 +55,15 @@ def make(path: Path, shape: str) -> int:
         connection.execute(schema_text())
         connection.executemany("INSERT INTO op VALUES (?, ?, ?)", [list(op) for op in OPS])
         connection.execute(
-            f"""INSERT INTO connection SELECT i + 1, 1, 'h', 1, 3, 'tcp', NULL, '127.0.0.1:' || (20000 + i),
-                '127.0.0.1:80', CASE WHEN i % 2 = 0 THEN 'connected' ELSE 'accepted' END, NULL, NULL, 0, NULL, NULL, NULL
+            f"""INSERT INTO connection BY NAME
+                SELECT i + 1 AS conn_id, 1 AS capture_id, 'h' AS host, 1 AS pid, 'tcp' AS kind,
+                       '127.0.0.1:80' AS remote, CASE WHEN i % 2 = 0 THEN 'connected' ELSE 'accepted' END AS role
                 FROM range({CONNECTIONS}) AS t(i)"""
         )
         sizes = {"request": len(request), "reply": len(reply) + body}
         connection.execute(
-            f"""INSERT INTO event SELECT 1, 1 + i % 8, 'h', 1, 1 + (i % 8)::INTEGER, (i // 8 + 1)::UINTEGER, i * 1000, 500,
-                CASE WHEN sent THEN 10 ELSE 1 END, 3, n, 0, n, 1 + i % {CONNECTIONS},
+            f"""INSERT INTO event SELECT 1, 1 + i % 8, 'h', 1, 1 + (i % 8)::INTEGER, (i // 8 + 1)::UINTEGER,
+                i * 1000, 500, CASE WHEN sent THEN 10 ELSE 1 END, 3, n, 0, n, 1 + i % {CONNECTIONS},
                 (turn // 2) * CASE WHEN asks THEN {sizes["request"]} ELSE {sizes["reply"]} END
                 FROM (SELECT *, CASE WHEN asks THEN {sizes["request"]} ELSE {sizes["reply"]} END AS n,
                              asks = (i % {CONNECTIONS} % 2 = 0) AS sent
