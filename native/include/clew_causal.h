@@ -36,18 +36,20 @@ enum clew_signal {
 };
 
 struct clew_spans {
-	int64_t spans, groups;     /* a group: the spans of one process */
-	const int64_t *first;      /* [groups + 1]: where each group starts */
-	const uint8_t *client;     /* 1: client, 0: server */
-	const int64_t *start;      /* server: request received; client: request sent */
-	const int64_t *end;        /* server: when the reply began to be sent; client: when its last byte was received */
-	const int64_t *begun;      /* server: when the read of the request began; client: when its last byte was sent */
-	const int64_t *whole;      /* server: when the reply's last byte was sent; client: when its first was received */
-	const int32_t *thread;     /* that began it */
+	int64_t spans, groups; /* a group: the spans of one process */
+	const int64_t *first;  /* [groups + 1]: where each group starts */
+	const uint8_t *client; /* 1: client, 0: server */
+	const int64_t *start;  /* server: request received; client: request sent */
+	const int64_t *asked;  /* client: when it was asked for, which may be when its connection was opened; else start */
+	const int64_t *end;    /* server: when the reply began to be sent; client: when its last byte was received */
+	const int64_t *begun;  /* server: when the read of the request began; client: when its last byte was sent */
+	const int64_t *whole;  /* server: when the reply's last byte was sent; client: when its first was received */
+	const int32_t *thread; /* that began it */
 	const int32_t *end_thread; /* server: that answered; client: that received the reply; -1: not known */
 	const int32_t *conn;
 	const uint64_t *name;
-	const uint8_t *held; /* client: the reply left the connection with its user */
+	const uint8_t
+		*held; /* client: 1: its reply left the connection with its user; 2: it prepares for what comes next */
 	int64_t threads, conns;
 	int64_t signals; /* in order of group, then time */
 	const int64_t *signal_first;

@@ -71,7 +71,7 @@ struct conn_state {
 	int64_t freed;      /* when its last reply came in; INT64_MIN: none yet */
 	int64_t last_owner; /* server span that its last exchange was given to, or NONE */
 	uint64_t last_name; /* of that exchange */
-	bool held;          /* its last reply said that its user keeps it */
+	uint8_t held;       /* as the last exchange's */
 };
 
 /* How often requests of a name, after what they did last, did a thing next. */

@@ -84,7 +84,7 @@ static void begin_chain(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	const int64_t last = in->end[client] == CLEW_NEVER ? in->start[client] : in->end[client];
-	work->links[client] = (struct link){client, client, NONE, client, NONE, in->start[client], last};
+	work->links[client] = (struct link){client, client, NONE, client, NONE, in->asked[client], last};
 }
 
 static void lengthen_chain(struct attribution *work, int64_t head, int64_t client)
@@ -120,7 +120,8 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		const bool other = latest && latest->turn == thread->turn && latest->span != conn->last_owner;
 		const bool always = head != NONE && at_once && !other && !repeats(work, head, step->span) &&
 							clew_habits_share(&work->asking, conn->last_name, in->name[step->span], 0) >= FOLLOWS;
-		const bool follows = head != NONE && (conn->held || always);
+		const bool kept = conn->held == 1 || (conn->held == 2 && at_once);
+		const bool follows = head != NONE && (kept || always);
 		if (follows)
 			lengthen_chain(work, head, step->span);
 		else if (thread->interleaved)
@@ -151,7 +152,7 @@ static bool add_steps(struct web *web, int64_t steps, bool learning, int64_t sta
 	for (int64_t i = 0; i < steps; i++) {
 		const int64_t span = work->steps[i].span;
 		if (span != NONE)
-			work->conns[work->in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, false};
+			work->conns[work->in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, 0};
 	}
 	clew_causal_look_at_threads(work, steps);
 	for (int64_t i = 0; i < steps; i++)

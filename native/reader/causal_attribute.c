@@ -175,7 +175,7 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 												.next_answer = NONE,
 												.owner = NONE,
 												.given = NONE};
-		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, false};
+		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, 0};
 	}
 	clew_causal_look_at_threads(work, steps);
 	line_up_answers(work, steps);

@@ -29,7 +29,7 @@ int64_t clew_causal_keeper(const struct attribution *work, int64_t client)
 	const uint64_t name = work->in->name[client];
 	if (!goes_on(work, conn, client))
 		return NONE;
-	if (conn->held)
+	if (conn->held == 1)
 		return conn->last_owner;
 	const bool follows = clew_habits_share(&work->asking, conn->last_name, name, 0) >= ALWAYS;
 	const bool fails = clew_habits_share(&work->keeping, transition(conn, name), FAILED, 0) > SELDOM;

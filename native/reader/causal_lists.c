@@ -57,7 +57,7 @@ void clew_causal_close(struct attribution *work, int64_t span)
 bool clew_causal_within(const struct attribution *work, int64_t client, int64_t server)
 {
 	const struct clew_spans *in = work->in;
-	if (in->start[server] > in->start[client])
+	if (in->start[server] > in->asked[client])
 		return false;
 	if (in->end[server] == CLEW_NEVER)
 		return true;

@@ -75,7 +75,7 @@ int64_t clew_causal_steps(struct attribution *work, int64_t group)
 	for (int64_t span = begin; span < end; span++) {
 		const bool client = in->client[span];
 		work->steps[count++] =
-			(struct step){in->start[span], span, in->thread[span], client ? STEP_SENT : STEP_RECEIVED};
+			(struct step){in->asked[span], span, in->thread[span], client ? STEP_SENT : STEP_RECEIVED};
 		if (in->end[span] != CLEW_NEVER)
 			work->steps[count++] =
 				(struct step){in->end[span] > in->start[span] ? in->end[span] : in->start[span] + 1, span,

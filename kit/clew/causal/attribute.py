@@ -28,7 +28,7 @@ RULES = (
 
 _SPANS = """
 SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS begun, coalesce(end_ns, $never) AS "end",
-       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread, coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held
+       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread, coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked
 FROM pair WHERE process_no BETWEEN $low AND $high
 """
 

@@ -16,7 +16,8 @@ FROM thread t JOIN process p USING (process_id)
 """
 
 # Numbers only: words are joined to what comes of it. A server has its request when the last byte is there, and its reply
-# begins with the first; a client's request begins with the first byte, and it has its reply with the last.
+# begins with the first; a client's request begins with the first byte, and it has its reply with the last. It was asked for
+# when its connection was opened, if that was for it. Held: 1 as the reply says, 2 what only prepares for what comes next.
 _PAIRS = """
 CREATE OR REPLACE TEMP TABLE pair AS
 SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset, q.stream, q.bytes, q.sent AS client, w.process_no, w.thread_no,
@@ -25,12 +26,17 @@ SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset
        CASE WHEN q.sent THEN r.last_ns ELSE r.first_ns END AS end_ns,
        CASE WHEN q.sent THEN r.first_ns ELSE r.last_ns END AS whole_ns,
        CASE WHEN e.process_no = w.process_no THEN e.thread_no ELSE -1 END AS end_thread,
-       w.thread_no AS own_thread, NULL::BIGINT AS life_ns, hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no, coalesce(r.held, FALSE) AS held
+       w.thread_no AS own_thread, NULL::BIGINT AS life_ns, hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no,
+       CASE WHEN q.kind IN ('Startup', 'Parse', 'Handshake', 'COM_STMT_PREPARE', 'COM_INIT_DB', 'HELLO', 'AUTH', 'CLIENT', 'SELECT_DB')
+            THEN 2 WHEN r.held THEN 1 ELSE 0 END::UTINYINT AS held,
+       CASE WHEN q.sent AND q.byte_offset = 0 AND c.role = 'connected' AND c.opened_ns < q.first_ns THEN c.opened_ns
+            WHEN q.sent THEN q.first_ns ELSE q.last_ns END AS asked_ns
 FROM message q
 JOIN who w ON w.thread_id = q.thread_id
 LEFT JOIN (SELECT * FROM message WHERE role = 'reply' AND exchange IS NOT NULL) r
      ON r.conn_id = q.conn_id AND r.exchange = q.exchange
 LEFT JOIN who e ON e.thread_id = r.thread_id
+LEFT JOIN connection c ON c.conn_id = q.conn_id AND q.byte_offset = 0
 WHERE q.role = 'request' AND q.exchange IS NOT NULL
 """
 
@@ -116,7 +122,7 @@ SELECT * FROM child
 _STARTED = """
 INSERT INTO pair
 SELECT f.msg_id, 0, f.msg_id, NULL, NULL, 0, TRUE, f.process_no, f.thread_no, f.ts_ns, f.done_ns, NULL, NULL, -1, w.thread_no,
-       d.end_ns, hash(d.command, 'process'), hash(NULL::VARCHAR, NULL::BOOLEAN), FALSE
+       d.end_ns, hash(d.command, 'process'), hash(NULL::VARCHAR, NULL::BOOLEAN), 0, f.ts_ns
 FROM forked f
 JOIN (SELECT msg_id, arg_max(process_id, start_ns) AS process_id, arg_max(command, start_ns) AS command, max(end_ns) AS end_ns
       FROM descendant WHERE own GROUP BY msg_id) d USING (msg_id)

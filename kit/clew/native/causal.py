@@ -23,6 +23,7 @@ WORK = np.dtype([("start", "i8"), ("end", "i8"), ("span", "i8"), ("thread", "i4"
 _COLUMNS = {
     "client": np.uint8,
     "start": np.int64,
+    "asked": np.int64,
     "end": np.int64,
     "begun": np.int64,
     "whole": np.int64,
