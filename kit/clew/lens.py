@@ -54,8 +54,8 @@ class Lens:
     ``errnos`` numbers (0: calls that succeeded). Samples: ``events`` are names of what was sampled (they narrow
     samples only), ``functions`` and ``modules`` stand anywhere in the stack, ``stack`` is how it begins: names of
     functions from the outermost. Calls have a stack where one was recorded with them. Requests: ``requests`` are their
-    names, ``request_ids`` single ones, ``shapes`` paths that they took, ``took`` = (low_ns, high_ns) how long they lasted;
-    a call or sample belongs to the request that its thread worked for at that time.
+    names, ``request_ids`` single ones, ``shapes`` paths that they took, ``took`` = (low_ns, high_ns) how long they
+    lasted; a call or sample belongs to the request that its thread worked for at that time.
     """
 
     start_ns: int | None = None
@@ -164,8 +164,8 @@ class Lens:
         """The predicate over ``table`` and the values of its ``$lens_...`` parameters.
 
         ``table``: "event", "counter", "sample", "request" or "span". A request is in view if something of it is: it
-        began in the time range, has a span of the host, program or thread, and worked while such a call or sample was made.
-        Only constant text enters the SQL; every value is bound. Raises ClewError where ``table`` does
+        began in the time range, has a span of the host, program or thread, and worked while such a call or sample was
+        made. Only constant text enters the SQL; every value is bound. Raises ClewError where ``table`` does
         not hold what the Lens asks about (running totals know no file, peer, errno, latency, stack or request).
         """
         params: dict[str, Any] = {}
@@ -186,11 +186,12 @@ class Lens:
             (f"{when} >= $lens_start_ns", "start_ns", self.start_ns),
             (f"{when} < $lens_end_ns", "end_ns", self.end_ns),
         )
+        who = _of_span if of_requests else _threads
         terms = bind(
-            (_threads("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts),
-            (_threads("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands),
-            (_threads("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids),
-            (_threads("t.tid IN (SELECT unnest($lens_tids))"), "tids", self.tids),
+            (who("t.host IN (SELECT unnest($lens_hosts))"), "hosts", self.hosts),
+            (who("p.command IN (SELECT unnest($lens_commands))"), "commands", self.commands),
+            (who("t.pid IN (SELECT unnest($lens_pids))"), "pids", self.pids),
+            (who("t.tid IN (SELECT unnest($lens_tids))"), "tids", self.tids),
         )
         ops = "op_id IN (SELECT op_id FROM op WHERE op IN (SELECT unnest($lens_ops)))"
         by_op = bind((ops, "ops", self.ops))
@@ -258,6 +259,11 @@ class Lens:
 def _threads(condition: str) -> str:
     """Who made a call is known by its thread: few rows, so the big table is filtered by one integer column."""
     return f"thread_id IN (SELECT t.thread_id FROM thread t JOIN process p USING (process_id) WHERE {condition})"
+
+
+def _of_span(condition: str) -> str:
+    """A span says itself whose it is, also one that was imported and has no thread."""
+    return condition[2:]
 
 
 def _connections(condition: str) -> str:
