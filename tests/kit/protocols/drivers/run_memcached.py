@@ -67,6 +67,7 @@ def main(folder: Path) -> None:
         binary.binary(10)
         assert binary.answer() == 0
         print(text.ask(b"stats\r\n", b"END\r\n").decode())
+        text.ask(b"version\r\n", b"\r\n")
 
 
 main(Path(sys.argv[1]))

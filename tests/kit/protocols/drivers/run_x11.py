@@ -13,7 +13,7 @@ def main(folder: Path) -> None:
     number = next(free for free in range(90, 200) if not Path(f"/tmp/.X{free}-lock").exists())
     display = f":{number}"
     os.environ["DISPLAY"] = display
-    server = ["Xvfb", display, "-screen", "0", "640x480x24", "-nolisten", "tcp"]
+    server = ["Xvfb", display, "-screen", "0", "640x480x24", "-nolisten", "tcp", "-noreset"]
     with serving(server, folder / "log", lambda: "root" in run("xwininfo", "-root", may_fail=True)):
         print(run("xdpyinfo"))
         run("xwininfo", "-root", "-tree")
