@@ -67,7 +67,8 @@ class _Capture:
 class Sender:
     """Sends captures of ``case`` that were recorded on this machine. ``say`` gets lines for people.
 
-    ``acked_bytes`` is the total that the collector has answered for, ``ours`` bytes there are.
+    ``acked_bytes`` is the total that the collector has answered for; ``over``: a recorder that adds nothing any more,
+    whatever its meta.json says (it cannot be written on a full disk).
     """
 
     def __init__(self, case: Path, target: Target, say: Callable[[str], None]) -> None:
@@ -80,6 +81,7 @@ class Sender:
         self._trouble: str | None = None
         self._range = _SHORTEST_RANGE
         self.acked_bytes = 0
+        self.over: int | None = None
 
     def turn(self) -> bool:
         """Send what there is to send; returns whether the collector answered, or there was nothing to ask it.
@@ -132,7 +134,7 @@ class Sender:
         """Bring the collector's copy of one capture up to what is here."""
         for _ in range(1000):  # ends by itself: a file grows no faster than this
             meta = Meta.read(capture.folder)
-            ended = _ended(meta)
+            ended = _ended(meta) or meta.recorder_pid == self.over
             sizes = _sizes(capture.folder)
             known = capture.acked
             complete = known is not None and all(known.get(name, -1) >= size for name, size in sizes.items())

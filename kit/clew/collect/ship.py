@@ -14,7 +14,7 @@ from pathlib import Path
 from clew.collect.send import RefusedError, Sender, Target
 from clew.units import size
 
-_TURN_S = 0.1
+_TURN_S = 0.2
 _WHILE = "--while-open"
 
 
@@ -24,8 +24,9 @@ def ship(
     patience_s: float,
     progress: Callable[[str], None] | None = None,
     stopped: Callable[[], bool] = lambda: False,
+    recorder: int = -1,
 ) -> bool:
-    """Send while ``recording()``, and then until all is there; whether it is.
+    """Send while ``recording()`` (by process ``recorder``), and then until all is there; whether it is.
 
     Gives up when the collector took nothing for ``patience_s`` after recording, or when ``stopped()``. Raises
     RefusedError.
@@ -33,6 +34,8 @@ def ship(
     acked, since = sender.acked_bytes, time.monotonic()
     while not stopped():
         live = recording()
+        if not live:
+            sender.over = recorder
         answered = sender.turn()
         if not live and answered and sender.done:
             return True
@@ -85,6 +88,7 @@ class Parent:
     """The other side of Shipper: whether the recorder that started us still has our standard input open."""
 
     def __init__(self) -> None:
+        self.pid = os.getppid()
         os.set_blocking(0, False)
         os.nice(5)  # the recorded program comes first
 

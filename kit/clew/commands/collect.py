@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Gather until Ctrl-C or SIGTERM."""
+    ends = {signal.SIGINT, signal.SIGTERM}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before imports start threads: none of them is to get one
     from clew.collect.protocol import is_loopback, parse_address, read_file, read_token
     from clew.collect.server import Collector
     from clew.commands._recording import warn
@@ -40,8 +42,6 @@ def run(args: argparse.Namespace) -> int:
     if bool(args.tls_cert) != bool(args.tls_key):
         raise ClewError("--tls-cert and --tls-key: give both or none")
     tls = (read_file(args.tls_cert, "--tls-cert"), read_file(args.tls_key, "--tls-key")) if args.tls_cert else None
-    ends = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)  # before there are threads: none of them is to get one
     collector = Collector(Path(args.output), host, port, read_token(args.token_file), tls, warn)
     if tls is None and not is_loopback(host):
         warn("without --tls-cert the token and what is recorded can be read on the way")

@@ -11,12 +11,19 @@ examples:
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
+import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from clew.commands import _collect, _options
 from clew.errors import ClewError
+
+_PATIENCE_S = 2.0
+_ENDS = {signal.SIGINT, signal.SIGTERM}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Send; 0 when all is there, 1 when not."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # before imports start threads: only _stopping()'s is to get them
     from clew.capture.meta import RAW
     from clew.collect.send import Sender
     from clew.collect.ship import Parent, RefusedError, rest, ship
@@ -39,23 +47,22 @@ def run(args: argparse.Namespace) -> int:
     if not args.while_open and not (case / RAW).is_dir():
         raise ClewError(f"there is no case at {case} with something recorded in it")
     parent = Parent() if args.while_open else None
-    stopped: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, _: stopped.append(number))
     line = ProgressLine() if not args.quiet and sys.stderr.isatty() else None
     sender = Sender(case, target, warn)
+    stopped = _stopping(lambda: warn(rest(case, target, sender.unsent, _collect.words_of(args))))
     try:
         done = ship(
             sender,
             parent.recording if parent else lambda: False,
             patience / 1e9,
             line.show if line else None,
-            lambda: bool(stopped),
+            stopped.is_set,
+            parent.pid if parent else -1,
         )
     except RefusedError as refusal:
         warn(str(refusal))
-        while parent is not None and parent.recording() and not stopped:
-            signal.sigtimedwait([], 0.2)
+        while parent is not None and parent.recording() and not stopped.is_set():
+            time.sleep(0.2)
         done = False
     finally:
         if line:
@@ -67,3 +74,18 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         warn(f"all of {case} is at {target}")
     return 0 if done else 1
+
+
+def _stopping(last_word: Callable[[], None]) -> threading.Event:
+    """Set by SIGINT and SIGTERM. What hangs in a call then (a collector that says nothing) is left after a moment."""
+    stopped = threading.Event()
+
+    def wait() -> None:
+        signal.sigwait(_ENDS)
+        stopped.set()
+        time.sleep(_PATIENCE_S)
+        last_word()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="clew-stop", daemon=True).start()
+    return stopped

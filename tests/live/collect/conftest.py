@@ -19,18 +19,45 @@ from pathlib import Path
 import pytest
 
 CLEW = (sys.executable, "-m", "clew")
-# Writes N numbers, one each MS milliseconds.
+# Writes the numbers 0, 1, ..., in parts of the sizes given; after each part it waits for a byte on its standard input.
 COUNTS = """
-import os, sys, time
-for n in range(int(sys.argv[1])):
-    os.write(1, b"%d\\n" % n)
-    time.sleep(int(sys.argv[2]) / 1e3)
+import os, sys
+n = 0
+for size in map(int, sys.argv[1:]):
+    for n in range(n, n + size):
+        os.write(1, b"%d\\n" % n)
+    n += 1
+    os.read(0, 1)
 """
 
 
-def counting(numbers: int, each_ms: int) -> list[str]:
-    """A program that writes ``numbers`` numbers, one each ``each_ms`` milliseconds."""
-    return [sys.executable, "-c", COUNTS, str(numbers), str(each_ms)]
+def counting(*parts: int) -> list[str]:
+    """A program that writes numbers in parts, each when it gets a byte."""
+    return [sys.executable, "-c", COUNTS, *map(str, parts)]
+
+
+def start_recording(case: Path, command: Sequence[str], *options: str) -> subprocess.Popen[bytes]:
+    """Record ``command`` into ``case``; go_on() sends it a byte."""
+    return subprocess.Popen(
+        record(case, command, *options),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def go_on(child: subprocess.Popen[bytes]) -> None:
+    """Let the program write its next part."""
+    assert child.stdin is not None
+    child.stdin.write(b".")
+    child.stdin.flush()
+
+
+def end(child: subprocess.Popen[bytes]) -> str:
+    """Let the program end; what clew said."""
+    said = child.communicate(timeout=100)[1].decode()
+    assert child.returncode == 0, said
+    return said
 
 
 class CollectorProcess:
@@ -103,7 +130,9 @@ def record(case: Path, command: Sequence[str], *options: str) -> list[str]:
 
 def clew_run(command: Sequence[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
     """Run to the end, with what it says."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    return subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+    )
 
 
 def wait_until(true: Callable[[], bool], seconds: float = 60) -> None:
