@@ -61,7 +61,7 @@ def test_x11(tmp_path: Path) -> None:
     assert fonts == [("OK", True)]
     failed = "SELECT DISTINCT q.name, r.status FROM message q JOIN message r USING (conn_id, exchange)"
     errors = recorded.rows(f"{failed} WHERE q.role = 'request' AND r.role = 'reply' AND r.error AND r.sent")
-    assert errors == [("GetGeometry", "BadDrawable")]
+    assert ("GetGeometry", "BadDrawable") in errors
     extensions = set(re.findall(r"^ {4}(\S.*)$", recorded.said.split("number of extensions")[1], re.MULTILINE))
     assert "BIG-REQUESTS" in extensions
     learnt = {name for (name,) in recorded.rows("SELECT DISTINCT summary FROM message WHERE kind = 'QueryExtension'")}
