@@ -112,8 +112,9 @@ static uint64_t tag_of(const struct state *state)
 		{"psync", STREAM},
 		{"sync", STREAM},
 	};
+	const char first = state->words && state->word[0].size > 3 ? (char)(state->kept[0][0] | 32) : 0;
 	for (size_t at = 0; at < sizeof tags / sizeof *tags; at++)
-		if (word_is(state, 0, tags[at].word))
+		if (first == *tags[at].word && word_is(state, 0, tags[at].word))
 			return tags[at].tag;
 	return 0;
 }
