@@ -37,6 +37,7 @@ struct state {
 	bool continued_request;
 	bool seek[2];
 	bool in_transaction;
+	bool file_wanted; /* the server asked for a file of the client */
 	uint32_t capabilities;
 	enum phase phase;
 	uint64_t parameters, columns; /* definitions that are still to come */
@@ -139,6 +140,7 @@ static void command(struct talk *talk, struct state *state, size_t at, size_t en
 	if (state->seek[SERVER])
 		close_reply(talk, state);
 	state->commands = true;
+	state->file_wanted = false;
 	message_begin(talk, request, CLIENT, at);
 	if (mysql_command(code))
 		message_word(talk, &request->kind, mysql_command(code));
@@ -207,7 +209,7 @@ static void client_packet(struct talk *talk, struct state *state, uint8_t number
 		command(talk, state, at, end, rest, cut, !full);
 	} else if (!state->commands && state->phase != HANDSHAKE && mysql_is_handshake(rest)) {
 		handshake(talk, state, at, end, rest);
-	} else if (!state->commands) {
+	} else if (!state->file_wanted) {
 		once(talk, CLIENT, at, end - at, "Authentication");
 	} else {
 		infile(talk, state, at, end);
@@ -334,6 +336,7 @@ static void first_packet(struct talk *talk, struct state *state, struct span res
 	const uint8_t wanted = waiting(talk) ? command : MYSQL_QUERY;
 	if (first == 0xfb && rest.size > 1 && wanted == MYSQL_QUERY) {
 		message_word(talk, &reply->kind, "LOCAL INFILE"); /* the client sends it, then this goes on */
+		state->file_wanted = true;
 	} else if (first == 0 && wanted == MYSQL_PREPARE) {
 		prepared(talk, state, rest, end, state->tag);
 	} else if (wanted == MYSQL_STATISTICS) {

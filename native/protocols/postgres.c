@@ -24,7 +24,7 @@ enum { ASK_SYNC, ASK_FLUSH, ASK_STARTUP }; /* low byte of a tag; of ASK_FLUSH, a
 
 struct state {
 	bool typed;        /* the client's next message has a type */
-	bool encrypted;    /* what follows is not for us */
+	bool over;         /* what follows is not for us: encrypted, or a stream in both directions */
 	bool one_byte;     /* the server's next byte says yes or no to encryption */
 	bool copying;      /* the client sends rows */
 	bool copied;       /* and has just ended that: its next Sync belongs to it */
@@ -273,7 +273,7 @@ static uint64_t client(struct talk *talk, struct state *state, const uint8_t *da
 {
 	size_t at = 0;
 	while (at < size) {
-		if (state->encrypted)
+		if (state->over)
 			return EVERYTHING;
 		if (state->seek[CLIENT]) {
 			const size_t found = postgres_client_start(data + at, size - at);
@@ -421,6 +421,7 @@ static void server_message(struct talk *talk, struct state *state, uint8_t type,
 		message_word(talk, &reply->status, "COPY BOTH");
 		reply->held = HELD_YES;
 		end_reply(talk, state, at + size);
+		state->over = true;
 	} else if (type == 'R' && !reply->kind.size) {
 		message_word(talk, &reply->kind, "Authentication");
 	} else if (type == 'Z') {
@@ -434,13 +435,13 @@ static uint64_t server(struct talk *talk, struct state *state, const uint8_t *da
 {
 	size_t at = 0;
 	while (at < size) {
-		if (state->encrypted)
+		if (state->over)
 			return EVERYTHING;
 		if (state->one_byte) {
 			state->one_byte = false;
 			if (data[at] != 'E') { /* very old servers */
 				once(talk, SERVER, at, 1, "EncryptionResponse");
-				state->encrypted = data[at++] != 'N';
+				state->over = data[at++] != 'N';
 				continue;
 			}
 		}

@@ -16,6 +16,7 @@
 #define WORDS 12      /* of a command that are kept */
 #define WORD_KEPT 128 /* bytes of each */
 #define MANY (UINT64_C(1) << 40)
+#define LONGEST_HEAD 48u /* bytes of the first two lines of a command */
 
 enum tag { /* what becomes of the connection with the reply; above: confirmations that it consists of */
 		   MULTI = 1,
@@ -225,8 +226,9 @@ static size_t command_start(const uint8_t *data, size_t size)
 		struct span line;
 		size_t next, second;
 		uint64_t length;
-		if (line_of(data + at, size - at, &line, &next) && length_of(line, '*', &length) && length &&
-			line_of(data + at + next, size - at - next, &line, &second) && length_of(line, '$', &length) && length &&
+		const size_t left = size - at < LONGEST_HEAD ? size - at : LONGEST_HEAD;
+		if (line_of(data + at, left, &line, &next) && length_of(line, '*', &length) && length &&
+			line_of(data + at + next, left - next, &line, &second) && length_of(line, '$', &length) && length &&
 			at + next + second < size && (data[at + next + second] | 32) >= 'a' &&
 			(data[at + next + second] | 32) <= 'z')
 			return at;

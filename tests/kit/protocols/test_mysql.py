@@ -148,6 +148,22 @@ def test_prepared_statements(old: bool) -> None:
     same_however_cut(pieces)
 
 
+def test_change_of_user() -> None:
+    pieces = [
+        *login(),
+        (C, com(0x11, b"you\0\4abcd\0")),
+        (S, packet(1, b"\xfemysql_native_password\0salt\0")),
+        (C, packet(2, b"secret")),
+        (S, packet(3, ok())),
+        (C, com(PING)),
+        (S, packet(1, ok())),
+    ]
+    told = tell(pieces)
+    assert exchanges(told)[1:] == [("COM_CHANGE_USER", "OK", False), ("COM_PING", "OK", False)]
+    assert [one.kind for one in told if one.role == "other"] == ["Greeting", "Authentication"]
+    same_however_cut(pieces)
+
+
 def test_rows_fetched_by_cursor() -> None:
     column = b"\3def" + bytes(20)
     opened = packets(1, b"\1", column, eof(2 | CURSOR))

@@ -226,6 +226,17 @@ def test_copy_in() -> None:
     same_however_cut(pieces)
 
 
+def test_replication_is_not_followed() -> None:
+    pieces = [
+        (C, query("START_REPLICATION 0/1")),
+        (S, m("W", bytes(3))),
+        (S, m("d", bytes(30)) * 3),
+        (C, m("d", bytes(34))),
+    ]
+    assert exchanges(tell(pieces)) == [("START_REPLICATION ?/?", "COPY BOTH", True)] and len(tell(pieces)) == 2
+    same_however_cut(pieces)
+
+
 def test_copy_out_is_one_reply() -> None:
     out = m("H", bytes(5)) + m("d", b"row\n") * 50 + m("c") + done("COPY 50") + ready()
     told = tell([(C, query("COPY t TO STDOUT")), (S, out)])
