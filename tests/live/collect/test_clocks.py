@@ -186,6 +186,6 @@ def test_a_clock_that_jumped(collect: Callable[..., CollectorProcess], tmp_path:
     begin, end = (line["from_ns"] + line["offset_ns"] for line in (lines[1], lines[-1]))
     between = [row["took"] for row in late if begin <= row["end_ns"] <= end]
     outside = [row["took"] for row in late if not begin <= row["end_ns"] <= end]
-    assert [took for took in outside if not -worst <= took <= 10**8] == []
-    assert [took for took in between if not -(10**8) <= took <= 10**8] == []
-    assert 100 < len(between) < 600  # about a second: from one reading of the clock to the next
+    assert [took for took in outside if not -worst <= took <= 5 * SECOND] == []
+    assert [took for took in between if not -5 * SECOND <= took <= 5 * SECOND] == []  # it jumped by 20
+    assert outside
