@@ -16,7 +16,7 @@ void cgi_var(struct cgi_vars *vars, struct span name, struct span value)
 	else if (is_word(name, "PATH_INFO"))
 		vars->info = value;
 	else if (is_word(name, "CONTENT_LENGTH"))
-		number_of(value, &vars->length);
+		vars->has_length = number_of(value, &vars->length) || !value.size;
 	else if (begins_with(name.at, name.size, "HTTP_"))
 		http_id(&vars->headers, name, value);
 }

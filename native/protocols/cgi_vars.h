@@ -11,6 +11,7 @@
 struct cgi_vars {
 	struct span method, uri, script, info;
 	uint64_t length; /* CONTENT_LENGTH; 0: none */
+	bool has_length;
 	struct http_headers headers;
 };
 

@@ -66,6 +66,11 @@ bool expected(const struct talk *talk, uint64_t *tag)
 	return any;
 }
 
+bool certain(const struct talk *talk)
+{
+	return !((const struct talks *)talk)->exchanges.unsure;
+}
+
 uint64_t waiting(const struct talk *talk)
 {
 	return ((const struct talks *)talk)->exchanges.count;

@@ -2,7 +2,8 @@
 /**
  * @file
  * @brief FastCGI 1.0: records of requests that share a connection, told apart by ids. BEGIN_REQUEST, PARAMS and STDIN
- * are a request; STDOUT, STDERR and END_REQUEST its reply.
+ * are a request; STDOUT, STDERR and END_REQUEST its reply. A request ends with the last byte of its body (or
+ * variables): many applications never read the empty record behind it.
  */
 #include "cgi_vars.h"
 
@@ -13,6 +14,8 @@ enum type { BEGIN_REQUEST = 1, ABORT, END_REQUEST, PARAMS, STDIN, STDOUT, STDERR
 struct request {
 	uint16_t id;
 	bool used, named, told; /* params were seen; the response's fields were */
+	bool measured;          /* `left` is known */
+	uint64_t left;          /* bytes of the body that are still to come */
 	struct message open[2];
 };
 
@@ -89,8 +92,9 @@ static bool length_of(struct span *rest, size_t *length)
 	return true;
 }
 
-static void params(struct talk *talk, struct message *message, struct span rest)
+static void params(struct talk *talk, struct request *request, struct span rest, bool all)
 {
+	struct message *message = &request->open[CLIENT];
 	struct cgi_vars vars = {0};
 	size_t name, value;
 	while (length_of(&rest, &name) && length_of(&rest, &value) && name <= rest.size && value <= rest.size - name) {
@@ -99,6 +103,9 @@ static void params(struct talk *talk, struct message *message, struct span rest)
 		rest.size -= name + value;
 	}
 	cgi_request(talk, message, &vars);
+	message_word(talk, &message->kind, "BEGIN_REQUEST");
+	request->measured = vars.has_length || all;
+	request->left = vars.length;
 }
 
 static void from_client(struct talk *talk, struct state *state, uint8_t type, uint16_t id, struct span content,
@@ -114,9 +121,12 @@ static void from_client(struct talk *talk, struct state *state, uint8_t type, ui
 		ask_id(talk, message, id, 0);
 	} else if (type == PARAMS && length && !request->named) {
 		request->named = true;
-		params(talk, message, content);
-		message_word(talk, &message->kind, "BEGIN_REQUEST");
-	} else if ((type == STDIN && !length) || type == ABORT) {
+		params(talk, request, content, content.size == length);
+	} else if (type == STDIN && length && request->measured) {
+		request->left -= length < request->left ? length : request->left;
+		if (!request->left)
+			message_end(talk, message, HEAD + length);
+	} else if ((type == STDIN && !length) || type == ABORT || (type == PARAMS && request->measured && !request->left)) {
 		message_end(talk, message, next);
 	}
 }

@@ -31,11 +31,21 @@ static bool is_method(const uint8_t *data, size_t size)
 	return false;
 }
 
+/* Whether these bytes agree with HTTP/1.x and a status of three digits, as far as they are there. */
+static bool is_status_line(const uint8_t *data, size_t size)
+{
+	static const char form[] = "HTTP/1.0 200";
+	for (size_t i = 0; i < size && i < sizeof form - 1; i++)
+		if (i > 6 && form[i] != ' ' ? data[i] < '0' || data[i] > '9' : data[i] != form[i])
+			return false;
+	return true;
+}
+
 /* Whether the bytes may be the beginning of a start line of that side, as far as they are there. */
 static bool starts_well(enum side side, const uint8_t *data, size_t size)
 {
 	if (side == SERVER)
-		return begins_with(data, size, "HTTP/1.") || (size < 7 && memcmp(data, "HTTP/1.", size) == 0);
+		return is_status_line(data, size);
 	for (size_t i = 0; i < size && i < 24; i++) {
 		if (data[i] == ' ')
 			return i > 0;
@@ -58,7 +68,7 @@ static int recognise(const struct opening *opening)
 	struct span line;
 	size_t next;
 	const bool asks = opening->size[CLIENT] && starts_well(CLIENT, opening->data[CLIENT], opening->size[CLIENT]);
-	const bool replies = opening->size[SERVER] >= 12 && begins_with(opening->data[SERVER], 12, "HTTP/1.");
+	const bool replies = opening->size[SERVER] >= 12 && is_status_line(opening->data[SERVER], opening->size[SERVER]);
 	if (opening->size[CLIENT] && line_of(opening->data[CLIENT], opening->size[CLIENT], &line, &next))
 		return is_request_line(line) ? 98 : replies && opening->first == CLIENT ? 80 : 0;
 	if (asks && is_method(opening->data[CLIENT], opening->size[CLIENT])) /* a long target, or only a part was kept */
@@ -208,11 +218,8 @@ static bool find_response(const uint8_t *data, size_t size, size_t *at)
 			break;
 		*at = (size_t)(found - data);
 		const size_t left = size - *at;
-		if (left < 13 && memcmp(found, "HTTP/1.1 2", left < 7 ? left : 7) == 0)
-			return false;
-		if (left >= 13 && begins_with(found, left, "HTTP/1.") && found[8] == ' ' && found[9] >= '1' &&
-			found[9] <= '5' && (found[12] == ' ' || found[12] == '\r'))
-			return true;
+		if (is_status_line(found, left))
+			return left >= sizeof "HTTP/1.0 200" - 1;
 	}
 	*at = size;
 	return false;
@@ -287,6 +294,7 @@ static uint64_t gap(struct talk *talk, void *memory, enum side side, const uint8
 	}
 	state->step[side] = TO_TURN; /* a length may have been told, but not from where on */
 	lost(talk, side);
+	state->open[side].broken |= !certain(talk); /* of several at once, other messages may be in what follows */
 	return size + hole;
 }
 
@@ -294,7 +302,7 @@ static void end(struct talk *talk, void *memory)
 {
 	struct state *state = memory;
 	for (int side = CLIENT; side <= SERVER; side++)
-		if (state->step[side] == TO_TURN && talk->closed[side])
+		if (state->step[side] == TO_TURN && (talk->closed[CLIENT] || talk->closed[SERVER]))
 			message_close(talk, &state->open[side]);
 		else
 			message_cut(talk, &state->open[side]);

@@ -149,6 +149,8 @@ void ask_id(struct talk *talk, struct message *message, uint64_t id, uint64_t ta
 void answer_id(struct talk *talk, struct message *message, uint64_t id, uint64_t *tag);
 /** The same, but the request goes on waiting: there are more replies to come, or it is only looked at. */
 bool expected_id(const struct talk *talk, uint64_t id, uint64_t *exchange, uint64_t *tag);
+/** Whether order still tells which reply is of which request. */
+bool certain(const struct talk *talk);
 /** How many messages `side` sent is not known (a hole that was not passed over by length): what answers what is only
  * told again where order leaves no doubt. Ids are not affected. */
 void lost(struct talk *talk, enum side side);

@@ -26,6 +26,7 @@ class Recorded:
         done = subprocess.run([*recorder, *program], capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr[-3000:]
         self.said = done.stdout
+        self.kept_all = "full" in options
         case = clew.open(tmp_path / "case")
         copy = tmp_path / "messages.duckdb"
         copy.write_bytes((case.path / "case.duckdb").read_bytes())
