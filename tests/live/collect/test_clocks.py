@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import clew
+from clew.capture.meta import Meta
 from clew.ingest.run import rebuild
 
 from .conftest import CLEW, CollectorProcess, clew_run, needs_root, record
@@ -120,6 +124,29 @@ def test_three_hosts(recorded: tuple[Path, list[Host]], collect: Callable[..., C
     said = clew_run([*CLEW, "info", str(case)])
     assert said.returncode == 0
     assert "clocks of other hosts" in said.stdout
+
+
+def test_a_capture_that_grows(recorded: tuple[Path, list[Host]], tmp_path: Path) -> None:
+    """Looked at when a part of it is there, and again when all is: as if all had been there from the start."""
+    folder, machines = recorded
+    case = tmp_path / "case"
+    whole = folder / "host1" / "raw" / "001"
+    shutil.copytree(folder / "host0" / "raw" / "001", case / "raw" / "001")
+    shutil.copytree(whole, case / "raw" / "002")
+    segment, meta = case / "raw" / "002" / "seg-000001.clew", Meta.read(whole)
+    everything = segment.read_bytes()
+    for share in (0.4, 0.8):
+        segment.write_bytes(everything[: int(len(everything) * share)])
+        replace(meta, ended_ns=None, recorder_pid=os.getpid()).write(segment.parent)
+        spread = table(case, "SELECT max(ts_ns) - min(ts_ns) AS ns FROM event")
+        assert spread[0]["ns"] < 60 * SECOND
+    segment.write_bytes(everything)
+    meta.write(segment.parent)
+    check(case, machines[1])
+    before = {name: table(case, f"SELECT * FROM {name} ORDER BY ALL") for name in ("event", "connection", "host_clock")}
+    assert len(before["event"]) > 3000
+    rebuild(case)
+    assert {name: table(case, f"SELECT * FROM {name} ORDER BY ALL") for name in before} == before
 
 
 def test_no_messages(collect: Callable[..., CollectorProcess], tmp_path: Path) -> None:
