@@ -51,7 +51,8 @@ struct clew_spans {
 	const uint8_t
 		*held; /* client: 1: its reply left the connection with its user; 2: it prepares for what comes next */
 	int64_t threads, conns;
-	int64_t signals; /* in order of group, then time */
+	const int32_t *pool; /* [conns]: connections to the same address have the same number, below conns */
+	int64_t signals;     /* in order of group, then time */
 	const int64_t *signal_first;
 	const int64_t *signal_ns;
 	const int32_t *signal_thread;

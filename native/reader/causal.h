@@ -49,6 +49,8 @@ struct thread_state {
 	int64_t worked;        /* until when it is known what it worked for, or that it waited */
 	int64_t turn;          /* number of its turn */
 	int32_t latest;        /* causal_anchor.c: what came in last */
+	int64_t pending, handed_back; /* calls since it last handed something back, and when that was */
+	bool serves;                  /* it receives or answers requests */
 	bool told_turns, input_last;
 };
 
@@ -72,6 +74,12 @@ struct conn_state {
 	int64_t last_owner; /* server span that its last exchange was given to, or NONE */
 	uint64_t last_name; /* of that exchange */
 	uint8_t held;       /* as the last exchange's */
+	bool opened;        /* it has been used */
+	int32_t unanswered; /* exchanges */
+};
+
+struct pool_state { /* connections to one address */
+	int32_t opened, busy;
 };
 
 /* How often requests of a name, after what they did last, did a thing next. */
@@ -90,6 +98,7 @@ struct link {
 	int64_t next;        /* in its chain */
 	int64_t same_as;     /* at a head: the way to the first of its component */
 	int64_t owner;       /* at the first of a component: its server span, or NONE */
+	int64_t fixed;       /* a worker's call: the server span that its result was handed back for, or NONE */
 	int64_t first, last; /* ns, at the first of a component, and at a head: when it began and ended */
 };
 
@@ -105,6 +114,7 @@ struct attribution {
 	struct thread_state *threads;
 	struct span_state *spans;
 	struct conn_state *conns;
+	struct pool_state *pools;
 	struct link *links;
 	int64_t *steps_ns;
 	struct habits habits, asking, keeping;
@@ -149,9 +159,20 @@ void clew_causal_look_at_threads(struct attribution *work, int64_t steps);
 /** Count the turns of a thread's loop. */
 void clew_causal_turn(struct thread_state *thread, const struct step *step);
 
+/** Forget what a group's connections did. */
+void clew_causal_reset_conns(struct attribution *work, int64_t group);
+/** Count connections in use; to be called before a step is looked at. */
+void clew_causal_use(struct attribution *work, const struct step *step);
+/** Whether a call may have waited for its connection: that was in use until just now, and so were all others. */
+bool clew_causal_queued(const struct attribution *work, int32_t conn, int64_t since);
+
+/* causal_handback.c */
+/** Find what workers did for whom from how they hand it back; 0, or -ENOMEM. */
+int64_t clew_causal_hand_back(struct attribution *work, int64_t steps);
+
 /* causal_anchor.c */
 /** Find chains and what led to what, in work->links; `state` and the number after it name states of threads. */
-int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t state);
+int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state);
 
 /** The server span that a client span belongs to as far as that is known: NONE, or one that may be closed by now. */
 int64_t clew_causal_anchored(struct attribution *work, int64_t client);

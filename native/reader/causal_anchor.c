@@ -35,7 +35,7 @@ struct output {
 	int64_t span, turn, since; /* since: when its loop last had nothing to do, at the earliest TURNS turns ago */
 	int32_t latest, cause;     /* inputs */
 	bool answer;               /* a reply; else the first of a chain */
-	bool given_back;           /* its connection had been in use just before: it may have waited for it */
+	bool queued;               /* it may have waited for its connection */
 };
 
 struct web {
@@ -44,7 +44,6 @@ struct web {
 	struct output *outputs;
 	int32_t inputs_count, outputs_count;
 	struct habits flow;
-	int32_t last_of[TURNS + 1]; /* by hops: what led last to something */
 };
 
 /* ---- chains, and the components of chains of one owner ---- */
@@ -84,7 +83,7 @@ static void begin_chain(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	const int64_t last = in->end[client] == CLEW_NEVER ? in->start[client] : in->end[client];
-	work->links[client] = (struct link){client, client, NONE, client, NONE, in->asked[client], last};
+	work->links[client] = (struct link){client, client, NONE, client, NONE, NONE, in->asked[client], last};
 }
 
 static void lengthen_chain(struct attribution *work, int64_t head, int64_t client)
@@ -104,6 +103,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, step->thread);
 	clew_causal_turn(thread, step);
+	clew_causal_use(work, step);
 	if (step->span == NONE)
 		return true;
 	const bool client = in->client[step->span];
@@ -125,8 +125,13 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		if (follows)
 			lengthen_chain(work, head, step->span);
 		else if (thread->interleaved)
-			web->outputs[web->outputs_count++] =
-				(struct output){step->span, thread->turn, since, thread->latest, NONE, false, at_once};
+			web->outputs[web->outputs_count++] = (struct output){step->span,
+																 thread->turn,
+																 since,
+																 thread->latest,
+																 NONE,
+																 false,
+																 clew_causal_queued(work, in->conn[step->span], since)};
 	} else if (client) {
 		conn->freed = step->ns;
 		conn->last_owner = step->span;
@@ -145,15 +150,11 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 	return true;
 }
 
-static bool add_steps(struct web *web, int64_t steps, bool learning, int64_t state)
+static bool add_steps(struct web *web, int64_t steps, bool learning, int64_t group, int64_t state)
 {
 	struct attribution *work = web->work;
 	work->group = state;
-	for (int64_t i = 0; i < steps; i++) {
-		const int64_t span = work->steps[i].span;
-		if (span != NONE)
-			work->conns[work->in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, 0};
-	}
+	clew_causal_reset_conns(work, group);
 	clew_causal_look_at_threads(work, steps);
 	for (int64_t i = 0; i < steps; i++)
 		if (!add_step(web, &work->steps[i], learning))
@@ -255,7 +256,7 @@ static bool learn(struct web *web, struct habits *next, bool known)
 		if (output->cause != NONE)
 			continue;
 		const int count = candidates(web, output, found);
-		double all = output->given_back ? 0.02 : 0.002; /* it may have waited in a queue */
+		double all = output->queued ? 0.02 : 0.002; /* it may have waited in a queue */
 		for (int k = 0; k < count; k++)
 			all += share[k] = share_of(web, &web->inputs[found[k]], output, known);
 		for (int k = 0; k < count; k++) {
@@ -298,14 +299,14 @@ static void explain(struct web *web, struct output *output, int round)
 		}
 	}
 	static const double least[ROUNDS] = {0.3, 0.15}, better[ROUNDS] = {30, 10};
-	if (cause != NONE && best >= least[round] * (output->given_back ? 2 : 1) && best >= second * better[round])
+	if (cause != NONE && best >= least[round] * (output->queued ? 2 : 1) && best >= second * better[round])
 		lead(web, cause, output);
 }
 
 /* What goes out right after something came in, within a turn, was caused by that. */
 static void explain_at_once(struct web *web, struct output *output)
 {
-	if (output->latest == NONE)
+	if (output->latest == NONE || output->queued)
 		return;
 	struct input *input = &web->inputs[output->latest];
 	const int32_t before = input->led_to;
@@ -315,31 +316,7 @@ static void explain_at_once(struct web *web, struct output *output)
 	input->led_to += before;
 }
 
-/* What is left is given out in order: a loop lets those go on first that were ready first. */
-static void explain_in_order(struct web *web, struct output *output)
-{
-	int32_t found[LOOKED_AT];
-	double share[LOOKED_AT], best = 0;
-	const int count = candidates(web, output, found);
-	for (int k = 0; k < count; k++) {
-		const struct input *input = &web->inputs[found[k]];
-		int32_t *last = &web->last_of[output->turn - input->turn];
-		share[k] = share_of(web, input, output, true) * (found[k] > *last || input->received ? 1 : 0.1);
-		best = share[k] > best ? share[k] : best;
-	}
-	if (best < (output->given_back ? 0.3 : 0.05))
-		return;
-	int32_t cause = NONE;
-	for (int k = 0; k < count; k++)
-		if (share[k] >= best * 0.3)
-			cause = found[k]; /* the earliest: they stand from the latest on */
-	const int64_t hops = output->turn - web->inputs[cause].turn;
-	if (!web->inputs[cause].received)
-		web->last_of[hops] = cause;
-	lead(web, cause, output);
-}
-
-int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t state)
+int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state)
 {
 	struct web web = {.work = work};
 	int64_t result = -ENOMEM;
@@ -348,7 +325,7 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t stat
 	work->steps_ns = malloc((size_t)(steps + 1) * sizeof *work->steps_ns);
 	if (!web.inputs || !web.outputs || !work->steps_ns)
 		goto end;
-	if (!add_steps(&web, steps, true, state) || !add_steps(&web, steps, false, state + 1))
+	if (!add_steps(&web, steps, true, group, state) || !add_steps(&web, steps, false, group, state + 1))
 		goto end;
 	for (int32_t i = 0; i < web.inputs_count; i++) {
 		const int64_t span = web.inputs[i].span;
@@ -362,12 +339,8 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t stat
 		for (int32_t i = web.outputs_count - 1; i >= 0; i--) /* from the last: what is known of the reply goes back */
 			if (web.outputs[i].cause == NONE)
 				explain(&web, &web.outputs[i], round);
-	for (int hops = 0; hops <= TURNS; hops++)
-		web.last_of[hops] = NONE;
-	for (int32_t i = 0; i < web.outputs_count; i++)
-		if (web.outputs[i].cause == NONE)
-			explain_in_order(&web, &web.outputs[i]);
-	result = 0;
+	work->group = state + 2;
+	result = clew_causal_hand_back(work, steps);
 end:
 	free(web.inputs);
 	free(web.outputs);

@@ -115,6 +115,7 @@ static bool take(struct attribution *work, const struct step *step)
 	struct thread_state *thread = clew_causal_thread(work, step->thread);
 	struct span_state *span = step->span == NONE ? NULL : &work->spans[step->span];
 	clew_causal_turn(thread, step);
+	clew_causal_use(work, step);
 	switch (step->kind) {
 	case STEP_DONE:
 		if (thread->task != NONE)
@@ -161,12 +162,13 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 	if (steps < 0)
 		return steps;
 	if (work->pass == 0) {
-		const int64_t error = clew_causal_anchor(work, steps, PASSES * in->groups + 2 * group);
+		const int64_t error = clew_causal_anchor(work, steps, group, PASSES * in->groups + 3 * group);
 		if (error)
 			return error;
 	}
 	work->group = group + work->pass * in->groups;
 	work->open = (struct list){NONE, NONE};
+	clew_causal_reset_conns(work, group);
 	for (int64_t span = in->first[group]; span < in->first[group + 1]; span++) {
 		work->spans[span] = (struct span_state){.before = NONE,
 												.after = NONE,
@@ -175,7 +177,6 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 												.next_answer = NONE,
 												.owner = NONE,
 												.given = NONE};
-		work->conns[in->conn[span]] = (struct conn_state){INT64_MIN, NONE, 0, 0};
 	}
 	clew_causal_look_at_threads(work, steps);
 	line_up_answers(work, steps);
@@ -216,8 +217,9 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	work.spans = malloc((size_t)(spans->spans + 1) * sizeof *work.spans);
 	work.links = malloc((size_t)(spans->spans + 1) * sizeof *work.links);
 	work.conns = malloc((size_t)(spans->conns + 1) * sizeof *work.conns);
+	work.pools = malloc((size_t)(spans->conns + 1) * sizeof *work.pools);
 	int64_t result = -ENOMEM;
-	if (work.threads && work.spans && work.links && work.conns) {
+	if (work.threads && work.pools && work.spans && work.links && work.conns) {
 		for (int64_t thread = 0; thread < spans->threads; thread++)
 			work.threads[thread].group = -1;
 		result = attribute_all(&work);
@@ -232,5 +234,6 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	free(work.spans);
 	free(work.links);
 	free(work.conns);
+	free(work.pools);
 	return result;
 }

@@ -98,7 +98,7 @@ static struct choice of_loop(struct attribution *work, const struct thread_state
 							   : possible.count ? possible.oldest
 												: unlikely.oldest,
 							   CLEW_RULE_LOOP, 1};
-	const bool given_back = work->conns[in->conn[client]].freed >= since;
+	const bool given_back = clew_causal_queued(work, in->conn[client], since);
 	if (possible.fresh_count && !expected.fresh_count && !(given_back && expected.count))
 		return pick(work, &possible, thread, since, false, 0.05f);
 	if (expected.count)
@@ -138,6 +138,9 @@ struct choice clew_causal_choose(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
+	const int64_t fixed = work->links[client].fixed;
+	if (fixed != NONE && work->spans[fixed].listed)
+		return (struct choice){fixed, CLEW_RULE_QUEUE, 0.99f};
 	if (thread->interleaved && thread->open.head != NONE) {
 		const int64_t anchor = clew_causal_anchored(work, client);
 		if (anchor != NONE && work->spans[anchor].listed && clew_causal_within(work, client, anchor))

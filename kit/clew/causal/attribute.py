@@ -119,7 +119,8 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
     process = spans["process_no"]
     first = np.concatenate(([0], np.flatnonzero(np.diff(process)) + 1, [len(order)])).astype(np.int64)
     conns, conn = np.unique(spans["conn_id"], return_inverse=True)
-    found = attribute(first, spans | {"conn": conn}, _signals(connection, low, high, process[first[:-1]]), len(conns))
+    signals = _signals(connection, low, high, process[first[:-1]])
+    found = attribute(first, spans | {"conn": conn}, signals, _pools(connection, conns))
     sure = (found.rule != UNLIKELY) & (found.cause >= 0)
     doubtful = np.flatnonzero((found.rule == UNLIKELY) & (found.cause >= 0))
     spans["rule"] = np.array([RULES.index(name) for name in BY_NUMBER], np.uint8)[found.rule]
@@ -129,6 +130,15 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
     forks = spans["msg_id"] > FORKS
     spans["end"] = np.where(forks, spans["life"], spans["end"])
     return spans, found.work, np.array([doubtful, found.cause[doubtful], found.confidence[doubtful]])
+
+
+def _pools(connection: duckdb.DuckDBPyConnection, conns: NDArray[Any]) -> NDArray[np.int64]:
+    """A number for each of ``conns`` (sorted): the same for connections to the same address."""
+    rows = connection.execute("SELECT conn_id, hash(remote) AS address FROM connection ORDER BY conn_id").fetchnumpy()
+    at = np.minimum(np.searchsorted(rows["conn_id"], conns), max(len(rows["conn_id"]) - 1, 0))
+    known = len(rows["conn_id"]) > 0
+    address = np.where(rows["conn_id"][at] == conns, rows["address"][at], conns) if known else conns
+    return np.unique(address, return_inverse=True)[1]
 
 
 def _signals(connection: duckdb.DuckDBPyConnection, low: int, high: int, groups: NDArray[np.int32]) -> Signals:

@@ -40,7 +40,9 @@ class _Spans(ctypes.Structure):
         *((name, _COUNT) for name in ("spans", "groups")),
         ("first", _AT),
         *((name, _AT) for name in _COLUMNS),
-        *((name, _COUNT) for name in ("threads", "conns", "signals")),
+        *((name, _COUNT) for name in ("threads", "conns")),
+        ("pool", _AT),
+        ("signals", _COUNT),
         *((name, _AT) for name in ("signal_first", "signal_ns", "signal_thread", "signal_kind")),
     )
 
@@ -80,17 +82,18 @@ class Attribution:
     work: NDArray[np.void]  # of dtype WORK
 
 
-def attribute(first: NDArray[np.int64], columns: Mapping[str, Array], signals: Signals, conns: int) -> Attribution:
+def attribute(first: NDArray[np.int64], columns: Mapping[str, Array], signals: Signals, pool: Array) -> Attribution:
     """Give client spans to server spans of their process: ``columns`` as struct clew_spans has them.
 
-    ``first`` tells where each process's spans start. Raises ClewError where memory is short.
+    ``first`` tells where each process's spans start; ``pool`` gives connections to one address the same number. Raises ClewError where memory is short.
     """
     kept = {name: np.ascontiguousarray(columns[name], kind) for name, kind in _COLUMNS.items()}
     kept |= {"first": np.ascontiguousarray(first, np.int64), "signal_first": np.ascontiguousarray(signals.first)}
     kept |= {f"signal_{name}": np.ascontiguousarray(getattr(signals, name)) for name in ("ns", "thread", "kind")}
+    kept["pool"] = np.ascontiguousarray(pool, np.int32)
     count = len(kept["start"])
     threads = int(max(kept[name].max(initial=-1) for name in ("thread", "end_thread", "signal_thread"))) + 1
-    spans = _Spans(spans=count, groups=len(first) - 1, threads=threads, conns=conns, signals=len(signals.ns))
+    spans = _Spans(spans=count, groups=len(first) - 1, threads=threads, conns=len(pool), signals=len(signals.ns))
     for name, values in kept.items():
         setattr(spans, name, values.ctypes.data)
     cause, rule = np.empty(count, np.int64), np.empty(count, np.uint8)
