@@ -22,8 +22,8 @@ from clew.questions.shapes import shapes
 from clew.units import duration, number, printable, size
 
 Mask = Callable[[str], str]
-MOST_EVENTS = 5_000
-"""Calls that a page shows at most; how many more there are is said."""
+MOST_EVENTS, MOST_SPANS = 5_000, 2_000
+"""Calls and spans that a page shows at most; that there are more is said."""
 
 _STYLE = """
 :root{color-scheme:light dark;--ink:#1b1b1b;--soft:#666;--line:#ddd;--paper:#fff;--bar:#c2410c;--idle:#cbd5e1;
@@ -158,7 +158,7 @@ class _Pages:
         first = min(span["start_ns"] for span in spans)
         last = max(span["start_ns"] if span["end_ns"] is None else span["end_ns"] for span in spans)
         cells = []
-        for span in spans:
+        for span in spans[:MOST_SPANS]:
             until = last if span["end_ns"] is None else span["end_ns"]
             whole = max(last - first, 1)
             left, width = 100 * (span["start_ns"] - first) / whole, 100 * (until - span["start_ns"]) / whole
@@ -178,7 +178,8 @@ class _Pages:
             )
         bad = [bool(span["error"]) for span in spans]
         head = ("when", "work", "status", "took", "self", "waits", "on the way", "link", "")
-        return "<p class=note>Bars in colour are on the critical path.</p>" + _table(head, cells, bad)
+        left = f" The first {MOST_SPANS:,} of {len(spans):,} are shown." if len(spans) > MOST_SPANS else ""
+        return f"<p class=note>Bars in colour are on the critical path.{left}</p>" + _table(head, cells, bad)
 
     def _calls(self, rows: list[dict[str, Any]], first: int) -> str:
         cells, before = [], None

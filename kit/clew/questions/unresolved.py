@@ -30,9 +30,9 @@ def unresolved(case: Case, lens: Lens) -> Answer:
 
     Columns: ``reason`` (one of REASONS), ``rule`` (by which the link was made; NULL: none), ``protocol``, ``command``,
     ``count``, ``confidence`` (lowest; NULL: there is no link), ``meaning`` (of the rule). Messages are counted when the
-    lens asks for everything, since a message without a request is in none. Summary: ``spans``, ``linked`` (with a
-    parent), ``roots``, ``unresolved``, ``likely`` (links with confidence below 0.9), ``unfinished``. Raises
-    ClewError where no requests were recorded.
+    lens asks for everything, since a message without a request is in none; bytes that are only written, in no known
+    protocol, have no end to be seen. Summary: ``spans``, ``linked`` (with a parent), ``roots``, ``unresolved``,
+    ``likely`` (links with confidence below 0.9), ``unfinished``. Raises ClewError where no requests were recorded.
     """
     need_requests(case, "unresolved")
     predicate, params = lens.compile("span")
@@ -40,7 +40,8 @@ def unresolved(case: Case, lens: Lens) -> Answer:
     UNION ALL
     SELECT CASE WHEN role = 'reply' AND exchange IS NULL THEN 'reply' ELSE 'cut' END, NULL, protocol,
            (SELECT p.command FROM thread t JOIN process p USING (process_id) WHERE t.thread_id = m.thread_id), NULL
-    FROM message m WHERE NOT whole OR role = 'reply' AND exchange IS NULL"""
+    FROM message m
+    WHERE NOT whole AND (role <> 'other' OR protocol <> 'unknown') OR role = 'reply' AND exchange IS NULL"""
     sql = f"""WITH seen AS (SELECT * FROM span WHERE {predicate}),
 found AS (
     SELECT 'unresolved' AS reason, link_rule AS rule, protocol, command, NULL::DOUBLE AS confidence
