@@ -6,7 +6,11 @@ For tests of a page: each view is an element with ``data-clew`` (lens, counts, a
 lens bar ``data-name`` and ``data-total``; buttons ``data-action`` (undo, redo, reset, copy), ``data-choice``
 (by=process, measure=bytes, ...) and ``data-sort``. Views of stacks are named flame, sandwich, diff, flame_chart; their
 tabs have ``data-tab``. A flame graph says ``data-boxes`` (how many are drawn), ``data-zoom`` (the frame zoomed to) and
-``data-matched`` (what the search matches, in the unit of the weights).
+``data-matched`` (what the search matches, in the unit of the weights). Views of requests are named requests,
+request_latency, single_requests, request, path, shapes, shape_diff, services, request_time, links. A timeline says
+``data-bars`` and ``data-arrows`` (how many are drawn) and ``data-zoom`` (from and to, in ns since the request began;
+empty: all); a card of a shape has ``data-shape`` (its number) and ``data-requests``; buttons to other views have
+``data-action`` (lead-stacks, ...).
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ async function drawLanes(root, item, send, loadBokeh) {
     legend.replaceChildren(...paints.legend.map(([fill, text]) => make("span", { title: text }, swatch(`f-${fill}`), text)),
       make("span", { class: "clew-lanes-marks" }, mark("self", "at work itself"), mark("wait", "waiting"), mark("critical", "critical path"),
         ...(paints.has("weak") ? [mark("weak", "confidence below 0.9")] : []), ...(paints.has("unresolved") ? [mark("unresolved", "cause not found")] : []),
-        ...(paints.has("error") ? [mark("error", "failed")] : [])));
+        ...(paints.has("open") ? [mark("unresolved", "end not seen")] : []), ...(paints.has("error") ? [mark("error", "failed")] : [])));
   }
 
   function draw() {

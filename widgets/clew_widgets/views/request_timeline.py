@@ -48,10 +48,9 @@ def describe(answer: Answer) -> str:
     known = [row for row in rows if row["critical_ns"]]
     if known and figures["dur_ns"]:
         most = max(known, key=lambda row: row["critical_ns"])
-        what = (
-            f"{most['command']}: {most['name']}" if most["kind"] != "client" else f"the way to and from {most['name']}"
-        )
-        text += f"; most of it ({most['critical_ns'] / figures['dur_ns']:.0%}) is spent in {printable(what)[:90]}"
+        where = "on the way to and from " if most["kind"] == "client" else f"in {most['command']}: "
+        what = printable(f"{where}{most['name']}")[:90]
+        text += f"; most of it ({most['critical_ns'] / figures['dur_ns']:.0%}) is spent {what}"
     return text + "."
 
 
