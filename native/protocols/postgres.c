@@ -23,17 +23,19 @@
 enum { ASK_SYNC, ASK_FLUSH, ASK_STARTUP }; /* low byte of a tag; of ASK_FLUSH, answers expected above it */
 
 struct state {
-	bool typed;        /* the client's next message has a type */
-	bool over;         /* what follows is not for us: encrypted, or a stream in both directions */
-	bool one_byte;     /* the server's next byte says yes or no to encryption */
-	bool copying;      /* the client sends rows */
-	bool copied;       /* and has just ended that: its next Sync belongs to it */
-	bool seek[2];      /* a hole was here: look for the next message */
-	bool executed;     /* the request has an Execute */
-	uint32_t answers;  /* that the client asked for since its last Sync or Flush */
-	uint32_t answered; /* in the reply so far */
-	uint32_t names;    /* different ones in the request */
-	uint64_t seen[16]; /* their keys */
+	bool typed;                       /* the client's next message has a type */
+	bool over;                        /* what follows is not for us: encrypted, or a stream in both directions */
+	bool one_byte;                    /* the server's next byte says yes or no to encryption */
+	bool copying;                     /* the client sends rows */
+	bool copied;                      /* and has just ended that: its next Sync belongs to it */
+	bool seek[2];                     /* a hole was here: look for the next message */
+	bool executed;                    /* the request has an Execute */
+	uint32_t answers;                 /* that the client asked for since its last Sync or Flush */
+	uint32_t answered;                /* in the reply so far */
+	uint32_t names;                   /* different ones in the request */
+	uint64_t seen[16];                /* their keys */
+	uint8_t latest[TEXT_LIMIT_BYTES]; /* the one that was added last */
+	size_t latest_size;
 	struct message request, copy, reply;
 	struct remembered known;
 };
@@ -65,8 +67,12 @@ static void add_name(struct talk *talk, struct state *state, struct span name)
 	for (uint32_t at = 0; at < state->names && at < 16; at++)
 		if (state->seen[at] == key)
 			return;
-	if (state->names >= 16)
+	const bool cut = name.size > 3 && !memcmp(name.at + name.size - 3, "...", 3);
+	if (state->names >= 16 || (cut && state->names && name.size - 3 <= state->latest_size &&
+							   !memcmp(name.at, state->latest, name.size - 3))) /* the beginning of the same */
 		return;
+	state->latest_size = name.size < TEXT_LIMIT_BYTES ? name.size : TEXT_LIMIT_BYTES;
+	memcpy(state->latest, name.at, state->latest_size);
 	state->seen[state->names++] = key;
 	message_add(talk, &state->request.name, "; ", name.at, name.size);
 }

@@ -301,6 +301,9 @@ def test_long_batches_with_holes() -> None:
     told = tell(pieces, keep=(256, 64))
     assert exchanges(told) == [("INSERT INTO t VALUES (?)", "INSERT", False), ("SELECT ?", "SELECT", False)]
     assert [one.size for one in told] == [len(data) for _, data in pieces]
+    same = (parse("", "SELECT a, b, c, d, e, f FROM t WHERE a = $1 AND b = 2") + bind("", "", b"1") + execute()) * 20
+    told = tell([(C, same + SYNC), (S, (m("1") + m("2") + ROWS + done("SELECT 3")) * 20 + ready())], keep=(256, 64))
+    assert exchanges(told) == [("SELECT a, b, c, d, e, f FROM t WHERE a = ? AND b = ?", "SELECT", False)]
 
 
 def test_a_hole_among_several_exchanges_links_nothing_wrongly() -> None:
