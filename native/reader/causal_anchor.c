@@ -287,6 +287,8 @@ static void explain(struct web *web, struct output *output, int round)
 {
 	int32_t found[LOOKED_AT], cause = NONE;
 	double best = 0, second = 0;
+	if (output->queued)
+		return; /* whoever waited longest */
 	const int count = candidates(web, output, found);
 	for (int k = 0; k < count; k++) {
 		const double share = share_of(web, &web->inputs[found[k]], output, true);
@@ -298,8 +300,8 @@ static void explain(struct web *web, struct output *output, int round)
 			second = share;
 		}
 	}
-	static const double least[ROUNDS] = {0.3, 0.15}, better[ROUNDS] = {30, 10};
-	if (cause != NONE && best >= least[round] * (output->queued ? 2 : 1) && best >= second * better[round])
+	static const double least[ROUNDS] = {0.3, 0.15}, better[ROUNDS] = {100, 30};
+	if (cause != NONE && best >= least[round] && best >= second * better[round])
 		lead(web, cause, output);
 }
 

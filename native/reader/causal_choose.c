@@ -12,6 +12,7 @@
 
 enum { LOOKED_AT = 2048 /* open requests of one thread, from the oldest: keeps the time linear */ };
 
+static const float SURE = 0.965f;
 static const struct choice NOTHING = {NONE, CLEW_RULE_NONE, 0};
 
 /* Candidates of one kind: how many, the one that was ready first, and the same among those ready just now. */
@@ -69,7 +70,7 @@ static struct choice pick(const struct attribution *work, struct field *field, c
 	return (struct choice){field->oldest, CLEW_RULE_ORDER, (given_back || field->count == 1 ? 0.95f : 0.85f) - less};
 }
 
-static struct choice of_loop(struct attribution *work, const struct thread_state *thread, int64_t client)
+static struct choice likeliest(struct attribution *work, const struct thread_state *thread, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	struct field expected = NOBODY, possible = NOBODY, unlikely = NOBODY;
@@ -106,6 +107,18 @@ static struct choice of_loop(struct attribution *work, const struct thread_state
 	if (possible.count)
 		return pick(work, &possible, thread, since, given_back, 0.1f);
 	return unlikely.count ? (struct choice){unlikely.oldest, CLEW_RULE_UNLIKELY, 0.3f} : NOTHING;
+}
+
+/* One of several that is not clearly the likeliest is told as a link: a wrong parent is worse than none. */
+static struct choice of_loop(struct attribution *work, const struct thread_state *thread, int64_t client)
+{
+	struct choice choice = likeliest(work, thread, client);
+	const bool queued = clew_causal_queued(work, work->in->conn[client], clew_causal_recent(thread));
+	if (queued && choice.rule != CLEW_RULE_LOOP && choice.confidence > 0.9f)
+		choice.confidence = 0.9f;
+	if (work->last && choice.span != NONE && choice.confidence < SURE)
+		choice.rule = CLEW_RULE_UNLIKELY;
+	return choice;
 }
 
 /* A thread that neither receives nor answers requests works for those that others received. */

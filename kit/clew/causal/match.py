@@ -139,7 +139,7 @@ SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1.0 AS confiden
 FROM pair s
 JOIN other_end o USING (conn_id)
 JOIN pair c ON c.conn_id = o.peer_conn_id AND c.byte_offset = s.byte_offset AND c.stream IS NOT DISTINCT FROM s.stream
-WHERE c.client AND NOT s.client AND c.bytes = s.bytes AND (c.name_no = s.name_no OR c.bytes = 0)
+WHERE c.client AND NOT s.client AND c.name_no = s.name_no
 GROUP BY s.msg_id HAVING count(*) = 1
 """
 
