@@ -147,8 +147,14 @@ int memcached_recognise(const struct opening *opening)
 		return 0;
 	struct span line;
 	size_t next;
-	if (!got)
-		return 55;
+	if (!got) { /* Redis takes lines with some of the same words */
+		line = (struct span){client, sent};
+		const struct span word = word_of(&line, " ");
+		return is_word(word, "get") || is_word(word, "set") || is_word(word, "incr") || is_word(word, "decr") ||
+					   is_word(word, "append") || is_word(word, "touch")
+				   ? 0
+				   : 55;
+	}
 	if (!line_of(server, got, &line, &next) || server[next - 1] != '\n')
 		return 0;
 	return memcached_reply(word_of(&line, " ")) ? 85 : 0;
