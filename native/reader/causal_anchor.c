@@ -36,6 +36,7 @@ struct output {
 	int32_t latest, cause;     /* inputs */
 	bool answer;               /* a reply; else the first of a chain */
 	bool queued;               /* it may have waited for its connection */
+	bool turns_told; /* waits are on record: what came in before the last one is told apart from what came after */
 };
 
 struct web {
@@ -131,7 +132,8 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 																 thread->latest,
 																 NONE,
 																 false,
-																 clew_causal_queued(work, in->conn[step->span], since)};
+																 clew_causal_queued(work, in->conn[step->span], since),
+																 thread->told_turns};
 	} else if (client) {
 		conn->freed = step->ns;
 		conn->last_owner = step->span;
@@ -142,7 +144,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		return true;
 	if (step->kind == STEP_ANSWERED)
 		web->outputs[web->outputs_count++] =
-			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false};
+			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false, thread->told_turns};
 	if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
 		web->inputs[web->inputs_count] = (struct input){step->span, thread->turn, thread->latest, 0, !client};
 		thread->latest = web->inputs_count++;
@@ -308,7 +310,7 @@ static void explain(struct web *web, struct output *output, int round)
 /* What goes out right after something came in, within a turn, was caused by that. */
 static void explain_at_once(struct web *web, struct output *output)
 {
-	if (output->latest == NONE || output->queued)
+	if (output->latest == NONE || output->queued || !output->turns_told)
 		return;
 	struct input *input = &web->inputs[output->latest];
 	const int32_t before = input->led_to;
