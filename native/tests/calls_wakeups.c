@@ -17,7 +17,7 @@
 #include <time.h>
 
 /* Where it is is the same in each run, so that runs can be compared. */
-#define PLACE ((void *)UINT64_C(0x5a0000000))
+#define PLACE ((void *)0x70000000l)
 
 struct shared {
 	pthread_mutex_t mutex;

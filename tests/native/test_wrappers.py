@@ -17,6 +17,7 @@ from clew.native.decode import Flag
 from clew.ops import OPS
 
 GROUPS = ("files", "streams", "sockets", "waits", "stdio", "hidden", "wakeups", "futexes")
+SOURCES = Path(__file__).parents[2] / "native" / "tests"
 WAKEUPS = {name for _, name, kind in OPS if kind == "wakeup"}
 WAITS = ("poll", "ppoll", "select", "pselect")
 
@@ -210,6 +211,18 @@ def test_wakeups_are_left_out_where_they_are_not_wanted(
     assert seen.stdout == bare.stdout
     assert seen.of("fork")
     assert not seen.of(*WAKEUPS)
+
+
+@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
+def test_a_sanitizer_finds_nothing_in_wakeups(sanitizer: str, record: Callable[..., Any], tmp_path: Path) -> None:
+    """The runtimes wrap the same functions: they stand before ours."""
+    flags = ["-D_GNU_SOURCE", "-O1", "-g", "-w", f"-fsanitize={sanitizer}"]
+    program = tmp_path / "calls"
+    subprocess.run(["clang", *flags, *sorted(SOURCES.glob("calls*.c")), "-o", program, "-lpthread"], check=True)
+    bare = subprocess.run([program, tmp_path, "wakeups", "futexes"], capture_output=True, text=True, check=True)
+    seen = record([program, tmp_path, "wakeups", "futexes"])
+    assert (seen.exit_code, seen.stdout, seen.stderr) == (0, bare.stdout, bare.stderr)
+    assert {r.op for r in seen.of(*WAKEUPS)} == WAKEUPS
 
 
 def _complaints(directory: Path) -> list[str]:
