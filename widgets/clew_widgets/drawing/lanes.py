@@ -71,7 +71,11 @@ def lanes(
         "said": [printable(text or "")[:400] for text in tree["summary"].to_pylist()] if said else [],
         "reasons": [printable(text or "") for text in tree["reason"].to_pylist()],
         "left_out": total - tree.num_rows,
-        "hues": {"command": hues(commands, colors), "protocol": hues(tree["protocol"].to_pylist())},
+        "hues": {
+            "command": hues(commands, colors),
+            "protocol": hues(tree["protocol"].to_pylist()),
+            "kind": hues(tree["kind"].to_pylist()),
+        },
         "label": label,
         "actions": list(actions),
     }

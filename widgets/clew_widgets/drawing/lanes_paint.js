@@ -3,12 +3,12 @@
 const mixed = (rgb, ground, share) => `rgb(${rgb.map((value, index) => Math.round(value * share + ground[index] * (1 - share))).join(",")})`;
 const plain = (rgb) => `rgb(${rgb.join(",")})`;
 
-// Colours of spans by "command", "protocol": a tint for the bar, the full colour for the strip of its own work.
+// Colours of spans by "command", "protocol" or "kind": a tint for the bar, the full colour for the strip of its own work.
 function lanePaints(body, spans, by, hues, colors) {
   const parse = (text) => text.match(/[\d.]+/g).slice(0, 3).map(Number);
   const ground = parse(colors.bg);
   const known = body.hues[by] || {};
-  const name = by === "protocol" ? spans.protocol : spans.command;
+  const name = { protocol: spans.protocol, kind: spans.kind }[by] || spans.command;
   const pairs = new Map(Object.entries({ ...Object.fromEntries([...new Set([...Object.values(known), "rest"])].map((hue) => [hue, [mixed(hues[hue], ground, 0.26), plain(hues[hue])]])) }));
   const seen = new Set();
   const used = new Set();

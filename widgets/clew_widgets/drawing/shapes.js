@@ -67,7 +67,7 @@ function drawShapes(root, send) {
       make("button", { type: "button", class: "clew-button", "data-action": "band", "aria-pressed": String(shape.side === "band"), title: "What the slow requests of this shape do that the fast ones do not",
         onclick: () => send({ type: "band", id: shape.id }) }, "slow and fast")) : null;
     const head = make(body.compare ? "button" : "div", { class: "clew-shape-head", type: body.compare ? "button" : null, "aria-pressed": body.compare ? String(shape.selected) : null, title: shape.title, onclick: body.compare ? pick : null },
-      make("b", {}, shape.title), make("span", { class: "clew-sub" }, shape.short));
+      make("b", {}, shape.title), make("span", { class: "clew-sub" }, `${grouped(shape.spans)} span${shape.spans === 1 ? "" : "s"}`), make("span", { class: "clew-sub clew-shape-id" }, shape.short));
     return make("section", { class: `clew-shape${shape.selected ? " clew-chosen" : any ? " clew-off" : ""}`, role: "listitem", "data-shape": shape.id, "data-requests": shape.requests },
       head,
       make("dl", {}, figure("requests", words("count", shape.requests)), figure("of all", percent(shape.share) || "0 %"), figure("failed", words("count", shape.errors), shape.errors ? "clew-bad" : "clew-zero"),

@@ -59,7 +59,7 @@ def shapes(
     compare: bool = True,
     colors: Mapping[str, str] | None = None,
 ) -> Drawing:
-    """A card for each row of ``questions.shapes``: shape_id, name, path, requests, errors, p50_ns, p99_ns, processes.
+    """A card for each row of ``questions.shapes``: shape_id, name, path, requests, errors, spans, p50_ns, p99_ns.
 
     ``chosen`` are marked, ``sides`` says which are compared (a, b, band); without ``compare`` nothing can be chosen.
     ``colors``: what programs are painted with elsewhere, by name.
@@ -84,6 +84,7 @@ def shapes(
                 "requests": row["requests"],
                 "share": row["requests"] / max(total, 1),
                 "errors": row["errors"],
+                "spans": row["spans"],
                 "p50": row["p50_ns"],
                 "p99": row["p99_ns"],
                 "selected": row["shape_id"] in chosen,

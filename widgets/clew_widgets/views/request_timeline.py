@@ -16,7 +16,9 @@ from clew_widgets.views.base import Control
 from clew_widgets.views.picking import picked
 from clew_widgets.views.request_view import NO_MATCH, RequestView, label_of, tree_of
 
-COLOR = Control("color", "colour", "command", (("command", "process"), ("protocol", "protocol")), local=True)
+COLOR = Control(
+    "color", "colour", "command", (("command", "process"), ("protocol", "protocol"), ("kind", "kind")), local=True
+)
 _LANE = ("commands", "pids", "tids")
 
 
