@@ -29,8 +29,8 @@ def followed(system: System, folder: Path, concurrency: int, requests: int = REQ
     """Run and judge; the bars of the system are met."""
     report, _ = run(system, folder, concurrency, requests, **{"tls": False, "load_recorded": False, **how})
     assert len(report.verdict) == requests
-    assert report.share("wrong") <= MOST_WRONG, report
-    assert report.share("correct") >= system.bar, report
+    assert report.share("wrong") <= MOST_WRONG, str(report)
+    assert report.share("correct") >= system.bar, str(report)
 
 
 @pytest.mark.parametrize("concurrency", [1, 8, 64])
