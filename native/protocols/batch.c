@@ -148,6 +148,8 @@ static void begin(struct talks *talks, const struct clew_calls *calls, const str
 static void tell(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *conv, struct item *items,
 				 uint64_t count)
 {
+	if (!count && (conv->flags & CLEW_CONV_CONTINUES) && !talks->talking)
+		return; /* it begins with the next batch */
 	put_in_order(items, count);
 	if (!(conv->flags & CLEW_CONV_CONTINUED) || !talks->talking)
 		begin(talks, calls, conv, items, count);

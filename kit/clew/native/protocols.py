@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from clew.errors import ClewError
 from clew.native.library import check, load
 
 Array = npt.NDArray[Any]
@@ -192,6 +193,7 @@ class _Bridge:
     def __init__(self, processor: Processor) -> None:
         self._processor = processor
         self._current: Conversation | None = None
+        self.name = processor.name
         self.error: Exception | None = None
         self.protocol = _Protocol(
             processor.name.encode(),
@@ -298,7 +300,7 @@ class Talks:
 
         The columns are those of `struct clew_calls`: conv (index into ``convs``, of CONV), ts_ns, dur_ns (ns), bytes,
         byte_offset (NONE: not known), sent (0 or 1), thread_id, seq, pid, tid. ``head`` and ``tail`` are large_binary.
-        Raises what a processor in Python raised, ClewError where memory was not enough.
+        Raises ClewError where a processor in Python raised something, or memory was not enough.
         """
         columns = [np.ascontiguousarray(calls[name], kind) for name, kind in _COLUMNS.items()]
         kept = [_binary(head), _binary(tail)]
@@ -311,7 +313,8 @@ class Talks:
         )
         for bridge in self._bridges:
             if bridge.error:
-                raise bridge.error
+                why = f"{type(bridge.error).__name__}: {bridge.error}"
+                raise ClewError(f"protocol {bridge.name}: {why}", exit_code=1) from bridge.error
         check(result, "cannot tell messages")
 
     def take(self) -> Messages:

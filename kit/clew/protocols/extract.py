@@ -118,9 +118,9 @@ def _cut(connection: duckdb.DuckDBPyConnection, conn_id: int, pieces: int) -> It
 
 def _mark_continued(convs: Array, part: Part) -> None:
     if part.begin is not None:
-        convs["flags"] |= ConvFlag.CONTINUED
+        convs["flags"] |= np.uint32(ConvFlag.CONTINUED)
     if part.end is not None:
-        convs["flags"] |= ConvFlag.CONTINUES
+        convs["flags"] |= np.uint32(ConvFlag.CONTINUES)
 
 
 def _feed(connection: duckdb.DuckDBPyConnection, talks: Talks, part: Part, ids: Array, convs: Array) -> None:
