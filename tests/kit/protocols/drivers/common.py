@@ -59,3 +59,10 @@ def serving(
     finally:
         server.send_signal(stop)
         server.wait(60)
+
+
+def certificate(folder: Path) -> None:
+    """server.crt and server.key, signed by itself."""
+    made = ["-out", folder / "server.crt", "-keyout", folder / "server.key"]
+    run("openssl", "req", "-new", "-x509", "-days", "2", "-nodes", "-subj", "/CN=localhost", *made)
+    (folder / "server.key").chmod(0o600)
