@@ -6,7 +6,7 @@ Learnt from requests whose calls are certain: those that no other request of the
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +36,18 @@ class Calls:
 
 
 def learn(
-    parent: Ints, parent_name: Ints, child_name: Ints, start: Ints, end: Ints, certain: NDArray[np.bool_]
+    parent: Ints,
+    parent_name: Ints,
+    child_name: Ints,
+    start: Ints,
+    end: Ints,
+    certain: NDArray[np.bool_],
+    least: float = 0.01,
 ) -> dict[int, Calls]:
     """Calls by name of the parent, from rows of children: ``parent`` (row of the parent spans, -1: not known).
 
     ``certain`` says which parents are to be learnt from; ``parent_name`` has all of them. Names without one that is
-    certain are left out.
+    certain are left out, and calls that a smaller share than ``least`` makes.
     """
     rows = np.flatnonzero(parent >= 0)
     rows = rows[certain[parent[rows]]]
@@ -53,12 +59,12 @@ def learn(
     for of, children in made.items():
         by_name.setdefault(int(parent_name[of]), []).append(children)
     return {
-        name: _shape(requests[:: max(1, len(requests) // _MOST)], child_name, start, end)
+        name: _shape(requests[:: max(1, len(requests) // _MOST)], child_name, start, end, least)
         for name, requests in by_name.items()
     }
 
 
-def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints) -> Calls:
+def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints, least: float) -> Calls:
     """The slots that these requests (each the rows of its calls, by start) have in common."""
     times = Counter[tuple[int, int]]()
     for children in requests:
@@ -67,18 +73,13 @@ def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints) 
             name = int(child_name[row])
             times[name, nth[name]] += 1
             nth[name] += 1
-    least = max(1.0, 0.01 * len(requests))
-    kept = {key: found for key, found in times.items() if found >= least}
-    order = _order(kept, requests, child_name)
-    order = order[:_MOST_SLOTS]
+    kept = {key: found for key, found in times.items() if found >= max(1.0, least * len(requests))}
+    ranks = _ranks(kept, requests, child_name)
+    order = sorted(kept, key=lambda key: (ranks[key], key))[:_MOST_SLOTS]
+    stages = _stages(order, requests, child_name, start, end)
+    order = [order[place] for stage in stages for place in stage]
     number = {key: place for place, key in enumerate(order)}
-    overlaps = _overlaps(requests, child_name, start, end, number)
-    stages = list[int]()
-    first = 0
-    for slot in range(len(order)):
-        if slot and not all(overlaps[other, slot] > 0.5 for other in range(first, slot)):
-            first = slot
-        stages.append(stages[-1] + (first == slot) if slot else 0)
+    stage_of = [number for number, stage in enumerate(stages) for _ in stage]
     filled = Counter[int]()
     for children in requests:
         bits, nth = 0, Counter[int]()
@@ -90,13 +91,15 @@ def _shape(requests: list[list[int]], child_name: Ints, start: Ints, end: Ints) 
         filled[bits] += 1
     slots = [
         Slot(name, nth_, stage, kept[name, nth_] / len(requests))
-        for (name, nth_), stage in zip(order, stages, strict=True)
+        for (name, nth_), stage in zip(order, stage_of, strict=True)
     ]
     return Calls(tuple(slots), filled)
 
 
-def _order(kept: dict[tuple[int, int], int], requests: list[list[int]], child_name: Ints) -> list[tuple[int, int]]:
-    """The calls by how many of the others usually come before: the sum of the shares in which they do."""
+def _ranks(
+    kept: dict[tuple[int, int], int], requests: list[list[int]], child_name: Ints
+) -> dict[tuple[int, int], float]:
+    """How many of the others usually come before each call: the sum of the shares in which they do."""
     number = {key: place for place, key in enumerate(sorted(kept))}
     before, together = np.zeros((len(kept), len(kept))), np.zeros((len(kept), len(kept)))
     for children in requests:
@@ -112,13 +115,30 @@ def _order(kept: dict[tuple[int, int], int], requests: list[list[int]], child_na
                 before[place, places] += 1
                 places.append(place)
     rank = (before / np.maximum(together, 1)).sum(axis=1)
-    return sorted(kept, key=lambda key: (rank[number[key]], key))
+    return {key: float(rank[place]) for key, place in number.items()}
+
+
+def _stages(
+    order: list[tuple[int, int]], requests: list[list[int]], child_name: Ints, start: Ints, end: Ints
+) -> list[list[int]]:
+    """Places in ``order`` (calls by rank) that are made at once; stages by the rank of their first."""
+    number = {key: place for place, key in enumerate(order)}
+    both, crossed = _overlaps(requests, child_name, start, end, number)
+    stages = list[list[int]]()
+    for place in range(len(order)):
+        shares = [crossed[place, stage].sum() / max(both[place, stage].sum(), 1) for stage in stages]
+        best = int(np.argmax(shares)) if shares else 0
+        if shares and shares[best] > 0.5:
+            stages[best].append(place)
+        else:
+            stages.append([place])
+    return stages
 
 
 def _overlaps(
     requests: list[list[int]], child_name: Ints, start: Ints, end: Ints, number: dict[tuple[int, int], int]
-) -> NDArray[np.float64]:
-    """For each two slots the share of requests with both in which they overlap in time."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """For each two slots (requests with both, those in which they overlap in time)."""
     count = len(number)
     both, crossed = np.zeros((count, count)), np.zeros((count, count))
     for children in requests:
@@ -134,19 +154,7 @@ def _overlaps(
             for b, second in placed:
                 both[a, b] += 1
                 crossed[a, b] += start[first] < end[second] and start[second] < end[first]
-    shares: NDArray[np.float64] = crossed / np.maximum(both, 1)
-    return shares
-
-
-def without_rare(calls: Calls, least: float) -> Calls:
-    """``calls`` without those that a smaller share of the requests than ``least`` makes."""
-    kept = [number for number, slot in enumerate(calls.slots) if slot.share >= least]
-    stages = sorted({calls.slots[number].stage for number in kept})
-    slots = tuple(replace(calls.slots[number], stage=stages.index(calls.slots[number].stage)) for number in kept)
-    filled = Counter[int]()
-    for pattern, times in calls.filled.items():
-        filled[sum(1 << place for place, number in enumerate(kept) if pattern >> number & 1)] += times
-    return Calls(slots, filled)
+    return both, crossed
 
 
 def same_calls(a: Calls, b: Calls) -> bool:

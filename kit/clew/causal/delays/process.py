@@ -9,7 +9,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.causal.delays.calls import Calls, learn, same_calls, without_rare
+from clew.causal.delays.calls import Calls, learn, same_calls
 from clew.causal.delays.density import Floats
 from clew.causal.delays.matching import heaviest
 from clew.causal.delays.model import Children, Key, Model
@@ -22,6 +22,7 @@ _STRAY = 1e-4  # share of calls that no request of the process causes
 _ENOUGH = 50  # so many say enough
 _USUAL, _RARE = 0.2, 0.02  # shares of requests that make a call, below which it is taken for another's: guessed, found
 _LOST = 0.02  # share of calls of a name without a cause that makes one be looked for elsewhere
+_LOOP = 0.8  # how sure such a link can be, see _loops()
 _TRIES = 4  # times that what calls what is learnt anew from what was found
 _TOLD = 100.0  # log likelihood of a link that is known: more than all delays together may cost
 _LONGEST_RUN = 6  # slots in a row that are moved together
@@ -124,10 +125,7 @@ class Process:
     def _seen(self, parent: Ints, least: float) -> dict[int, Calls]:
         """Calls by name of request, were ``parent`` right; without those that a smaller share than ``least`` makes."""
         everyone = np.ones(len(self._name), bool)
-        shapes = learn(parent, self._name, self.children.name, self._call_start, self._call_end, everyone)
-        for kind, calls in shapes.items():
-            shapes[kind] = without_rare(calls, least)
-        return shapes
+        return learn(parent, self._name, self.children.name, self._call_start, self._call_end, everyone, least)
 
     def _guess(self, parent: Ints) -> Ints:
         """``parent``, and for calls without one the latest request that was there all the time."""
@@ -161,22 +159,31 @@ class Process:
     def solve(self) -> tuple[Ints, Floats]:
         """(request row of each call or -1, how sure: 0 to 1)."""
         shapes, sure = self._shapes()
-        parent = self._known.copy()
+        best: tuple[float, list[Model], list[Ints], Ints] | None = None
         for _ in range(_TRIES):
             self._build(shapes)
             parent = self._search()
+            likely = self._likelihood(parent)
+            if best is None or likely > best[0]:
+                best = (likely, self.models, self._rows, parent)
             changed = self._learn_again(parent, shapes, sure)
             if not changed:
                 break
             shapes |= changed
             for key in [key for key in self._first if key[0] in changed]:
                 del self._first[key]
-        else:
-            self._build(shapes)
-            parent = self._search()
+        assert best is not None
+        _, self.models, self._rows, parent = best
         told = self._known >= 0
         sure_of = np.where(told, 1.0, self._confidence(self._runs(), len(parent)))
         return np.where(told, self._known, parent), sure_of
+
+    def _likelihood(self, parent: Ints) -> float:
+        """The logarithm of how likely all that was assigned is, strays included."""
+        total = float(np.count_nonzero(parent < 0) * self._stray)
+        for model in self.models:
+            total += float(model.score(np.arange(len(model.start)), model.content, self.children).sum())
+        return total
 
     def _learn_again(self, parent: Ints, shapes: dict[int, Calls], sure: set[int]) -> dict[int, Calls]:
         """What requests call but for what ``shapes`` say, where that is not certain or leaves calls without a cause."""
@@ -314,10 +321,36 @@ class Process:
 
     # -- how sure --
 
+    def _by_name(self) -> list[list[Run]]:
+        """Every slot for calls of a name, whichever of its calls of that name it is."""
+        found: dict[int, list[Run]] = {}
+        for kind, model in enumerate(self.models):
+            for number, slot in enumerate(model.calls.slots):
+                found.setdefault(slot.name, []).append(Run(kind, (number,)))
+        return list(found.values())
+
+    def _loops(self) -> NDArray[np.bool_]:
+        """Calls that requests make a varying number of times, where several requests may have made them.
+
+        Such calls can move between requests in more ways than are weighed.
+        """
+        ways = np.zeros(len(self.children.name), np.int64)
+        varying = set[int]()
+        for model in self.models:
+            repeated = {slot.name for slot in model.calls.slots if slot.nth and slot.share < 1 - _RARE}
+            varying |= repeated
+            names = [slot.name for slot in model.calls.slots]
+            calls = np.flatnonzero(np.isin(self.children.name, names))
+            _, number = containing(model.start, model.end, self.children.start[calls], self.children.end[calls])
+            ways += np.bincount(calls[number], minlength=len(ways))
+        return np.isin(self.children.name, list(varying)) & (ways > 1)
+
     def _confidence(self, runs: list[list[Run]], count: int) -> Floats:
         """One over one plus the odds of every exchange with another request, and of every single move."""
         odds = np.zeros(count)
-        for together in runs:
+        of_kind = np.cumsum([0, *(len(model.start) for model in self.models)])
+        several = [together for together in runs if len(together[0].slots) > 1]
+        for together in [*self._by_name(), *several]:
             offers, width = self._offers(together), len(together[0].slots)
             if not len(offers.row):
                 continue
@@ -332,7 +365,9 @@ class Process:
             has[offers.holder[offers.holder >= 0]] = np.flatnonzero(offers.holder >= 0)
             key = offers.row * np.int64(len(offers.content)) + offers.block
             order = np.argsort(key)
-            other = np.flatnonzero(~mine & np.isfinite(held[offers.block]))
+            whose = np.concatenate([np.arange(*of_kind[run.kind : run.kind + 2]) for run in together])
+            elsewhere = whose[offers.row] != whose[offers.holder[offers.block]]
+            other = np.flatnonzero(~mine & elsewhere & np.isfinite(held[offers.block]))
             block, row = offers.block[other], offers.row[other]
             theirs = has[row]  # what that request has now, which would go the other way
             back = offers.holder[block] * np.int64(len(offers.content)) + theirs
@@ -346,7 +381,8 @@ class Process:
                 children = offers.content[blocks[there]]
                 weight = np.broadcast_to(likely[there][:, None], children.shape)
                 np.add.at(odds, children[children >= 0], weight[children >= 0])
-        return 1.0 / (1.0 + odds)
+        sure: Floats = 1.0 / (1.0 + odds)
+        return np.where(self._loops(), np.minimum(sure, _LOOP), sure)
 
 
 def containing(start: Floats, end: Floats, begins: Floats, ends: Floats) -> tuple[Ints, Ints]:
