@@ -396,7 +396,7 @@ def test_what_is_missing_is_said_with_what_to_do(case: Case, asked: Case) -> Non
         tabs = Requests(case, view=name)
         for view in tabs.shown:
             assert view.spec["empty"] and not view.spec.get("error"), name
-            assert "was found" in view.spec["empty"] and "<img" not in view.static
+            assert "`clew trace`" in view.spec["empty"] and "<img" not in view.static
         for view in Requests(asked, Lens(commands=("nobody",)), view=name).shown:
             assert view.spec["empty"] and not view.spec.get("error"), name
 

@@ -9,6 +9,7 @@ from clew.case import Case
 from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer, runnable
+from clew.store import DATABASE
 
 
 class Key(NamedTuple):
@@ -84,6 +85,8 @@ def need_requests(case: Case, what: str) -> None:
     need_events(case, what)
     if not scalar(case, "SELECT EXISTS (SELECT 1 FROM payload)"):
         raise ClewError(f"{what}: no payload was recorded, so no message was found; record without --payload none")
+    if not (case.path / DATABASE).exists():  # tables of Parquet stay as they were written
+        raise ClewError(f"{what}: these tables hold none; `clew trace` the case they are of, and write them again")
     raise ClewError(
         f"{what}: no message of a known kind was found; `clew counts {case.path} --by peer` shows who talked"
     )
