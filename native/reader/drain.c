@@ -202,6 +202,22 @@ int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats)
 	return report(drain, stats);
 }
 
+void clew_drain_again(struct clew_drain *drain)
+{
+	for (uint32_t i = 0; i < drain->active_count; i++) {
+		struct seat *seat = &drain->seats[drain->active[i]];
+		seat->taken = atomic_load_explicit(&slot_at(&drain->mapped, drain->active[i])->read, memory_order_relaxed);
+		seat->counters_mark = seat->row_mark = seat->observed = 0; /* said again: it may be what was not written */
+		drain->stats.lost -= seat->loss.records;
+		drain->stats.waits -= seat->loss.waits;
+		seat->loss = (struct clew_loss){0};
+		seat->io_uring = false;
+	}
+	drain->loss = (struct clew_loss){0};
+	drain->clock_written = 0;
+	drain->writer.error = 0;
+}
+
 int clew_drain_pids(struct clew_drain *drain, uint32_t *pids, uint32_t room)
 {
 	return (int)live_pids(drain, pids, room);

@@ -59,10 +59,12 @@ struct clew_drain_stats {    /* totals so far */
 struct clew_drain;
 /* Takes the arena as its recorder; -EBUSY if it has one. Segments go to `directory`. */
 CLEW_API int clew_drain_open(const char *arena, const char *directory, struct clew_drain **drain);
-/* One pass over the live threads; stops early once max_bytes are written. -errno: writing failed, for good. */
+/* One pass over the live threads; stops early once max_bytes are written. -errno: writing failed. */
 CLEW_API int clew_drain(struct clew_drain *drain, uint64_t max_bytes, struct clew_drain_stats *stats);
 /* Looks at every thread at once, as against a few a pass: frees those that are gone. */
 CLEW_API int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats);
+/* After a pass that could not write: what was not written is taken from the rings again by the next one. */
+CLEW_API void clew_drain_again(struct clew_drain *drain);
 /* The pids of recorded processes that are alive, at most `room`; returns how many there are. */
 CLEW_API int clew_drain_pids(struct clew_drain *drain, uint32_t *pids, uint32_t room);
 /* Writes an UNSEEN block. */

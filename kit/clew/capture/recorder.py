@@ -26,7 +26,7 @@ from clew.capture.pace import FULL_ENOUGH, LONGEST_S, SHORTEST_S, Pace
 from clew.capture.place import Place, default_case, make_place
 from clew.capture.program import REASONS, Unseen, find_program, why_unseen
 from clew.errors import ClewError
-from clew.native import Drain, DrainStats
+from clew.native import DiskFullError, Drain, DrainStats
 
 GRACE_S = 1.0
 """How long children may outlive the command before recording ends, unless all are waited for."""
@@ -34,6 +34,8 @@ GRACE_S = 1.0
 _TURNS = 8  # passes between two looks at every thread
 _BIRTH_S = 0.05  # in which a child that was just forked makes itself known
 _LONG_WAIT_S = 0.2
+_FULL_S = 0.5  # between two attempts to write to a full disk
+_QUIET_S = 10.0  # between two times that a full disk is told
 
 
 @dataclass
@@ -102,6 +104,8 @@ class Recorder:
         self.host = host
         self._signals = Signals()
         self._shown = 0.0
+        self._tried: float | None = None  # to write to a full disk, time.monotonic(); None: it is not full
+        self._told = -_QUIET_S  # that it was full
 
     def run(self) -> Outcome:
         """Start the command, record until it ends, leave a readable capture. Raises ClewError if it cannot start.
@@ -146,10 +150,11 @@ class Recorder:
         """Drain until it is over, close the capture, reap the command. Never raises where the disk is full."""
         outcome = Outcome(None, drain.stats)
         began = time.time()
+        ended = False
         try:
-            over = not self._until_ended(child.pid, drain)
+            ended = self._until_ended(child.pid, drain)
             outcome.interrupted = self._signals.interrupts > 1
-            if not over:
+            if ended:
                 drain.settle()  # while the command is a zombie, /proc still tells its I/O
                 outcome.exit_code = exit_code(child.wait())
                 outcome.alive = self._children(drain)
@@ -161,6 +166,11 @@ class Recorder:
             outcome.error = str(error)
             with suppress(ClewError):
                 drain.close(end=False)
+            if ended and outcome.exit_code is None:
+                outcome.exit_code = exit_code(child.wait())
+            if ended and self.message is not None:
+                why = "" if self._tried is not None else f"{error}; "
+                self.message(f"{why}some of it is still in memory only: make room, then `clew rebuild` takes it")
         meta.ended_ns = time.monotonic_ns()
         if self.beside is not None:
             self.beside.end()
@@ -195,7 +205,7 @@ class Recorder:
         pace = Pace()
         until = time.monotonic() + self.seconds if self.seconds is not None else None
         while True:
-            stats = drain.drain()
+            stats = self._pass(drain, drain.drain)
             self._show(stats)
             if self._signals.interrupts > 1 or (until is not None and time.monotonic() > until):
                 return False
@@ -205,12 +215,38 @@ class Recorder:
                 self.beside.look()
             time.sleep(pace.delay(stats.fill))
 
+    def _pass(self, drain: Drain, take: Callable[[], DrainStats]) -> DrainStats:
+        """One pass, or, while the disk is full, none: what the buffers cannot hold is lost until there is room.
+
+        Programs that wait for us cannot wait for that: it ends their recording, as any other error does.
+        """
+        try:
+            stats = take()
+        except DiskFullError as full:
+            if self.options.wait:
+                raise
+            now = time.monotonic()
+            if self._tried is None:
+                self._tried = now
+                if self.message is not None and now - self._told > _QUIET_S:
+                    self._told = now
+                    self.message(f"{full}; what the buffers cannot hold is lost, and counted, until there is room")
+            elif now - self._tried > _FULL_S:
+                self._tried = now
+                drain.again()
+            return drain.stats
+        if self._tried is not None:
+            self._tried = None
+            if self.message is not None:
+                self.message("there is room again: recording goes on")
+        return stats
+
     def _children(self, drain: Drain) -> list[int]:
         """Goes on while children of the command live, for a moment or (follow) to their end; those that still do."""
         before = self._signals.interrupts
         began = time.monotonic()
         for turn in itertools.count():
-            stats = drain.drain() if turn % _TURNS else drain.settle()
+            stats = self._pass(drain, drain.drain if turn % _TURNS else drain.settle)
             self._show(stats)
             since = time.monotonic() - began
             if self._signals.interrupts > before or (not self.follow and since > GRACE_S):

@@ -5,7 +5,7 @@ Inside a recorded program, `pause()`, `resume()` and `is_recording()` speak of t
 
 from clew.native.arena import Arena, Drain, Mode, recover
 from clew.native.decode import Batch, Block, BlockType, decode, expand
-from clew.native.library import DrainStats, is_recording, library_path, load, pause, resume, runtime_of
+from clew.native.library import DiskFullError, DrainStats, is_recording, library_path, load, pause, resume, runtime_of
 from clew.native.stacks import maps, stack_records, stacks
 from clew.native.tables import (
     clocks,
@@ -28,6 +28,7 @@ __all__ = [
     "Batch",
     "Block",
     "BlockType",
+    "DiskFullError",
     "Drain",
     "DrainStats",
     "Mode",

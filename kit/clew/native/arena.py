@@ -79,8 +79,8 @@ class Arena:
 class Drain:
     """Empties an arena into the segments of one directory; there is one at a time.
 
-    Calls let other Python threads run. A failed write (full disk) raises ClewError from then on, and what
-    was not written stays in the arena for `recover`.
+    Calls let other Python threads run. A failed write raises ClewError (DiskFullError) from then on, and what was not
+    written stays in the arena, for ``again`` or for ``recover``.
     """
 
     def __init__(self, arena: Arena, directory: str | os.PathLike[str]) -> None:
@@ -113,6 +113,10 @@ class Drain:
         """A pass that looks at every thread at once, and forgets those that have ended."""
         check(self._library.clew_drain_settle(self._handle, ctypes.byref(self.stats)), "writing the capture failed")
         return self.stats
+
+    def again(self) -> None:
+        """After a failed write: the next pass takes from the rings what was not written, if there is room now."""
+        self._library.clew_drain_again(self._handle)
 
     def pids(self) -> list[int]:
         """Recorded processes that are alive, as of the last pass."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 from collections.abc import Sequence
 from functools import cache
@@ -105,6 +106,7 @@ _INTERFACE: dict[str, tuple[type, Sequence[type]]] = {
     "clew_drain_open": (ctypes.c_int, [_TEXT, _TEXT, ctypes.POINTER(_ANY)]),
     "clew_drain": (ctypes.c_int, [_ANY, _U64, _STATS]),
     "clew_drain_settle": (ctypes.c_int, [_ANY, _STATS]),
+    "clew_drain_again": (type(None), [_ANY]),
     "clew_drain_pids": (ctypes.c_int, [_ANY, _ANY, _U32]),
     "clew_drain_unseen": (ctypes.c_int, [_ANY, _U32, _U32, _TEXT]),
     "clew_drain_close": (ctypes.c_int, [_ANY, ctypes.c_int, _STATS]),
@@ -154,8 +156,14 @@ def load() -> ctypes.CDLL:
     return library
 
 
+class DiskFullError(ClewError):
+    """There is no room, or no quota, at the moment."""
+
+
 def check(result: int, what: str) -> int:
-    """`result` of a C function; raises ClewError (exit code 1) if it is a negative errno."""
+    """`result` of a C function; raises ClewError (exit code 1) if it is a negative errno; DiskFullError."""
+    if result in (-errno.ENOSPC, -errno.EDQUOT):
+        raise DiskFullError(f"{what}: {os.strerror(-result)}", exit_code=1)
     if result < 0:
         raise ClewError(f"{what}: {os.strerror(-result)}", exit_code=1)
     return result

@@ -201,16 +201,53 @@ def test_the_collectors_disk_is_full(
 
 
 @needs_root
-def test_the_recorders_disk_is_full(collect: Callable[..., CollectorProcess], small_disk: Path) -> None:
-    """Recording ends with one line, the program does not, and what fitted is sent."""
+def test_the_recorders_disk_is_full(collect: Callable[..., CollectorProcess], small_disk: Path, tmp_path: Path) -> None:
+    """The program goes on; what the buffers cannot hold is counted; with room, recording and sending go on."""
+    collector = collect()
+    told = tmp_path / "told"
+    with told.open("wb") as stderr:
+        child = subprocess.Popen(
+            record(small_disk / "case", counting(100_000, 1000), "--to", collector.address),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+    wait_until(lambda: "No space left" in told.read_text())
+    make_room(small_disk)
+    wait_until(lambda: "there is room again" in told.read_text())
+    go_on(child)
+    child.communicate(timeout=100)
+    assert child.returncode == 0
+    assert told.read_text().count("No space left") == 1
+    assert "Traceback" not in told.read_text()
+    assert same_files(small_disk / "case" / "raw", collector.case / "raw")
+    with closing(clew.open(collector.case)) as case:
+        writes = "FROM event JOIN op USING (op_id) WHERE op = 'write' AND fd = 1"
+        row = case.sql(f"SELECT count(*) AS seen, count(DISTINCT seq) AS apart {writes}").to_pylist()[0]
+        capture = case.captures().to_pylist()[0]
+        assert row["seen"] == row["apart"]  # nothing twice
+        assert row["seen"] + capture["lost_events"] == 101_000
+        assert capture["complete"]
+
+
+@needs_root
+def test_the_recorders_disk_stays_full(collect: Callable[..., CollectorProcess], small_disk: Path) -> None:
+    """What fitted is sent; the rest is in memory until there is room, and `clew rebuild` and `clew send` then."""
     collector = collect()
     done = clew_run(record(small_disk / "case", counting(40_000), "--to", collector.address))
     assert done.returncode == 0
     assert done.stdout.splitlines()[-1] == "39999"
     assert done.stderr.count("No space left on device") == 1
+    assert "`clew rebuild` takes it" in done.stderr
     assert "Traceback" not in done.stderr
-    sent, got = received(small_disk / "case"), received(collector.case)
-    assert got >= sent > 1_500_000  # a block that did not fit whole is taken back here, and is no block there, either
-    found = numbers(collector.case)
-    assert found == list(range(len(found)))
-    assert len(found) > 2000
+    assert received(collector.case) >= received(small_disk / "case") > 1_500_000
+    before = numbers(collector.case)
+    assert before == list(range(len(before)))
+    assert len(before) > 2000
+    make_room(small_disk)
+    assert clew_run([*CLEW, "rebuild", str(small_disk / "case")]).returncode == 0
+    sent = clew_run([*CLEW, "send", str(small_disk / "case"), "--to", collector.address])
+    assert sent.returncode == 0, sent.stderr
+    after = numbers(collector.case)
+    assert after == list(range(len(after)))
+    assert len(after) > len(before)
