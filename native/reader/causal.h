@@ -80,6 +80,7 @@ struct conn_state {
 
 struct pool_state { /* connections to one address */
 	int32_t opened, busy;
+	int32_t most; /* opened in all: only known from the second look on */
 };
 
 /* How often requests of a name, after what they did last, did a thing next. */
@@ -115,6 +116,7 @@ struct attribution {
 	struct span_state *spans;
 	struct conn_state *conns;
 	struct pool_state *pools;
+	bool *plain; /* groups whose threads all do one thing at a time: there is nothing to learn */
 	struct link *links;
 	int64_t *steps_ns;
 	struct habits habits, asking, keeping;
@@ -122,7 +124,6 @@ struct attribution {
 	int64_t group;
 	int pass;
 	bool learned, last; /* habits are known from an earlier pass; this is the last one */
-	bool loops;         /* some thread of the group is an event loop, or a worker */
 };
 
 /* causal_steps.c */
@@ -171,7 +172,10 @@ bool clew_causal_queued(const struct attribution *work, int32_t conn, int64_t si
 int64_t clew_causal_hand_back(struct attribution *work, int64_t steps);
 
 /* causal_anchor.c */
-/** Find chains and what led to what, in work->links; `state` and the number after it name states of threads. */
+/**
+ * Find chains and what led to what, in work->links; `state` and the three numbers after it name states of threads.
+ * Returns whether there is anything to find: 0 where all threads do one thing at a time; or -ENOMEM.
+ */
 int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state);
 
 /** The server span that a client span belongs to as far as that is known: NONE, or one that may be closed by now. */

@@ -320,16 +320,31 @@ static void explain_at_once(struct web *web, struct output *output)
 	input->led_to += before;
 }
 
+static bool is_plain(struct attribution *work, int64_t steps, int64_t group, int64_t state)
+{
+	work->group = state;
+	clew_causal_look_at_threads(work, steps);
+	for (int64_t i = 0; i < steps; i++)
+		if (work->steps[i].kind == STEP_DONE || clew_causal_thread(work, work->steps[i].thread)->interleaved)
+			return false;
+	for (int64_t span = work->in->first[group]; span < work->in->first[group + 1]; span++)
+		if (work->in->client[span])
+			begin_chain(work, span);
+	return true;
+}
+
 int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state)
 {
 	struct web web = {.work = work};
 	int64_t result = -ENOMEM;
+	if (is_plain(work, steps, group, state))
+		return 0;
 	web.inputs = malloc((size_t)(steps + 1) * sizeof *web.inputs);
 	web.outputs = malloc((size_t)(steps + 1) * sizeof *web.outputs);
 	work->steps_ns = malloc((size_t)(steps + 1) * sizeof *work->steps_ns);
 	if (!web.inputs || !web.outputs || !work->steps_ns)
 		goto end;
-	if (!add_steps(&web, steps, true, group, state) || !add_steps(&web, steps, false, group, state + 1))
+	if (!add_steps(&web, steps, true, group, state + 1) || !add_steps(&web, steps, false, group, state + 2))
 		goto end;
 	for (int32_t i = 0; i < web.inputs_count; i++) {
 		const int64_t span = web.inputs[i].span;
@@ -343,8 +358,9 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 		for (int32_t i = web.outputs_count - 1; i >= 0; i--) /* from the last: what is known of the reply goes back */
 			if (web.outputs[i].cause == NONE)
 				explain(&web, &web.outputs[i], round);
-	work->group = state + 2;
+	work->group = state + 3;
 	result = clew_causal_hand_back(work, steps);
+	result = result < 0 ? result : 1;
 end:
 	free(web.inputs);
 	free(web.outputs);

@@ -158,14 +158,19 @@ static bool take(struct attribution *work, const struct step *step)
 static int64_t attribute_group(struct attribution *work, int64_t group)
 {
 	const struct clew_spans *in = work->in;
+	if (work->pass > 0 && !work->last && work->plain[group])
+		return 0;
 	const int64_t steps = clew_causal_steps(work, group);
 	if (steps < 0)
 		return steps;
 	if (work->pass == 0) {
-		const int64_t error = clew_causal_anchor(work, steps, group, PASSES * in->groups + 3 * group);
-		if (error)
+		const int64_t error = clew_causal_anchor(work, steps, group, PASSES * in->groups + 4 * group);
+		if (error < 0)
 			return error;
+		work->plain[group] = error == 0;
 	}
+	if (work->plain[group] && !work->last)
+		return 0;
 	work->group = group + work->pass * in->groups;
 	work->open = (struct list){NONE, NONE};
 	clew_causal_reset_conns(work, group);
@@ -217,9 +222,10 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	work.spans = malloc((size_t)(spans->spans + 1) * sizeof *work.spans);
 	work.links = malloc((size_t)(spans->spans + 1) * sizeof *work.links);
 	work.conns = malloc((size_t)(spans->conns + 1) * sizeof *work.conns);
-	work.pools = malloc((size_t)(spans->conns + 1) * sizeof *work.pools);
+	work.plain = calloc((size_t)spans->groups + 1, sizeof *work.plain);
+	work.pools = calloc((size_t)spans->conns + 1, sizeof *work.pools);
 	int64_t result = -ENOMEM;
-	if (work.threads && work.pools && work.spans && work.links && work.conns) {
+	if (work.threads && work.plain && work.pools && work.spans && work.links && work.conns) {
 		for (int64_t thread = 0; thread < spans->threads; thread++)
 			work.threads[thread].group = -1;
 		result = attribute_all(&work);
@@ -235,5 +241,6 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	free(work.links);
 	free(work.conns);
 	free(work.pools);
+	free(work.plain);
 	return result;
 }

@@ -14,7 +14,7 @@ from clew.causal.match import FORKS
 from clew.causal.rules import BY_NUMBER, UNLIKELY
 from clew.native.causal import NEVER, WORK, Signals, attribute
 
-PART = 2_000_000
+PART = 1_000_000
 """Spans that are looked at together: whole processes, so one with more is looked at alone."""
 
 IDLE = 20_000
