@@ -57,19 +57,23 @@ def run(
     *,
     tls: bool,
     load_recorded: bool,
+    alone: int = 0,
     again: bool = False,
 ) -> tuple[Report, Path]:
-    """Measure and judge once. A case of the same name is made anew, or (`again`) only traced anew."""
-    case_path = folder / f"case-{concurrency}{'-tls' * tls}{'-load' * load_recorded}"
+    """Measure and judge once. A case of the same name is made anew, or (`again`) only traced anew.
+
+    `alone` requests go before the others, one at a time, and are not judged.
+    """
+    case_path = folder / f"case-{concurrency}{'-tls' * tls}{'-load' * load_recorded}{'-alone' * (alone > 0)}"
     if not again:
         for path in (case_path, case_path.with_name(f"{case_path.name}-b")):
             shutil.rmtree(path, ignore_errors=True)
-        measure(system, folder, case_path, concurrency, requests, tls=tls, load_recorded=load_recorded)
+        measure(system, folder, case_path, concurrency, requests, tls=tls, load_recorded=load_recorded, alone=alone)
     elif case_path.exists():
         (case_path / DATABASE).unlink(missing_ok=True)
     case = clew.open(case_path)
     case.trace()
-    report = judge(case, wanted(system, requests, tls=tls), load_recorded=load_recorded)
+    report = judge(case, wanted(system, requests, tls=tls, first=alone), load_recorded=load_recorded)
     case.close()
     return report, case_path
 
@@ -83,6 +87,7 @@ def main() -> int:
     parser.add_argument("--https", action="store_true", help="the front speaks HTTPS")
     parser.add_argument("--load-recorded", action="store_true", help="record the customers, too")
     parser.add_argument("--folder", type=Path, help="keep the cases there (default: a temporary folder)")
+    parser.add_argument("--alone", type=int, default=0, metavar="N", help="before the load, N requests one at a time")
     parser.add_argument("--again", action="store_true", help="judge what was recorded in --folder once more")
     parser.add_argument("--explain", type=int, default=0, metavar="N", help="show N requests that are not right")
     options = parser.parse_args()
@@ -101,6 +106,7 @@ def main() -> int:
                     options.requests,
                     tls=options.https,
                     load_recorded=options.load_recorded,
+                    alone=options.alone,
                     again=options.again,
                 )
                 row = (

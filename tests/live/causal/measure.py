@@ -30,10 +30,17 @@ def customers(url: str, concurrency: int, requests: int, kinds: Sequence[str], f
 
 
 def ask(
-    stand: Stand, kinds: Sequence[str], url: str, concurrency: int, requests: int, *, recorded: bool = False
+    stand: Stand,
+    kinds: Sequence[str],
+    url: str,
+    concurrency: int,
+    requests: int,
+    *,
+    first: int = 0,
+    recorded: bool = False,
 ) -> float:
     """Put the system under load, from inside the recording or from outside; every reply must be right. Seconds."""
-    command = customers(url, concurrency, requests, kinds)
+    command = customers(url, concurrency, requests, kinds, first)
     if recorded:
         said = stand.run("load", command)
     else:
@@ -45,10 +52,10 @@ def ask(
     return float(result["seconds"])
 
 
-def wanted(system: System, requests: int, *, tls: bool) -> dict[str, Mapping[str, int]]:
-    """What the load asks for: by id, the calls behind the front that each request should cause."""
+def wanted(system: System, requests: int, *, tls: bool, first: int = 0) -> dict[str, Mapping[str, int]]:
+    """What the load asks for from request `first` on: by id, the calls behind the front that each should cause."""
     calls: dict[str, Mapping[str, int]] = {}
-    for n in range(requests):
+    for n in range(first, first + requests):
         _, kind, item = path_of(n, list(system.kinds)).split("?")[0].split("/")
         proxied = {"http1": 1} if tls and not system.https else {}
         calls[f"q-{n:06d}"] = Counter(system.calls(kind, int(item))) + Counter(proxied)
@@ -64,8 +71,12 @@ def measure(
     *,
     tls: bool = False,
     load_recorded: bool = False,
+    alone: int = 0,
 ) -> float:
-    """Start `system` in `folder` (made ready there once), ask it, end it; recorded into `case`. Seconds of load."""
+    """Start `system` in `folder` (made ready there once), ask it, end it; recorded into `case`. Seconds of load.
+
+    Before the load, `alone` requests are made one at a time, on a connection of their own.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "ready").exists():
         system.prepare(folder)
@@ -76,7 +87,9 @@ def measure(
     url = f"{'https' if tls else 'http'}://127.0.0.1:{servers[-1].port}"
     hosts = two_hosts() if any(server.host == "b" for server in servers) else nullcontext({"a": list[str]()})
     with hosts as places, standing(folder, servers, case, places) as stand:
-        seconds = ask(stand, system.kinds, url, concurrency, requests, recorded=load_recorded)
+        if alone:
+            ask(stand, system.kinds, url, 1, alone, recorded=load_recorded)
+        seconds = ask(stand, system.kinds, url, concurrency, requests, first=alone, recorded=load_recorded)
     if case is not None and len(places) > 1:
         shutil.move(case.with_name(f"{case.name}-b") / "raw" / "001", case / "raw" / "002")
     return seconds
