@@ -351,8 +351,8 @@ CREATE TABLE host_clock (            -- how far the clocks of other hosts were m
     from_ns     BIGINT NOT NULL,    -- ns of that host's own clock: the line holds from here to the next row's
     offset_ns   DOUBLE NOT NULL,    -- ns added at from_ns
     drift_ppb   DOUBLE NOT NULL,    -- ns more per second
-    residual_ns DOUBLE NOT NULL,    -- half the smallest round trip that bounds it: the error cannot be larger
-    messages    UBIGINT NOT NULL    -- matched messages it rests on
+    residual_ns DOUBLE NOT NULL,    -- half the smallest round trip that bounds it: the error cannot be larger between its messages
+    messages    UBIGINT NOT NULL    -- matched messages it rests on; 0: from one line to the next, around a jump
 );
 
 CREATE TABLE note (

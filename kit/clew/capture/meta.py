@@ -45,14 +45,17 @@ class Meta:
     wall_error_ns: int | None = None  # by which started_utc is off at most; None: nothing keeps that clock right
     received: bool | None = None  # recorded elsewhere: whether all of it is here; None: recorded here
 
-    def write(self, directory: Path) -> None:
-        """Replace meta.json in ``directory``; raises OSError."""
+    def write(self, directory: Path, *, sync: bool = False) -> None:
+        """Replace meta.json in ``directory``; ``sync``: it is on the disk then. Raises OSError."""
         new = directory / f".{META}.new"
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
                 json.dump(asdict(self), file, indent=1)
                 file.write("\n")
+                if sync:
+                    file.flush()
+                    os.fsync(descriptor)
             new.replace(directory / META)
         except OSError:
             with suppress(OSError):

@@ -25,6 +25,7 @@ LARGEST_RANGE = 8 << 20
 LARGEST_COMMAND = 4 << 20
 LARGEST_FILE = 1 << 46
 MOST_FILES = 100_000  # of one capture
+MOST_CAPTURES = 10_000  # of one case
 SHORTEST_TOKEN = 16  # characters
 
 SCHEMA = pa.schema([("name", pa.string()), ("offset", pa.uint64()), ("crc", pa.uint32()), ("data", pa.large_binary())])

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clew.capture.meta import Meta, captures
-from clew.capture.place import make_place
-from clew.collect.protocol import LARGEST_FILE, LARGEST_RANGE, MOST_FILES, is_id, is_name
+from clew.capture.place import Place, make_place
+from clew.collect.protocol import LARGEST_FILE, LARGEST_RANGE, MOST_CAPTURES, MOST_FILES, is_id, is_name
 from clew.errors import ClewError
 
 JOURNAL = ".received"
@@ -91,7 +91,7 @@ class Received:
             if whole:
                 meta.recorder_pid = None
             if meta != self.meta:
-                meta.write(self.folder)
+                meta.write(self.folder, sync=True)
                 _sync_folder(self.folder)
                 self.meta = meta
             return whole
@@ -117,10 +117,12 @@ class Receiving:
                 if known.meta.host != meta.host:
                     raise ClewError(f"a capture of {known.meta.host!r:.60} that comes from {meta.host!r:.60} now")
                 return known, False
-            place = make_place(self.case)
+            if len(self._captures) >= MOST_CAPTURES:
+                raise ClewError("too many captures")
+            place = _place(self.case)
             try:
                 meta.recorder_pid = os.getpid()
-                meta.write(place.directory)
+                meta.write(place.directory, sync=True)
                 _sync_folder(place.directory.parent)
             except OSError:
                 with suppress(OSError):
@@ -134,6 +136,16 @@ class Receiving:
         """Captures of which more may come."""
         with self._lock:
             return [each for each in self._captures.values() if not each.meta.received]
+
+
+def _place(case: Path) -> Place:
+    """make_place(), with the OSError where the disk refuses: that may pass."""
+    try:
+        return make_place(case)
+    except ClewError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
 
 
 def _journal(folder: Path) -> dict[str, int]:

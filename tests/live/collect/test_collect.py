@@ -201,6 +201,26 @@ def test_the_collectors_disk_is_full(
 
 
 @needs_root
+def test_the_collectors_disk_was_full_from_the_start(
+    collect: Callable[..., CollectorProcess], small_disk: Path, tmp_path: Path
+) -> None:
+    collector = collect(case=small_disk / "gathered")
+    assert clew_run(record(tmp_path / "case", ["true"])).returncode == 0
+    with (small_disk / "filler").open("wb") as filler, suppress(OSError):
+        while filler.write(bytes(4096)):
+            filler.flush()
+    command = [*CLEW, "send", str(tmp_path / "case"), "--to", collector.address, "--wait", "60s"]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: "No space left" in collector.said)
+    make_room(small_disk)
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 0, said
+    names = [path.name for path in (collector.case / "raw").iterdir() if any(path.iterdir())]
+    assert same_files(tmp_path / "case" / "raw" / "001", collector.case / "raw" / names[0])
+    assert len(names) == 1
+
+
+@needs_root
 def test_the_recorders_disk_is_full(collect: Callable[..., CollectorProcess], small_disk: Path, tmp_path: Path) -> None:
     """The program goes on; what the buffers cannot hold is counted; with room, recording and sending go on."""
     collector = collect()
