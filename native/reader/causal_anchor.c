@@ -22,7 +22,8 @@ enum {
 	WHOLE = 240,        /* weight of one of them */
 	CHAIN_MOST = 64
 };
-static const double FOLLOWS = 0.9;
+static const double FOLLOWS = 0.9, NEVER_FIRST = 0.98;
+static const uint64_t AT_ONCE = UINT64_C(0x5851f42d4c957f2d);
 
 struct input {
 	int64_t span, turn;
@@ -80,6 +81,15 @@ static bool repeats(const struct attribution *work, int64_t head, int64_t client
 	return looked == CHAIN_MOST;
 }
 
+/* One is always followed by the other, and that always comes after it, or after something at once: nobody begins with
+ * it. */
+static bool both_ways(const struct attribution *work, uint64_t name, uint64_t next)
+{
+	return clew_habits_share(&work->asking, name, next, 0) >= FOLLOWS &&
+		   (clew_habits_share(&work->asking, ~next, name, 0) >= FOLLOWS ||
+			clew_habits_share(&work->asking, next ^ AT_ONCE, AT_ONCE, 0) >= NEVER_FIRST);
+}
+
 static void begin_chain(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
@@ -113,14 +123,17 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 	if (client && step->kind == STEP_SENT) {
 		const bool at_once = conn->freed != INT64_MIN && conn->freed >= since;
 		if (learning)
-			return conn->last_owner == NONE || clew_habits_add(&work->asking, conn->last_name, in->name[step->span], 1);
+			return conn->last_owner == NONE ||
+				   (clew_habits_add(&work->asking, conn->last_name, in->name[step->span], 1) &&
+					clew_habits_add(&work->asking, ~in->name[step->span], conn->last_name, 1) &&
+					clew_habits_add(&work->asking, in->name[step->span] ^ AT_ONCE, at_once ? AT_ONCE : 0, 1));
 		begin_chain(work, step->span);
 		const int64_t head = conn->last_owner == NONE ? NONE : work->links[conn->last_owner].head;
 		/* A loop that goes on as soon as something comes in goes on with that, not with what came in before. */
 		const struct input *latest = thread->latest == NONE ? NULL : &web->inputs[thread->latest];
 		const bool other = latest && latest->turn == thread->turn && latest->span != conn->last_owner;
 		const bool always = head != NONE && at_once && !other && !repeats(work, head, step->span) &&
-							clew_habits_share(&work->asking, conn->last_name, in->name[step->span], 0) >= FOLLOWS;
+							both_ways(work, conn->last_name, in->name[step->span]);
 		const bool kept = conn->held == 1 || (conn->held == 2 && at_once);
 		const bool follows = head != NONE && (kept || always);
 		if (follows)

@@ -31,7 +31,8 @@ int64_t clew_causal_keeper(const struct attribution *work, int64_t client)
 		return NONE;
 	if (conn->held == 1)
 		return conn->last_owner;
-	const bool follows = clew_habits_share(&work->asking, conn->last_name, name, 0) >= ALWAYS;
+	const bool follows = clew_habits_share(&work->asking, conn->last_name, name, 0) >= ALWAYS &&
+						 clew_habits_share(&work->asking, ~name, conn->last_name, 0) >= ALWAYS;
 	const bool fails = clew_habits_share(&work->keeping, transition(conn, name), FAILED, 0) > SELDOM;
 	return follows && !fails ? conn->last_owner : NONE;
 }
@@ -44,6 +45,5 @@ bool clew_causal_learn_keeping(struct attribution *work, int64_t client)
 		return true;
 	const bool at_once = conn->freed >= clew_causal_recent(clew_causal_thread(work, in->thread[client]));
 	const bool kept = at_once && (conn->last_owner == NONE || goes_on(work, conn, client));
-	return (work->pass > 0 || clew_habits_add(&work->asking, conn->last_name, in->name[client], 1)) &&
-		   clew_habits_add(&work->keeping, transition(conn, in->name[client]), kept ? FOLLOWED : FAILED, 1);
+	return clew_habits_add(&work->keeping, transition(conn, in->name[client]), kept ? FOLLOWED : FAILED, 1);
 }
