@@ -12,6 +12,8 @@ from clew.native import normalise
 
 from .recorded import Recorded
 
+TLS_OK, TLS_FAILED = ("SELECT ? AS tls", "OK"), ("SELECT nothing", "1054")
+
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
@@ -54,13 +56,22 @@ def test_prepared_statements_are_counted_and_named(recorded: Recorded) -> None:
 
 
 def test_statuses_transactions_and_files(recorded: Recorded) -> None:
-    assert recorded.count("role = 'reply' AND status = '1054' AND error AND NOT held AND sent") == 1
+    assert recorded.count("role = 'reply' AND status = '1054' AND error AND NOT held AND sent") == 1 + 3
     held = "SELECT q.name, r.held FROM message q JOIN message r USING (conn_id, exchange) WHERE q.role = 'request'"
     told = set(recorded.rows(f"{held} AND r.role = 'reply' AND q.kind = 'COM_QUERY' AND q.protocol = 'mysql'"))
     assert {("BEGIN", True), ("UPDATE t SET s=? WHERE i=?", True)} & told or ("BEGIN", True) in told
     assert ("ROLLBACK", False) in told and ("SELECT * FROM t", False) in told
     (size,) = recorded.rows("SELECT bytes FROM message WHERE kind = 'LOCAL INFILE' AND role = 'other' AND sent")[0]
     assert size >= (recorded.folder / "rows").stat().st_size
+
+
+def test_clear_text_of_tls(recorded: Recorded) -> None:
+    rows = recorded.rows(
+        "SELECT q.name, r.status, q.sent, count(*) FROM message q JOIN message r USING (conn_id, exchange)"
+        " WHERE q.name IN ('SELECT ? AS tls', 'SELECT nothing') AND r.role = 'reply' GROUP BY ALL"
+    )
+    ends = [(name, status, sent, 3) for name, status in (TLS_OK, TLS_FAILED) for sent in (True, False)]
+    assert sorted(rows) == sorted(ends)
 
 
 def test_what_is_compressed_is_not_told(recorded: Recorded) -> None:

@@ -6,7 +6,7 @@ import ctypes
 import sys
 from pathlib import Path
 
-from common import free_port, run, serving
+from common import certificate, free_port, run, serving
 
 _ANY, _TEXT, _UINT = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_ulong
 
@@ -57,6 +57,8 @@ def main(folder: Path) -> None:
     log = f"--general-log-file={folder / 'general'}"
     server = ["mariadbd", *fixed, f"--socket={socket}", f"--port={port}", "--bind-address=127.0.0.1", "--user=root"]
     server += ["--general-log=1", log, "--local-infile=1", f"--pid-file={folder / 'pid'}", "--innodb-fast-shutdown=2"]
+    certificate(folder)
+    server += [f"--ssl-cert={folder / 'server.crt'}", f"--ssl-key={folder / 'server.key'}"]
     near = ["--no-defaults", "-u", "root", "-S", str(socket)]
     far = ["--no-defaults", "-u", "root", "-h", "127.0.0.1", "-P", str(port), "--skip-ssl"]
     with serving(server, folder / "log", lambda: "alive" in run("mariadb-admin", *near, "ping", may_fail=True)):
@@ -77,6 +79,9 @@ def main(folder: Path) -> None:
         use_library(port)
         print(run("mariadb", *near, "-N", "-e", "SHOW GLOBAL STATUS LIKE 'Com_stmt%'"))
         run("mariadb", *far, "--compress", "shop", "-e", "SELECT count(*) FROM t")
+        tls = [*far[:-1], "--ssl", "--ssl-verify-server-cert=0"]
+        for _ in range(3):
+            run("mariadb", *tls, "-e", "SELECT 'over TLS' AS tls; SELECT nothing", may_fail=True)
         run("mariadb-admin", *near, "shutdown")
 
 
