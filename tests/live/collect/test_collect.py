@@ -206,9 +206,9 @@ def test_the_collectors_disk_was_full_from_the_start(
 ) -> None:
     collector = collect(case=small_disk / "gathered")
     assert clew_run(record(tmp_path / "case", ["true"])).returncode == 0
-    with (small_disk / "filler").open("wb") as filler, suppress(OSError):
+    with (small_disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
         while filler.write(bytes(4096)):
-            filler.flush()
+            pass
     command = [*CLEW, "send", str(tmp_path / "case"), "--to", collector.address, "--wait", "60s"]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     wait_until(lambda: "No space left" in collector.said)
