@@ -21,8 +21,8 @@ from clew.protocols.services import Services
 
 Array = npt.NDArray[Any]
 
-PART_CALLS = 1_000_000
-PART_BYTES = 256 << 20
+PART_CALLS = 500_000
+PART_BYTES = 128 << 20
 """A part holds at most so many calls, and about so many bytes that they kept (one connection may be more)."""
 ROLES = ("request", "reply", "other")
 
