@@ -64,7 +64,7 @@ static struct choice pick(const struct attribution *work, struct field *field, c
 {
 	const bool waited = field->count > field->fresh_count;
 	if (field->fresh_count && !(given_back && waited)) {
-		const float sure = settle(work, field, thread, since);
+		const float sure = settle(work, field, thread, since) - (waited ? 0.05f : 0);
 		return (struct choice){field->fresh, CLEW_RULE_ORDER, sure - less};
 	}
 	return (struct choice){field->oldest, CLEW_RULE_ORDER, (given_back || field->count == 1 ? 0.95f : 0.85f) - less};
