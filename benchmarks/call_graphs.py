@@ -1,9 +1,10 @@
-"""Spans of two well-known call graphs under load, by simulation, with the truth: who caused what.
+"""Spans of call graphs under load, by simulation, with the truth: who caused what.
 
 `hotel` has 11 spans a trace, `media` 27: the shapes of DeathStarBench's hotel reservation and media review, which
-TraceWeaver was measured on. Requests come at random (Poisson); every service has a few processors that requests queue
-for, in order of arrival, before their first call, between calls and after the last; waiting for a reply holds none.
-Work of one kind varies (log-normal), stores answer at once (cached) or slowly. Times are ns.
+TraceWeaver was measured on; `loop` makes one call up to eight times, which nothing but its place tells apart.
+Requests come at random (Poisson); every service has a few processors that requests queue for, in order of arrival,
+before their first call, between calls and after the last; waiting for a reply holds none. Work of one kind varies
+(log-normal), stores answer at once (cached) or slowly. Times are ns.
 """
 
 from __future__ import annotations
@@ -164,6 +165,8 @@ SERVICE = {
     "rates": "rate",
     "availability": "reservation",
     "profiles": "profile",
+    "item": "item",
+    "note": "note",
     "unique id": "unique-id",
     "movie id": "movie-id",
     "text": "text",
@@ -203,6 +206,16 @@ def _in_turn(*calls: str, own: float) -> Callable[[Simulation, int], Step]:
             yield own * _MS
 
     return handler
+
+
+def _loop(sim: Simulation, trace: int) -> Step:  # noqa: ARG001
+    """One call after the other of one name, two and a half on average, then two at once."""
+    yield 0.1 * _MS
+    for _ in range(1 + int(sim.chance.expovariate(0.5)) % 8):
+        yield ["item"]
+        yield 0.05 * _MS
+    yield ["profiles", "note"]
+    yield 0.1 * _MS
 
 
 def _upload(sim: Simulation, trace: int) -> Step:
@@ -248,6 +261,9 @@ HANDLERS: dict[str, Callable[[Simulation, int], Step]] = {
     "rates": _leaf(slow=10),
     "availability": _leaf(slow=10),
     "profiles": _leaf(),
+    "GET cart": _loop,
+    "item": _leaf(),
+    "note": _leaf(),
     "POST review": _compose,
     "unique id": _part("unique id", 0),
     "movie id": _movie_id,
@@ -257,13 +273,13 @@ HANDLERS: dict[str, Callable[[Simulation, int], Step]] = {
     **{name: _upload for name in SERVICE if name.startswith("upload ")},
     **{name: _leaf(slow=8) for name in ("store review", "user review", "movie review")},
 }
-ROOTS = {"hotel": "GET hotels", "media": "POST review"}
+ROOTS = {"hotel": "GET hotels", "media": "POST review", "loop": "GET cart"}
 
 
 def simulate(
     graph: str, seed: int, rate: float, traces: int = 1000, processors: int = 2, skip: float = 0.0, effort: float = 1.0
 ) -> Traces:
-    """``traces`` requests of ``graph`` (hotel, media) at ``rate`` a second.
+    """``traces`` requests of ``graph`` (hotel, media, loop) at ``rate`` a second.
 
     ``skip``: share of calls left out; ``effort``: how much more work handlers have than usual.
     """

@@ -33,6 +33,7 @@ SETS: tuple[tuple[str, float, float, float, bool], ...] = (
     ("media", 120, 0.0, 1.0, False),
     ("media", 300, 0.0, 1.0, True),
     ("media", 600, 0.0, 1.0, True),
+    ("loop", 40, 0.0, 1.0, True),
 )
 """(call graph, requests a second, share of calls left out, work of handlers beside the usual, learnt before)."""
 

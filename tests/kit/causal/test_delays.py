@@ -179,3 +179,11 @@ def test_the_simulation_is_what_it_says() -> None:
         assert (start[below] >= start[parent[below]]).all()
         assert (end[below] <= end[parent[below]]).all()
         assert (np.array(traces.server)[below] != np.array(traces.server)[parent[below]]).all()
+
+
+def test_calls_in_loops_are_not_taken_for_sure() -> None:
+    traces = simulate("loop", 1, 40, traces=500)
+    found = infer(columns(traces))
+    assert judge(traces, found.parent).right > 0.95
+    sure = judge(traces, np.where(found.confidence >= 0.9, found.parent, -1))
+    assert sure.wrong < 0.01 < sure.none

@@ -140,11 +140,12 @@ class Process:
         return guessed
 
     def _build(self, shapes: dict[int, Calls]) -> None:
-        """Models of every name that calls something, with the delays of what is certain."""
+        """Models of every name of request, with the delays of what is certain.
+
+        Those that call nothing have one, too: without it, it would seem likelier that nothing calls anything.
+        """
         self.models, self._rows = [], []
         for kind, calls in sorted(shapes.items()):
-            if not calls.slots:
-                continue
             rows = np.flatnonzero(self._name == kind)
             rows = rows[np.argsort(self._start[rows], kind="stable")]
             model = Model(self._ns(self._start[rows]), self._ns(self._end[rows]), calls)
@@ -202,7 +203,7 @@ class Process:
     def _search(self) -> Ints:
         """The request row of each call or -1, under the models as they are; fits them to it."""
         parent = np.full(len(self.children.name), -1, np.int64)
-        if not self.models:
+        if not any(model.calls.slots for model in self.models):
             return np.where(self._known >= 0, self._known, parent)
         longest = max(len(model.calls.slots) for model in self.models)
         for slot in range(longest):
