@@ -59,6 +59,8 @@ def _settings() -> dict[str, str | bool | int | float | list[str]]:
 def _connect(path: Path | str, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(path, read_only=read_only, config=_settings())
     connection.execute("SET enable_progress_bar = false")  # it is printed to standard output
+    # Where DuckDB expects few rows it would compare each with each, and it may expect far too few.
+    connection.execute("SET asof_loop_join_threshold = 0")
     return connection
 
 
