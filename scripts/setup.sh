@@ -17,7 +17,7 @@ test_needs=(
 	busybox:busybox-static
 	apache2:apache2 mariadbd:mariadb-server npm:npm ip:iproute2 '/usr/sbin/php-fpm*:php-fpm'
 	/usr/include/fcgiapp.h:libfcgi-dev /usr/include/postgresql/libpq-fe.h:libpq-dev
-	memcached:memcached dnsmasq:dnsmasq-base dig:bind9-dnsutils Xvfb:xvfb xdpyinfo:x11-utils
+	memcached:memcached dnsmasq:dnsmasq-base dig:bind9-dnsutils Xvfb:xvfb xdpyinfo:x11-utils tshark:tshark
 )
 [ "$purpose" = test ] && needs+=("${test_needs[@]}")
 
