@@ -15,9 +15,15 @@ SELECT t.thread_id, t.capture_id, t.process_id, p.command, t.host, t.pid, t.tid,
 FROM thread t JOIN process p USING (process_id)
 """
 
+_SERVING = """
+CREATE OR REPLACE TEMP TABLE serving AS
+SELECT w.process_no, min(m.last_ns) AS first_ns
+FROM message m JOIN who w USING (thread_id) WHERE m.role = 'request' AND NOT m.sent GROUP BY w.process_no
+"""
+
 # Numbers only: words are joined to what comes of it. A server has its request when the last byte is there, and its reply
 # begins with the first; a client's request begins with the first byte, and it has its reply with the last. It was asked for
-# when its connection was opened, if that was for it. Held: 1 as the reply says, 2 what only prepares for what comes next.
+# when its connection was opened, if that was not before the process served anything. Held: 1 as the reply says, 2 what only prepares for what comes next.
 _PAIRS = """
 CREATE OR REPLACE TEMP TABLE pair AS
 SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset, q.stream, q.bytes, q.sent AS client, w.process_no, w.thread_no,
@@ -29,7 +35,7 @@ SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset
        w.thread_no AS own_thread, NULL::BIGINT AS life_ns, hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no,
        CASE WHEN q.kind IN ('Startup', 'Parse', 'Handshake', 'COM_STMT_PREPARE', 'COM_INIT_DB', 'HELLO', 'AUTH', 'CLIENT', 'SELECT_DB')
             THEN 2 WHEN r.held THEN 1 ELSE 0 END::UTINYINT AS held,
-       CASE WHEN q.sent AND q.byte_offset = 0 AND c.role = 'connected' AND c.opened_ns < q.first_ns THEN c.opened_ns
+       CASE WHEN q.sent AND c.role = 'connected' AND c.opened_ns BETWEEN s.first_ns AND q.first_ns THEN c.opened_ns
             WHEN q.sent THEN q.first_ns ELSE q.last_ns END AS asked_ns
 FROM message q
 JOIN who w ON w.thread_id = q.thread_id
@@ -37,6 +43,7 @@ LEFT JOIN (SELECT * FROM message WHERE role = 'reply' AND exchange IS NOT NULL) 
      ON r.conn_id = q.conn_id AND r.exchange = q.exchange
 LEFT JOIN who e ON e.thread_id = r.thread_id
 LEFT JOIN connection c ON c.conn_id = q.conn_id AND q.byte_offset = 0
+LEFT JOIN serving s ON s.process_no = w.process_no
 WHERE q.role = 'request' AND q.exchange IS NOT NULL
 """
 
@@ -163,7 +170,7 @@ def match(connection: duckdb.DuckDBPyConnection) -> None:
 
     That is ``who`` for threads, ``name_of`` for names and ``status_of`` for results.
     """
-    for statement in (_WHO, _PAIRS, _NAMES, _STATUSES, _ENDS, _MATCHES, _DATAGRAMS):
+    for statement in (_WHO, _SERVING, _PAIRS, _NAMES, _STATUSES, _ENDS, _MATCHES, _DATAGRAMS):
         connection.execute(statement)
     connection.execute(_FORKS, {"forks": FORKS})
     for statement in (_DESCENDANTS, _STARTED, _PROGRAMS):

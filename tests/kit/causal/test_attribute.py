@@ -1,0 +1,219 @@
+"""Whose work each call was: one process at a time, from spans written by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from clew.errors import ClewError
+from clew.native.causal import NEVER, Attribution, Signals, attribute, roots, shapes, trees, walk
+
+TURN, DONE, IDLE = 1, 2, 3
+NONE, THREAD, HANDOFF, LOOP, HELD, ORDER, QUEUE, UNLIKELY, LOST = range(9)
+
+
+class Process:
+    """Spans of one process, in whatever order they are told."""
+
+    def __init__(self) -> None:
+        self.spans: list[dict[str, Any]] = []
+        self.signals: list[tuple[int, int, int]] = []
+
+    def server(self, start: int, end: int = int(NEVER), thread: int = 0, by: int | None = None, name: int = 1) -> str:
+        """A request that came in at `start` and was answered at `end` by thread `by`."""
+        return self._add(False, start, end, thread, thread if by is None else by, 1000 + len(self.spans), name, 0)
+
+    def client(self, start: int, end: int = int(NEVER), thread: int = 0, conn: int = 0, name: int = 9, held: int = 0) -> str:
+        """A request that went out at `start` on connection `conn`, and its reply."""
+        return self._add(True, start, end, thread, thread, conn, name, held)
+
+    def _add(self, client: bool, start: int, end: int, thread: int, by: int, conn: int, name: int, held: int) -> str:
+        key = f"{'c' if client else 's'}{start}"
+        last = end if end == int(NEVER) else end + (0 if client else 1)
+        self.spans.append(
+            {"key": key, "client": client, "start": start, "asked": start, "end": end, "begun": start, "whole": last}
+            | {"thread": thread, "end_thread": by if end != int(NEVER) else -1, "conn": conn, "name": name, "held": held}
+        )
+        if client and end != int(NEVER):
+            self.spans[-1]["whole"] = end - 1
+        return key
+
+    def waits(self, *times: int, thread: int = 0, kind: int = IDLE) -> None:
+        """When `thread` asked for ready descriptors, or (DONE) handed something back."""
+        self.signals += [(at, thread, kind) for at in times]
+
+    def linked(self) -> dict[str, tuple[str | None, int]]:
+        """(cause, rule) of each client span."""
+        spans = sorted(self.spans, key=lambda span: span["start"])
+        columns = {name: np.array([span[name] for span in spans]) for name in spans[0] if name != "key"}
+        columns["conn"] = np.unique(columns["conn"], return_inverse=True)[1]
+        self.signals.sort()
+        first = np.array([0, len(self.signals)])
+        signals = Signals(
+            first,
+            np.array([at for at, _, _ in self.signals], np.int64),
+            np.array([thread for _, thread, _ in self.signals], np.int32),
+            np.array([kind for _, _, kind in self.signals], np.uint8),
+        )
+        pool = np.zeros(len(set(columns["conn"].tolist())), np.int32)
+        self.found: Attribution = attribute(np.array([0, len(spans)]), columns, signals, pool)
+        keys = [span["key"] for span in spans]
+        return {
+            keys[i]: (keys[cause] if cause >= 0 else None, int(self.found.rule[i]))
+            for i, cause in enumerate(self.found.cause.tolist())
+            if spans[i]["client"]
+        }
+
+
+def test_a_thread_works_for_the_request_that_it_answers_next() -> None:
+    process = Process()
+    process.server(100, 200)
+    process.server(300, 400)
+    process.client(110, 120)
+    process.client(130, 140)
+    process.client(310, 320)
+    assert process.linked() == {"c110": ("s100", THREAD), "c130": ("s100", THREAD), "c310": ("s300", THREAD)}
+
+
+def test_threads_do_not_mix() -> None:
+    process = Process()
+    process.server(100, 200, thread=0)
+    process.server(105, 210, thread=1)
+    process.client(110, 120, thread=1)
+    process.client(112, 130, thread=0, conn=1)
+    assert process.linked() == {"c110": ("s105", THREAD), "c112": ("s100", THREAD)}
+
+
+def test_the_thread_that_answers_works() -> None:
+    process = Process()
+    for start in (100, 101, 102):
+        process.server(start, start + 100, thread=0, by=start - 99)
+    process.client(150, 160, thread=2, conn=1)
+    process.client(151, 170, thread=1, conn=2)
+    process.client(152, 165, thread=3, conn=3)
+    assert process.linked() == {"c150": ("s101", HANDOFF), "c151": ("s100", HANDOFF), "c152": ("s102", HANDOFF)}
+
+
+def test_a_loop_goes_on_with_what_came_in_last() -> None:
+    process = Process()
+    process.waits(99, 104, 119, 139, 159)
+    process.server(100, 120)
+    process.server(105, 160)
+    process.client(101, 119, conn=1)  # right after the first request was read
+    process.client(106, 140, conn=2)  # right after the second
+    linked = process.linked()
+    assert linked["c101"][0] == "s100"
+    assert linked["c106"][0] == "s105"
+    assert {rule for _, rule in linked.values()} == {LOOP}
+
+
+def test_what_does_not_fit_is_no_parent() -> None:
+    """It ends after the only request that was open: nobody's, and said so; with nothing open it is a root."""
+    process = Process()
+    process.server(100, 120)
+    process.server(102, 119, thread=1)
+    process.client(110, 130)
+    process.client(200, 210)
+    assert process.linked() == {"c110": (None, LOST), "c200": (None, NONE)}
+
+
+def test_an_open_transaction_keeps_its_connection() -> None:
+    process = Process()
+    process.waits(99, 109, 119, 129, 139, 149)
+    process.server(100, 300)
+    process.client(101, 110, conn=7, held=1)
+    process.server(111, 290)
+    process.client(112, 140, conn=8)
+    process.client(131, 150, conn=7)
+    linked = process.linked()
+    assert linked["c131"] == ("s100", HELD)
+
+
+def test_a_guess_among_equals_is_a_link() -> None:
+    """Two requests wait, nothing tells which of them asks or is answered then: no parent rather than a wrong one."""
+    process = Process()
+    process.waits(*range(99, 400, 10))
+    for start in (100, 101):
+        process.server(start, 400)
+    process.client(103, 390, conn=1)
+    process.client(155, 380, conn=2)
+    linked = process.linked()
+    assert linked["c155"][1] in (UNLIKELY, LOST)
+
+
+def test_workers_that_hand_back() -> None:
+    """Thread 0 receives and answers in the order in which threads 1 and 2 tell it that they are done."""
+    process = Process()
+    for i in range(40):
+        at = 1000 * i
+        process.server(at, at + 900)
+        process.server(at + 10, at + 800)
+        first, second = (1, 2) if i % 3 else (2, 1)
+        process.client(at + 200, at + 300, thread=first, conn=first)
+        process.client(at + 250, at + 350, thread=second, conn=second)
+        process.waits(at + 700, thread=second, kind=DONE)
+        process.waits(at + 750, thread=first, kind=DONE)
+    linked = process.linked()
+    for i in range(40):
+        assert linked[f"c{1000 * i + 200}"] == (f"s{1000 * i}", QUEUE)
+        assert linked[f"c{1000 * i + 250}"] == (f"s{1000 * i + 10}", QUEUE)
+
+
+def test_work_does_not_overlap() -> None:
+    process = Process()
+    for i in range(50):
+        process.server(10 * i, 10 * i + 15, thread=i % 2)
+        process.client(10 * i + 3, 10 * i + 8, thread=i % 2, conn=i % 2)
+    process.linked()
+    work = process.found.work
+    for thread in (0, 1):
+        own = np.sort(work[work["thread"] == thread], order="start")
+        assert len(own) >= 20
+        assert (own["start"] < own["end"]).all()
+        assert (own["start"][1:] >= own["end"][:-1]).all()
+
+
+def test_no_spans_at_all() -> None:
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("client", "start", "asked", "end", "begun", "whole", "thread", "end_thread", "conn", "name", "held"), np.zeros(0)
+    )
+    empty = np.zeros(0, np.int64)
+    signals = Signals(np.zeros(1, np.int64), empty, empty.astype(np.int32), empty.astype(np.uint8))
+    assert len(attribute(np.zeros(1), nothing, signals, np.zeros(0, np.int32)).cause) == 0
+
+
+def test_roots_and_depths() -> None:
+    root, depth = roots(np.array([-1, 0, 1, -1, 3, 1]))
+    assert root.tolist() == [0, 0, 0, 3, 3, 0]
+    assert depth.tolist() == [0, 1, 2, 0, 1, 2]
+
+
+@pytest.mark.parametrize("parent", [[1, 0], [0], [2, 0, 1], [5], [-2]])
+def test_circles_and_strangers_are_refused(parent: list[int]) -> None:
+    with pytest.raises(ClewError, match="trees of spans"):
+        roots(np.array(parent))
+
+
+def test_equal_trees_have_one_shape() -> None:
+    """Repeats in a row count once; order and names count."""
+    #          A(b b c)        A(b c)        A(c b)        A(b c c)
+    parent = np.array([-1, 0, 0, 0, -1, 4, 4, -1, 7, 7, -1, 10, 10, 10])
+    name = np.array([1, 2, 2, 3, 1, 2, 3, 1, 3, 2, 1, 2, 3, 3], np.uint64)
+    _, depth = roots(parent)
+    shape = shapes(parent, depth, name)
+    assert shape[0] == shape[4] == shape[10]
+    assert shape[0] != shape[7]
+    assert walk(parent[:4], shape[:4]).tolist() == [0, 1, 3]
+
+
+def test_sizes_of_trees() -> None:
+    parent = np.array([-1, 0, 1, -1])
+    root, depth = roots(parent)
+    sizes = trees(root, depth, np.array([0, 1, 0, 2], np.int32), np.array([1, 0.5, 0.9, 1], np.float32))
+    assert sizes.root.tolist() == [0, 3]
+    assert sizes.spans.tolist() == [3, 1]
+    assert sizes.processes.tolist() == [2, 1]
+    assert sizes.depth.tolist() == [2, 0]
+    assert sizes.confidence.tolist() == [0.5, 1]
