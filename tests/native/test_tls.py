@@ -152,37 +152,70 @@ def test_clients(command: Sequence[str], record: Record) -> None:
     assert sum(r.result for r in server if r.op == "tls_read") == asked.result
 
 
-def test_nginx(folder: Path, record: Record) -> None:
-    (folder / "nginx.conf").write_text(
-        f"daemon off; user root; pid {folder}/pid; error_log stderr; events {{}} http {{ access_log off;\n"
-        f"client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};\n"
-        f"uwsgi_temp_path {folder}; scgi_temp_path {folder};\n"
-        "server { listen 127.0.0.1:PORT ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;\n"
-        'location / { return 200 "from nginx"; } } }\n'
-    )
+NGINX = """daemon off; user root; pid FOLDER/pid; error_log stderr; events {} http { access_log off;
+client_body_temp_path FOLDER; proxy_temp_path FOLDER; fastcgi_temp_path FOLDER; uwsgi_temp_path FOLDER;
+scgi_temp_path FOLDER; server { listen 127.0.0.1:PORT ssl; ssl_certificate cert.pem; ssl_certificate_key key.pem;
+location / { return 404; } } }
+"""
+# Threads, and a chain of filters in place of OpenSSL's own access to the socket.
+APACHE = """ServerRoot FOLDER
+PidFile FOLDER/pid
+ErrorLog FOLDER/log
+DefaultRuntimeDir FOLDER
+Mutex file:FOLDER default
+LoadModule mpm_event_module /usr/lib/apache2/modules/mod_mpm_event.so
+LoadModule ssl_module /usr/lib/apache2/modules/mod_ssl.so
+LoadModule authz_core_module /usr/lib/apache2/modules/mod_authz_core.so
+ServerName localhost
+User www-data
+Group www-data
+Listen 127.0.0.1:PORT
+SSLEngine on
+SSLCertificateFile FOLDER/cert.pem
+SSLCertificateKeyFile FOLDER/key.pem
+"""
+
+
+@pytest.mark.parametrize(
+    ("config", "command", "stop"),
+    [
+        (NGINX, ["nginx", "-p", "FOLDER", "-c", "FOLDER/config"], "SIGQUIT"),
+        (APACHE, ["apache2", "-f", "FOLDER/config", "-DFOREGROUND"], "SIGTERM"),
+    ],
+    ids=["nginx", "apache"],
+)
+def test_servers(config: str, command: Sequence[str], stop: str, folder: Path, record: Record) -> None:
+    (folder / "config").write_text(config.replace("FOLDER", str(folder)))
     code = """
-import http.client, os, signal, socket, ssl, subprocess, time
+import http.client, os, signal, socket, ssl, subprocess, sys, time
 with socket.socket() as probe:
     probe.bind(("127.0.0.1", 0)); port = probe.getsockname()[1]
-text = open("nginx.conf").read().replace("PORT", str(port)); open("nginx.conf", "w").write(text)
-nginx = subprocess.Popen(["nginx", "-p", os.getcwd(), "-c", os.getcwd() + "/nginx.conf"], stderr=subprocess.DEVNULL)
+text = open("config").read().replace("PORT", str(port)); open("config", "w").write(text)
+server = subprocess.Popen(sys.argv[2:], stderr=subprocess.DEVNULL)
 while socket.socket().connect_ex(("127.0.0.1", port)):
-    assert nginx.poll() is None; time.sleep(0.02)
-client = http.client.HTTPSConnection("localhost", port, context=ssl.create_default_context(cafile="cert.pem"))
+    assert server.poll() is None; time.sleep(0.02)
+context = ssl.create_default_context(cafile="cert.pem")
+clients = [http.client.HTTPSConnection("localhost", port, context=context) for _ in range(3)]
 for path in ("/one", "/two"):
-    client.request("GET", path); print(client.getresponse().read().decode())
-client.close(); nginx.send_signal(signal.SIGQUIT); print(nginx.wait())
+    for number, client in enumerate(clients):
+        client.request("GET", f"{path}/{number}")
+    for client in clients:
+        reply = client.getresponse(); reply.read(); print(reply.status)
+for client in clients:
+    client.close()
+server.send_signal(signal.Signals[sys.argv[1]]); print(server.wait())
 """
-    seen = record([sys.executable, "-c", code])
-    assert (seen.exit_code, seen.stdout) == (0, "from nginx\nfrom nginx\n0\n"), seen.stderr
+    words = [word.replace("FOLDER", str(folder)) for word in command]
+    seen = record([sys.executable, "-c", code, stop, *words])
+    assert (seen.exit_code, seen.stdout.split()) == (0, ["404"] * 6 + ["0"]), seen.stderr
     asked = [r for r in seen.of("tls_write") if r.head.startswith(b"GET ")]
-    served = [r for r in seen.of("tls_read") if r.head.startswith(b"GET ")]
-    replies = [r for r in seen.of("tls_write") if r.head.startswith(b"HTTP/1.1 200")]
-    assert [r.head for r in asked] == [r.head for r in served]
-    assert [r.result for r in replies] == [r.result for r in replies if r.pid == served[0].pid]
-    assert len(replies) == 2
-    assert len({r.conn_id for r in served + replies}) == 1
-    assert mirrored(seen, asked[0], served[0])
+    served = {r.head: r for r in seen.of("tls_read") if r.head.startswith(b"GET ")}
+    replies = [r for r in seen.of("tls_write") if r.head.startswith(b"HTTP/1.1 404")]
+    assert len(asked) == len(served) == len(replies) == 6
+    assert all(mirrored(seen, each, served[each.head]) for each in asked)
+    taken = sorted(r.conn_id for r in served.values())
+    assert sorted(r.conn_id for r in replies) == taken
+    assert [taken.count(conn_id) for conn_id in sorted(set(taken))] == [2, 2, 2]
 
 
 @pytest.fixture(scope="session")
