@@ -218,7 +218,8 @@ def test_a_sanitizer_finds_nothing_in_wakeups(sanitizer: str, record: Callable[.
     """The runtimes wrap the same functions: they stand before ours."""
     flags = ["-D_GNU_SOURCE", "-O1", "-g", "-w", f"-fsanitize={sanitizer}"]
     program = tmp_path / "calls"
-    subprocess.run(["clang", *flags, *sorted(SOURCES.glob("calls*.c")), "-o", program, "-lpthread"], check=True)
+    sources = [str(path) for path in sorted(SOURCES.glob("calls*.c"))]
+    subprocess.run(["clang", *flags, *sources, "-o", str(program), "-lpthread"], check=True)
     bare = subprocess.run([program, tmp_path, "wakeups", "futexes"], capture_output=True, text=True, check=True)
     seen = record([program, tmp_path, "wakeups", "futexes"])
     assert (seen.exit_code, seen.stdout, seen.stderr) == (0, bare.stdout, bare.stderr)
@@ -239,7 +240,7 @@ def test_valgrind_says_nothing_that_it_does_not_say_of_the_bare_program(
         directory = tmp_path / ("with" if with_clew else "bare")
         directory.mkdir()
         valgrind = ["valgrind", "-q", "--fair-sched=yes", f"--log-file={directory}/valgrind.%p"]
-        command = [*valgrind, calls, directory, *GROUPS]
+        command = [*valgrind, str(calls), str(directory), *GROUPS]
         run = record(command) if with_clew else subprocess.run(command, capture_output=True, check=True)
         assert run.stdout
         said.append(_complaints(directory))
