@@ -12,12 +12,12 @@
 
 #include "talks.h"
 
+/* A call: all that is known of it in one place, since those of one conversation are spread over the columns. */
 struct item {
 	int64_t key; /* ns */
-	uint64_t offset;
-	uint64_t thread_id;
-	uint32_t call, seq;
-	bool sent;
+	struct moved moved;
+	uint32_t order; /* of what has the same key: seq, or (ranked) its place */
+	bool sent, ranked;
 };
 
 static int by_time(const void *one, const void *two)
@@ -25,13 +25,15 @@ static int by_time(const void *one, const void *two)
 	const struct item *a = one, *b = two;
 	if (a->key != b->key)
 		return a->key < b->key ? -1 : 1;
-	if (a->sent != b->sent && a->thread_id != b->thread_id)
+	if (a->ranked) /* all of a conversation are, or none */
+		return (a->order > b->order) - (a->order < b->order);
+	if (a->sent != b->sent)
 		return a->sent ? 1 : -1;
-	if (a->thread_id == b->thread_id && a->seq != b->seq)
-		return a->seq < b->seq ? -1 : 1;
-	if (a->sent == b->sent && a->offset != b->offset)
-		return a->offset < b->offset ? -1 : 1;
-	return (a->call > b->call) - (a->call < b->call);
+	if (a->moved.offset != b->moved.offset)
+		return a->moved.offset < b->moved.offset ? -1 : 1;
+	if (a->moved.call.thread_id != b->moved.call.thread_id)
+		return a->moved.call.thread_id < b->moved.call.thread_id ? -1 : 1;
+	return (a->order > b->order) - (a->order < b->order);
 }
 
 static int by_offset(const void *one, const void *two)
@@ -39,8 +41,8 @@ static int by_offset(const void *one, const void *two)
 	const struct item *a = one, *b = two;
 	if (a->sent != b->sent)
 		return a->sent ? -1 : 1;
-	if (a->offset != b->offset)
-		return a->offset < b->offset ? -1 : 1;
+	if (a->moved.offset != b->moved.offset)
+		return a->moved.offset < b->moved.offset ? -1 : 1;
 	return by_time(one, two);
 }
 
@@ -49,11 +51,12 @@ static bool goes_up(const struct item *items, uint64_t count, bool sent)
 {
 	uint64_t last = 0;
 	for (uint64_t i = 0; i < count; i++) {
-		if (items[i].sent != sent || items[i].offset == NO_NUMBER)
+		const uint64_t offset = items[i].moved.offset;
+		if (items[i].sent != sent || offset == NO_NUMBER)
 			continue;
-		if (items[i].offset < last)
+		if (offset < last)
 			return false;
-		last = items[i].offset;
+		last = offset;
 	}
 	return true;
 }
@@ -61,14 +64,18 @@ static bool goes_up(const struct item *items, uint64_t count, bool sent)
 static bool offsets_known(const struct item *items, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++)
-		if (items[i].offset == NO_NUMBER)
+		if (items[i].moved.offset == NO_NUMBER)
 			return false;
 	return true;
 }
 
 static void put_in_order(struct item *items, uint64_t count)
 {
-	qsort(items, count, sizeof *items, by_time);
+	uint64_t sorted = 1;
+	while (sorted < count && by_time(&items[sorted - 1], &items[sorted]) <= 0)
+		sorted++;
+	if (sorted < count)
+		qsort(items, count, sizeof *items, by_time);
 	if ((goes_up(items, count, true) && goes_up(items, count, false)) || !offsets_known(items, count))
 		return;
 	/* Each direction by its offsets; a byte did not move before the one in front of it. */
@@ -77,8 +84,8 @@ static void put_in_order(struct item *items, uint64_t count)
 		if (items[i].sent == items[i - 1].sent && items[i].key < items[i - 1].key)
 			items[i].key = items[i - 1].key;
 	for (uint64_t i = 0; i < count; i++) { /* ties keep that order */
-		items[i].thread_id = 0;
-		items[i].seq = (uint32_t)i;
+		items[i].ranked = true;
+		items[i].order = (uint32_t)i;
 	}
 	qsort(items, count, sizeof *items, by_time);
 }
@@ -89,8 +96,7 @@ static struct span bytes_of(const uint8_t *data, const int64_t *ends, uint32_t c
 }
 
 /* The first bytes of both directions, as far as they were kept in one piece. */
-static void open_up(struct beginning *beginning, const struct clew_calls *calls, const struct item *items,
-					uint64_t count)
+static void open_up(struct beginning *beginning, const struct item *items, uint64_t count)
 {
 	uint64_t next[2] = {0, 0};
 	bool any = false;
@@ -100,34 +106,32 @@ static void open_up(struct beginning *beginning, const struct clew_calls *calls,
 	for (int side = 0; side < 2; side++)
 		opening->data[side] = beginning->bytes[side];
 	for (uint64_t i = 0; i < count && !(beginning->complete[0] && beginning->complete[1]) && i < 4 * OPENING; i++) {
-		const uint32_t call = items[i].call;
+		const struct moved *moved = &items[i].moved;
 		const int side = items[i].sent ? 0 : 1; /* as if this end were the client */
-		if (!calls->bytes[call])
+		if (!moved->bytes)
 			continue;
 		if (!any)
 			opening->first = (enum side)side;
 		any = true;
 		if (beginning->complete[side])
 			continue;
-		if (opening->size[side] && items[i].offset != NO_NUMBER && items[i].offset != next[side]) {
+		if (opening->size[side] && moved->offset != NO_NUMBER && moved->offset != next[side]) {
 			beginning->complete[side] = true;
 			continue;
 		}
-		next[side] = items[i].offset + calls->bytes[call];
-		const struct span head = bytes_of(calls->head, calls->head_ends, call);
+		next[side] = moved->offset + moved->bytes;
+		const struct span head = moved->head;
 		const size_t room = OPENING - opening->size[side], size = head.size < room ? head.size : room;
 		memcpy(beginning->bytes[side] + opening->size[side], head.at, size);
 		opening->size[side] += size;
-		beginning->complete[side] =
-			opening->size[side] == OPENING || head.size < calls->bytes[call] || opening->datagram;
+		beginning->complete[side] = opening->size[side] == OPENING || head.size < moved->bytes || opening->datagram;
 	}
 }
 
-static void begin(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *conv,
-				  const struct item *items, uint64_t count)
+static void begin(struct talks *talks, const struct clew_conv *conv, const struct item *items, uint64_t count)
 {
 	struct beginning beginning;
-	open_up(&beginning, calls, items, count);
+	open_up(&beginning, items, count);
 	beginning.opening.datagram = conv->flags & CLEW_CONV_DATAGRAM;
 	talks->number++;
 	identify(talks, &beginning, conv);
@@ -145,30 +149,20 @@ static void begin(struct talks *talks, const struct clew_calls *calls, const str
 	talks->talking = true;
 }
 
-static void tell(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *conv, struct item *items,
-				 uint64_t count)
+static void tell(struct talks *talks, const struct clew_conv *conv, struct item *items, uint64_t count)
 {
 	if (!count && (conv->flags & CLEW_CONV_CONTINUES) && !talks->talking)
 		return; /* it begins with the next batch */
 	put_in_order(items, count);
 	if (!(conv->flags & CLEW_CONV_CONTINUED) || !talks->talking)
-		begin(talks, calls, conv, items, count);
+		begin(talks, conv, items, count);
 	for (uint64_t i = 0; i < count && !talks->failed; i++) {
-		const uint32_t call = items[i].call;
 		const enum side side = items[i].sent == talks->client ? CLIENT : SERVER;
-		if (!calls->bytes[call]) {
+		__builtin_prefetch(items[i + (i + 2 < count ? 2 : 0)].moved.head.at);
+		if (items[i].moved.bytes)
+			stream_moved(talks, side, &items[i].moved);
+		else
 			talks->talk.closed[side] |= !items[i].sent && !talks->talk.datagram;
-			continue;
-		}
-		struct moved moved = {
-			.call = {0, calls->ts_ns[call], calls->ts_ns[call] + calls->dur_ns[call], calls->thread_id[call],
-					 calls->seq[call], calls->pid[call], calls->tid[call], 0},
-			.bytes = calls->bytes[call],
-			.offset = calls->offset[call],
-			.head = bytes_of(calls->head, calls->head_ends, call),
-			.tail = bytes_of(calls->tail, calls->tail_ends, call),
-		};
-		stream_moved(talks, side, &moved);
 	}
 	if (conv->flags & CLEW_CONV_CONTINUES)
 		return;
@@ -193,12 +187,18 @@ static bool fits(const struct clew_calls *calls, uint32_t conv_count)
 static struct item item_of(const struct clew_calls *calls, uint32_t call)
 {
 	const bool sent = calls->sent[call];
-	return (struct item){.key = (int64_t)((uint64_t)calls->ts_ns[call] + (sent ? 0 : (uint64_t)calls->dur_ns[call])),
-						 .offset = calls->offset[call],
-						 .thread_id = calls->thread_id[call],
-						 .call = call,
-						 .seq = calls->seq[call],
-						 .sent = sent};
+	const int64_t begin = calls->ts_ns[call], end = (int64_t)((uint64_t)begin + (uint64_t)calls->dur_ns[call]);
+	return (struct item){
+		.key = sent ? begin : end,
+		.moved = {.call = {0, begin, end, calls->thread_id[call], calls->seq[call], calls->pid[call], calls->tid[call],
+						   0},
+				  .bytes = calls->bytes[call],
+				  .offset = calls->offset[call],
+				  .head = bytes_of(calls->head, calls->head_ends, call),
+				  .tail = bytes_of(calls->tail, calls->tail_ends, call)},
+		.order = calls->seq[call],
+		.sent = sent,
+	};
 }
 
 int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *convs,
@@ -223,7 +223,7 @@ int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, const s
 		for (uint32_t conv = 0; conv < conv_count && !talks->failed; conv++) {
 			const uint64_t from = conv ? ends[conv - 1] : 0;
 			talks->conv = conv;
-			tell(talks, calls, &convs[conv], items + from, ends[conv] - from);
+			tell(talks, &convs[conv], items + from, ends[conv] - from);
 		}
 	}
 	free(items);

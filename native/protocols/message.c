@@ -212,6 +212,7 @@ static void emit(struct talks *talks, struct message *message, uint64_t end, con
 				row->texts[i].at = text->at;
 				row->texts[i].size = text->size;
 				row->texts[i].set = 1;
+				talks->text_bytes[i] += text->size;
 			}
 	}
 	for (int i = 0; i < CLEW_TEXTS; i++)

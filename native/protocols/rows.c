@@ -49,10 +49,7 @@ uint64_t clew_talks_rows(const struct talks *talks, const struct clew_message_ro
 
 uint64_t clew_talks_text_size(const struct talks *talks, uint32_t text)
 {
-	uint64_t size = 0;
-	for (uint64_t i = 0; i < talks->row_count; i++)
-		size += talks->rows[i].texts[text].size;
-	return size;
+	return talks->text_bytes[text];
 }
 
 void clew_talks_text(const struct talks *talks, uint32_t text, uint8_t *out, int64_t *ends, uint8_t *set)
@@ -71,6 +68,7 @@ void clew_talks_text(const struct talks *talks, uint32_t text, uint8_t *out, int
 void clew_talks_clear(struct talks *talks)
 {
 	talks->row_count = 0;
+	memset(talks->text_bytes, 0, sizeof talks->text_bytes);
 	texts_keep(talks);
 }
 

@@ -78,15 +78,14 @@ struct talks {
 	struct exchanges exchanges;
 	struct clew_message_row *rows;
 	uint64_t row_count, row_room;
-	uint8_t *text; /* of rows and of messages that are not ended */
+	uint64_t text_bytes[CLEW_TEXTS]; /* of all rows */
+	uint8_t *text;                   /* of rows and of messages that are not ended */
 	uint64_t text_size, text_room;
 	struct kept_text *texts; /* of messages that are not ended; handle - 1 */
 	uint32_t text_count, texts_room, text_free;
 	int failed;   /* -ENOMEM */
 	bool talking; /* a conversation is being told */
 	bool client;  /* this end is the client */
-	void *sort;   /* room for one batch's order */
-	uint64_t sort_room;
 };
 
 static inline struct talks *talks_of(struct talk *talk)
