@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, collapse, dwarf, hotel_media, ingest, perf_data, protocols, servers, stacks
+from benchmarks import calls, causal, collapse, dwarf, hotel_media, ingest, perf_data, protocols, servers, stacks
 from benchmarks.table import show
 
 SECTIONS = {
@@ -16,6 +16,7 @@ SECTIONS = {
     "dwarf": dwarf.measure,
     "stacks": stacks.measure,
     "protocols": protocols.measure,
+    "causal": causal.measure,
     "hotel_media": hotel_media.measure,
 }
 

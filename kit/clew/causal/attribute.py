@@ -27,8 +27,10 @@ RULES = (
 """Links.rule by number."""
 
 _SPANS = """
-SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS begun, coalesce(end_ns, $never) AS "end",
-       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread, coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked
+SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS begun,
+       coalesce(end_ns, $never) AS "end",
+       coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread,
+       coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked
 FROM pair WHERE process_no BETWEEN $low AND $high
 """
 
@@ -59,7 +61,7 @@ Columns = dict[str, NDArray[Any]]
 _KEPT = {
     **dict.fromkeys(("msg_id", "reply_msg_id", "conn_id", "start", "end", "parent"), np.int64),
     **dict.fromkeys(("name", "status"), np.uint64),
-    **{"process_no": np.int32, "own_thread": np.int32, "client": np.bool_, "rule": np.uint8, "confidence": np.float32},
+    "process_no": np.int32, "own_thread": np.int32, "client": np.bool_, "rule": np.uint8, "confidence": np.float32,
 }
 
 
@@ -170,7 +172,8 @@ def _add_matches(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
 def _add_programs(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
     """What programs do that were started for a request is done for it, where nothing nearer asked for it."""
     found = connection.execute(
-        "SELECT w.process_no, any_value(d.msg_id) AS msg_id FROM descendant d JOIN who w USING (process_id) GROUP BY ALL"
+        "SELECT w.process_no, any_value(d.msg_id) AS msg_id "
+        "FROM descendant d JOIN who w USING (process_id) GROUP BY w.process_no"
     ).fetchnumpy()
     if not len(found["process_no"]):
         return

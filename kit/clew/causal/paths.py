@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import resources
-
 import duckdb
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.causal.attribute import RULES, Links
-from clew.causal.match import FORKS
+from clew.causal.match import FORKS, statements
 from clew.errors import ClewError
 from clew.native.causal import NEVER, roots, shapes, trees, walk
 
@@ -98,10 +95,3 @@ def _work(links: Links, root: NDArray[np.int64]) -> pa.Table:
             "confidence": links.spans["confidence"][work["span"]],
         }
     )
-
-
-def statements(name: str) -> Iterator[str]:
-    """The statements of an SQL file of this room."""
-    text = (resources.files("clew.causal") / name).read_text("utf-8")
-    lines = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return (statement for statement in lines.split(";\n") if statement.strip())

@@ -35,7 +35,7 @@ def trace(store: FileStore, case: Path, progress: Progress | None = None, *, aga
             return False
     if not os.access(case, os.W_OK):
         return False
-    tell = progress or (lambda stage, share: None)
+    tell = progress or _silence
     with store.writing() as connection:
         connection.execute("BEGIN")
         _forget(connection)
@@ -53,6 +53,10 @@ def trace(store: FileStore, case: Path, progress: Progress | None = None, *, aga
         connection.execute("COMMIT")
         tell("paths", 1)
     return True
+
+
+def _silence(_stage: str, _share: float) -> None:
+    """Progress that nobody hears."""
 
 
 def _forget(connection: duckdb.DuckDBPyConnection) -> None:

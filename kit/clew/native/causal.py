@@ -85,7 +85,8 @@ class Attribution:
 def attribute(first: NDArray[np.int64], columns: Mapping[str, Array], signals: Signals, pool: Array) -> Attribution:
     """Give client spans to server spans of their process: ``columns`` as struct clew_spans has them.
 
-    ``first`` tells where each process's spans start; ``pool`` gives connections to one address the same number. Raises ClewError where memory is short.
+    ``first`` tells where each process's spans start; ``pool`` gives connections to one address the same number.
+    Raises ClewError where memory is short.
     """
     kept = {name: np.ascontiguousarray(columns[name], kind) for name, kind in _COLUMNS.items()}
     kept |= {"first": np.ascontiguousarray(first, np.int64), "signal_first": np.ascontiguousarray(signals.first)}
@@ -138,7 +139,14 @@ def trees(
     """The size of each tree, in order of their roots."""
     kept = [np.ascontiguousarray(process, np.int32), np.ascontiguousarray(confidence, np.float32)]
     room = int(np.count_nonzero(root == np.arange(len(root))))
-    outputs = [np.empty(room, kind) for kind in (np.int64, np.uint32, np.uint32, np.uint16, np.float32)]
+    sizes = Trees(
+        np.empty(room, np.int64),
+        np.empty(room, np.uint32),
+        np.empty(room, np.uint32),
+        np.empty(room, np.uint16),
+        np.empty(room, np.float32),
+    )
+    outputs = (sizes.root, sizes.spans, sizes.processes, sizes.depth, sizes.confidence)
     check(
         _library().clew_trees(
             *(len(root), root.ctypes.data, depth.ctypes.data, kept[0].ctypes.data, int(kept[0].max(initial=-1)) + 1),
@@ -146,7 +154,7 @@ def trees(
         ),
         "cannot measure trees of spans",
     )
-    return Trees(*outputs)
+    return sizes
 
 
 def walk(parent: NDArray[np.int64], shape: NDArray[np.uint64]) -> NDArray[np.int64]:

@@ -25,7 +25,9 @@ class Process:
         """A request that came in at `start` and was answered at `end` by thread `by`."""
         return self._add(False, start, end, thread, thread if by is None else by, 1000 + len(self.spans), name, 0)
 
-    def client(self, start: int, end: int = int(NEVER), thread: int = 0, conn: int = 0, name: int = 9, held: int = 0) -> str:
+    def client(
+        self, start: int, end: int = int(NEVER), thread: int = 0, conn: int = 0, name: int = 9, held: int = 0
+    ) -> str:
         """A request that went out at `start` on connection `conn`, and its reply."""
         return self._add(True, start, end, thread, thread, conn, name, held)
 
@@ -34,7 +36,13 @@ class Process:
         last = end if end == int(NEVER) else end + (0 if client else 1)
         self.spans.append(
             {"key": key, "client": client, "start": start, "asked": start, "end": end, "begun": start, "whole": last}
-            | {"thread": thread, "end_thread": by if end != int(NEVER) else -1, "conn": conn, "name": name, "held": held}
+            | {
+                "thread": thread,
+                "end_thread": by if end != int(NEVER) else -1,
+                "conn": conn,
+                "name": name,
+                "held": held,
+            }
         )
         if client and end != int(NEVER):
             self.spans[-1]["whole"] = end - 1
@@ -177,7 +185,8 @@ def test_work_does_not_overlap() -> None:
 
 def test_no_spans_at_all() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("client", "start", "asked", "end", "begun", "whole", "thread", "end_thread", "conn", "name", "held"), np.zeros(0)
+        ("client", "start", "asked", "end", "begun", "whole", "thread", "end_thread", "conn", "name", "held"),
+        np.zeros(0),
     )
     empty = np.zeros(0, np.int64)
     signals = Signals(np.zeros(1, np.int64), empty, empty.astype(np.int32), empty.astype(np.uint8))

@@ -46,22 +46,28 @@ class Told:
             (10 * number + 1, server, *mapped, "accepted"),
         ):
             self.run(
-                'INSERT INTO connection (conn_id, capture_id, host, pid, fd, kind, "local", remote, role, opened_ns, peer_pid) '
+                'INSERT INTO connection (conn_id, capture_id, host, pid, fd, kind, "local", remote, role, opened_ns, '
+                "peer_pid) "
                 "VALUES (?, 1, 'here', ?, ?, ?, ?, ?, ?, ?, ?)",
                 *(conn, pid, conn, kind, local, remote, role, number, client if role == "accepted" else None),
             )
 
-    def says(self, conn: int, pid: int, at: int, *, sent: bool, reply: bool, exchange: int, name: str | None, **more: Any) -> None:
+    def says(
+        self, conn: int, pid: int, at: int, *, sent: bool, reply: bool, exchange: int, name: str | None, **more: Any
+    ) -> None:
         self.messages += 1
         role = "reply" if reply else "request"
         status = more.get("status", "200") if reply else None
         self.run(
-            "INSERT INTO message VALUES (?, 1, ?, ?, 'here', ?, ?, 0, ?, ?, ?, NULL, ?, ?, ?, 10, 'http1', ?, ?, NULL, ?, ?, NULL, NULL, TRUE)",
+            "INSERT INTO message VALUES (?, 1, ?, ?, 'here', ?, ?, 0, ?, ?, ?, NULL, ?, ?, ?, 10, 'http1', ?, ?, NULL, "
+            "?, ?, NULL, NULL, TRUE)",
             *(self.messages, conn, TID.get(pid, pid), pid, TID.get(pid, pid), sent, role, exchange, at, at + 1),
             *(100 * exchange, None if reply else "GET", name, status, more.get("error", False)),
         )
 
-    def asks(self, client: int, server: int, number: int, start: int, end: int, name: str, exchange: int = 0, **more: Any) -> None:
+    def asks(
+        self, client: int, server: int, number: int, start: int, end: int, name: str, exchange: int = 0, **more: Any
+    ) -> None:
         """A request on connection `number`, on its way for 5 ns, and its reply."""
         here, there = 10 * number, 10 * number + 1
         common = {"exchange": exchange} | more
@@ -73,7 +79,8 @@ class Told:
     def forks(self, pid: int, child: int, at: int) -> None:
         self.events += 1
         self.run(
-            "INSERT INTO event SELECT 1, ?, 'here', ?, ?, ?, ?, 5, op_id, NULL, ?, 0, NULL, NULL, NULL FROM op WHERE op = 'fork'",
+            "INSERT INTO event SELECT 1, ?, 'here', ?, ?, ?, ?, 5, op_id, NULL, ?, 0, NULL, NULL, NULL "
+            "FROM op WHERE op = 'fork'",
             *(TID.get(pid, pid), pid, TID.get(pid, pid), self.events, at, child),
         )
 
