@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clew.errors import ClewError
-from clew.native.library import Columns, Decoded, load
+from clew.native.library import ABI, Columns, Decoded, load
 
 Array = npt.NDArray[Any]
 
@@ -150,7 +150,7 @@ def decode(path: str | os.PathLike[str], offset: int = 0, limit: int = 1_000_000
     """Decode whole blocks from ``offset`` (0, or an earlier ``next_offset``) until ``limit`` records or ``max_bytes``.
 
     A batch holds more than ``limit`` only if one block does. At the end of the file ``next_offset`` stays
-    where whole blocks end, so a growing file can be asked again. Raises ClewError if it is no segment.
+    where whole blocks end, so a growing file can be asked again. Raises ClewError if it is no segment, or of another format.
     """
     data = map_file(path)
     result, decoded = -22, Decoded(need_records=limit)
@@ -173,6 +173,8 @@ def decode(path: str | os.PathLike[str], offset: int = 0, limit: int = 1_000_000
     if result < 0:
         raise ClewError(f"{path} is no segment of clew, or offset {offset} is not one of its blocks")
     header = data[: HEADER.itemsize].view(HEADER)[0]
+    if header["abi"] != ABI:
+        raise ClewError(f"{path} is of format {header['abi']}, this clew reads {ABI}: use the clew that recorded it")
     return Batch(
         **{name: array[: decoded.records] for name, array in arrays.items()},
         notes=notes[: decoded.notes].copy(),

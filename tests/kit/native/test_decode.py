@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import zlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -42,6 +43,16 @@ def test_every_field_comes_back_as_it_was_written(form, segment: Segment) -> Non
     assert batch.serial[0] == 2**40
     at = int(batch.data_at[0])
     assert batch.data[at : at + 5].tobytes() == b"abcde"
+
+
+def test_another_format_is_refused(form, segment: Segment) -> None:
+    path = segment([form.block(form.record(1))])
+    data = bytearray(path.read_bytes())
+    data[8:12] = struct.pack("<I", 2)
+    data[60:64] = struct.pack("<I", zlib.crc32(data[:60]))
+    path.write_bytes(data)
+    with pytest.raises(ClewError, match="is of format 2, this clew reads"):
+        native.decode(path)
 
 
 def test_pads_are_passed_over_even_the_shortest(form, segment: Segment) -> None:
