@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.case import Case
-from clew.causal.delays import Spans, infer
-from clew.causal.paths import _steps, statements
+from clew.causal.match import statements
+from clew.causal.paths import _steps
 from clew.errors import ClewError
 from clew.native.causal import roots, shapes, trees
 
@@ -145,6 +145,8 @@ def _linked(
     sure = np.where(told == -2, 0.0, 1.0)
     parent = np.maximum(told, -1)
     if table["inferred"].any():
+        from clew.causal.delays import Spans, infer  # brings scipy along, which nothing else here needs
+
         calls = _calls(table, told, table["inferred"])
         alone = (told == -1) & (table["kind"] == "client") & table["inferred"].astype(bool)  # nothing was told of these
         row = np.r_[calls.row, np.flatnonzero(alone)]

@@ -13,6 +13,7 @@ from clew.causal.delays import Spans, infer
 from clew.causal.delays.calls import learn
 from clew.causal.delays.density import fit
 from clew.causal.delays.matching import heaviest
+from clew.causal.delays.process import containing
 
 MS = 1_000_000
 
@@ -187,3 +188,31 @@ def test_calls_in_loops_are_not_taken_for_sure() -> None:
     assert judge(traces, found.parent).right > 0.95
     sure = judge(traces, np.where(found.confidence >= 0.9, found.parent, -1))
     assert sure.wrong < 0.01 < sure.none
+
+
+def test_a_request_that_never_ends_costs_little() -> None:
+    """It was open all the time: a candidate for every call, not a reason to look at every request for each."""
+    traces = simulate("hotel", 8, 150, traces=2000)
+    spans = columns(traces)
+    front = spans.process[0]
+    more = (front, True, spans.name[0], -1, np.iinfo(np.int64).max)
+    longer = Spans(
+        *(
+            np.r_[np.array([value], column.dtype), column]
+            for value, column in zip(
+                more, (spans.process, spans.server, spans.name, spans.start_ns, spans.end_ns), strict=True
+            )
+        )
+    )
+    row, number = containing(
+        np.r_[-1.0, np.sort(spans.start_ns[spans.server]).astype(float)],
+        np.r_[np.inf, np.sort(spans.start_ns[spans.server]).astype(float) + 5e7],
+        spans.start_ns[~spans.server].astype(float),
+        spans.end_ns[~spans.server].astype(float),
+    )
+    assert len(row) < 200 * np.count_nonzero(~spans.server)
+    assert np.count_nonzero(row == 0) == np.count_nonzero(~spans.server)
+    assert len(np.unique(number)) == np.count_nonzero(~spans.server)
+    found = infer(longer)
+    parent = np.where(found.parent[1:] > 0, found.parent[1:] - 1, -1)
+    assert judge(traces, parent).traces > 0.95

@@ -22,6 +22,7 @@ _STRAY = 1e-4  # share of calls that no request of the process causes
 _ENOUGH = 50  # so many say enough
 _USUAL, _RARE = 0.2, 0.02  # shares of requests that make a call, below which it is taken for another's: guessed, found
 _LOST = 0.02  # share of calls of a name without a cause that makes one be looked for elsewhere
+_MOST_OPEN = 200  # requests of similar length that may have made a call, at most: the latest
 _LOOP = 0.8  # how sure such a link can be, see _loops()
 _TRIES = 4  # times that what calls what is learnt anew from what was found
 _TOLD = 100.0  # log likelihood of a link that is known: more than all delays together may cost
@@ -387,15 +388,26 @@ class Process:
 
 
 def containing(start: Floats, end: Floats, begins: Floats, ends: Floats) -> tuple[Ints, Ints]:
-    """(row, number) of every interval of ``start`` (ascending) and ``end`` that holds one of ``begins`` to ``ends``."""
-    reached = np.maximum.accumulate(end) if len(end) else end  # the first row that reaches so far
-    high = np.searchsorted(start, begins, side="right")
-    low = np.searchsorted(reached, ends, side="left")
-    length = np.maximum(high - low, 0)
-    number = np.repeat(np.arange(len(begins)), length)
-    row = np.arange(len(number)) - np.repeat(np.cumsum(length) - length - low, length)
-    fits = end[row] >= ends[number]
-    return row[fits], number[fits]
+    """(row, number) of every interval of ``start`` (ascending) and ``end`` that holds one of ``begins`` to ``ends``.
+
+    Of intervals of similar length no more than the latest _MOST_OPEN are looked at for each.
+    """
+    length = np.maximum(end - start, 1.0)
+    size = np.where(np.isfinite(length), np.log2(length, where=np.isfinite(length), out=np.zeros(len(length))) // 2, -1)
+    rows, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for kind in np.unique(size).tolist():  # else one that never ends would be a candidate's neighbour for ever
+        these = np.flatnonzero(size == kind)
+        high = np.searchsorted(start[these], begins, side="right")
+        low = np.maximum(high - _MOST_OPEN, 0)
+        if kind >= 0:
+            low = np.maximum(low, np.searchsorted(start[these], ends - length[these].max(), side="left"))
+        count = np.maximum(high - low, 0)
+        number = np.repeat(np.arange(len(begins)), count)
+        row = these[np.arange(len(number)) - np.repeat(np.cumsum(count) - count - low, count)]
+        fits = end[row] >= ends[number]
+        rows.append(row[fits])
+        numbers.append(number[fits])
+    return np.concatenate(rows), np.concatenate(numbers)
 
 
 def _content(rows: Ints, parent: Ints, calls: Calls, children: Children) -> Ints:
