@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from clew.native.library import ABI
+
 NONCE = 0x1122334455667788
 
 
@@ -61,7 +63,7 @@ def make_block(
 
 def make_header(nonce: int = NONCE) -> bytes:
     """struct clew_segment_header."""
-    head = struct.pack("<QIIQQQ20x", 0x3130474553574C43, 1, 1, 10**9, 5, nonce)
+    head = struct.pack("<QIIQQQ20x", 0x3130474553574C43, ABI, 1, 10**9, 5, nonce)
     return head + struct.pack("<I", zlib.crc32(head))
 
 
