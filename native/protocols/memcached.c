@@ -182,7 +182,7 @@ static void close_reply(struct talk *talk, struct state *state)
 static void stray(struct talk *talk, struct state *state, enum side side)
 {
 	state->stray[side] = true;
-	if (side == CLIENT && waiting(talk))
+	if (side == CLIENT)
 		unsure(talk);
 	else if (waiting(talk) > 1)
 		lost(talk, SERVER);

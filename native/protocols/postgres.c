@@ -20,20 +20,27 @@
 #define CANCEL_REQUEST 80877102u
 #define PARAMETERS_SHOWN 8
 
-enum { ASK_SYNC, ASK_FLUSH, ASK_STARTUP }; /* low byte of a tag; of ASK_FLUSH, answers expected above it */
+enum {
+	ASK_SYNC,
+	ASK_FLUSH,
+	ASK_STARTUP,
+	ASK_UNCERTAIN
+}; /* low byte of a tag; of ASK_FLUSH, answers expected above it */
 
 struct state {
-	bool typed;                       /* the client's next message has a type */
-	bool over;                        /* what follows is not for us: encrypted, or a stream in both directions */
-	bool one_byte;                    /* the server's next byte says yes or no to encryption */
-	bool copying;                     /* the client sends rows */
-	bool copied;                      /* and has just ended that: its next Sync belongs to it */
-	bool seek[2];                     /* a hole was here: look for the next message */
-	bool executed;                    /* the request has an Execute */
-	uint32_t answers;                 /* that the client asked for since its last Sync or Flush */
-	uint32_t answered;                /* in the reply so far */
-	uint32_t names;                   /* different ones in the request */
-	uint64_t seen[16];                /* their keys */
+	bool typed;        /* the client's next message has a type */
+	bool over;         /* what follows is not for us: encrypted, or a stream in both directions */
+	bool one_byte;     /* the server's next byte says yes or no to encryption */
+	bool copying;      /* the client sends rows */
+	bool copied;       /* and has just ended that: its next Sync belongs to it */
+	bool uncertain;    /* a hole in the client's bytes may have hidden where requests ended */
+	bool settled;      /* the reply to such a one is over, if it was one: that is told by who speaks next */
+	bool seek[2];      /* a hole was here: look for the next message */
+	bool executed;     /* the request has an Execute */
+	uint32_t answers;  /* that the client asked for since its last Sync or Flush */
+	uint32_t answered; /* in the reply so far */
+	uint32_t names;    /* different ones in the request */
+	uint64_t seen[16]; /* their keys */
 	uint8_t latest[TEXT_LIMIT_BYTES]; /* the one that was added last */
 	size_t latest_size;
 	struct message request, copy, reply;
@@ -57,6 +64,23 @@ static struct span string(struct span *rest)
 	rest->at += taken;
 	rest->size -= taken;
 	return found;
+}
+
+/* The client goes on: what was open is over. */
+static void client_goes_on(struct talk *talk, struct state *state)
+{
+	if (state->settled) { /* one reply came, so it was one request */
+		state->settled = false;
+		state->answered = 0;
+		answer(talk, &state->reply, NULL);
+		if (!state->reply.status.size)
+			message_word(talk, &state->reply.status, "OK");
+		message_close(talk, &state->reply);
+	} else if (state->seek[SERVER] && state->reply.begun) { /* its end was in a hole, or it is still to come */
+		answer(talk, &state->reply, NULL);
+		message_cut(talk, &state->reply);
+		unsure(talk);
+	}
 }
 
 /* ---- the client ---- */
@@ -156,9 +180,10 @@ static void open_request(struct talk *talk, struct state *state, size_t at)
 
 static void close_request(struct talk *talk, struct state *state, size_t end, uint64_t tag)
 {
-	ask(talk, &state->request, tag);
+	ask(talk, &state->request, state->uncertain ? ASK_UNCERTAIN : tag);
 	message_end(talk, &state->request, end);
 	state->answers = 0;
+	state->uncertain = false;
 }
 
 static void use(struct talk *talk, struct state *state, char kind, struct span name)
@@ -278,6 +303,8 @@ static void startup(struct talk *talk, struct state *state, size_t at, size_t si
 static uint64_t client(struct talk *talk, struct state *state, const uint8_t *data, size_t size, bool last)
 {
 	size_t at = 0;
+	if (!state->copying && !state->copy.begun && size && *data != 'd' && *data != 'c' && *data != 'f')
+		client_goes_on(talk, state);
 	while (at < size) {
 		if (state->over)
 			return EVERYTHING;
@@ -349,7 +376,10 @@ static void ready(struct talk *talk, struct state *state, size_t end, uint8_t st
 	while (expected(talk, &tag) && (tag & 0xff) == ASK_FLUSH)
 		unanswered(talk); /* passed over because of an error before */
 	state->reply.held = status == 'I' ? HELD_NO : HELD_YES;
-	end_reply(talk, state, end);
+	if (expected(talk, &tag) && tag == ASK_UNCERTAIN)
+		state->settled = true;
+	else
+		end_reply(talk, state, end);
 }
 
 /* Fields of an ErrorResponse; true: the server ends the session. */
@@ -396,6 +426,11 @@ static void server_message(struct talk *talk, struct state *state, uint8_t type,
 {
 	struct message *reply = &state->reply;
 	flushed(talk, state, at);
+	if (state->settled && !strchr("AN", type)) { /* another reply: the hole hid several requests */
+		state->settled = false;
+		unsure(talk);
+		end_reply(talk, state, at);
+	}
 	if (!reply->begun && strchr("ANSK", type)) {
 		once(talk, SERVER, at, size,
 			 type == 'A'   ? "NotificationResponse"
@@ -495,6 +530,9 @@ static uint64_t gap(struct talk *talk, void *memory, enum side side, const uint8
 	state->seek[side] = true;
 	if (side == CLIENT && !state->copying)
 		waiting(talk) ? unsure(talk) : lost(talk, CLIENT);
+	if (side == SERVER && state->settled)
+		unsure(talk);
+	state->uncertain |= side == CLIENT && !state->copying;
 	if (side == SERVER && waiting(talk) > 1)
 		lost(talk, SERVER);
 	return done;
@@ -505,6 +543,8 @@ static void end(struct talk *talk, void *memory)
 	struct state *state = memory;
 	message_cut(talk, &state->request);
 	message_cut(talk, &state->copy);
+	if (state->settled)
+		client_goes_on(talk, state);
 	if (state->reply.begun)
 		answer(talk, &state->reply, NULL);
 	message_cut(talk, &state->reply);
