@@ -15,6 +15,7 @@ import pytest
 
 import clew
 from clew.case import Case
+from clew.native.library import ABI
 from clew.ops import OP_ID, OPS
 
 NONCE = 0x0123456789ABCDEF
@@ -131,7 +132,7 @@ class Capture:
         """Append what was made since the last call to segment ``number``."""
         path = self.folder / f"seg-{number:06d}.clew"
         if not path.exists():
-            head = struct.pack("<QIIQQQ20x", 0x3130474553574C43, 1, number, 10**9, 5, NONCE)
+            head = struct.pack("<QIIQQQ20x", 0x3130474553574C43, ABI, number, 10**9, 5, NONCE)
             path.write_bytes(head + struct.pack("<I", zlib.crc32(head)))
         with path.open("ab") as file:
             file.write(b"".join(self.blocks))
