@@ -172,8 +172,10 @@ static void close_reply(struct talk *talk, struct state *state)
 	if (!state->stray[SERVER])
 		return;
 	state->stray[SERVER] = false;
-	if (!state->reply.begun)
+	if (!state->reply.begun) { /* all of it was in the hole */
+		unanswered(talk);
 		return;
+	}
 	state->reply.held = HELD_NO;
 	answer(talk, &state->reply, NULL);
 	message_close(talk, &state->reply);

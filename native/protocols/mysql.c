@@ -84,8 +84,10 @@ static void close_reply(struct talk *talk, struct state *state)
 {
 	state->seek[SERVER] = false;
 	state->phase = FIRST;
-	if (!state->reply.begun)
+	if (!state->reply.begun) { /* all of it was in the hole */
+		unanswered(talk);
 		return;
+	}
 	const uint32_t status = status_in_tail(state);
 	if (status != UINT32_MAX) {
 		state->in_transaction = status & IN_TRANSACTION;

@@ -243,8 +243,10 @@ static void close_reply(struct talk *talk, struct state *state)
 		return;
 	state->seek[SERVER] = false;
 	state->depth = 0;
-	if (!state->reply.begun)
+	if (!state->reply.begun) { /* all of it was in the hole */
+		unanswered(talk);
 		return;
+	}
 	reply_ends(talk, state);
 	message_close(talk, &state->reply);
 }
