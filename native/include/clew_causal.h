@@ -41,7 +41,7 @@ struct clew_spans {
 	const uint8_t *client; /* 1: client, 0: server */
 	const int64_t *start;  /* server: request received; client: request sent */
 	const int64_t *asked;  /* client: when it was asked for, which may be when its connection was opened; else start */
-	const int64_t *end;    /* server: when the reply began to be sent; client: when its last byte was received */
+	const int64_t *end;    /* when the last byte of the reply was sent, or received */
 	const int64_t *begun;  /* server: when the read of the request began; client: when its last byte was sent */
 	const int64_t *whole;  /* server: when the reply's last byte was sent; client: when its first was received */
 	const int32_t *thread; /* that began it */

@@ -11,13 +11,13 @@ SELECT w.process_no, min(m.last_ns) AS first_ns
 FROM message m JOIN who w USING (thread_id) WHERE m.role = 'request' AND NOT m.sent GROUP BY w.process_no;
 
 -- Numbers only: words are joined to what comes of it. A server has its request when the last byte is there, and its reply
--- begins with the first; a client's request begins with the first byte, and it has its reply with the last. It was asked for
+-- ends with the last; a client's request begins with the first byte, and it has its reply with the last. It was asked for
 -- when its connection was opened, if that was not before the process served anything. Held: 1 as the reply says, 2 what only prepares for what comes next.
 CREATE OR REPLACE TEMP TABLE pair AS
 SELECT q.msg_id, coalesce(r.msg_id, 0) AS reply_msg_id, q.conn_id, q.byte_offset, q.stream, q.bytes, q.sent AS client, w.process_no, w.thread_no,
        CASE WHEN q.sent THEN q.first_ns ELSE q.last_ns END AS start_ns,
        CASE WHEN q.sent THEN q.last_ns ELSE q.first_ns END AS begun_ns,
-       CASE WHEN q.sent THEN r.last_ns ELSE r.first_ns END AS end_ns,
+       r.last_ns AS end_ns,
        CASE WHEN q.sent THEN r.first_ns ELSE r.last_ns END AS whole_ns,
        CASE WHEN e.process_no = w.process_no THEN e.thread_no ELSE -1 END AS end_thread,
        w.thread_no AS own_thread, NULL::BIGINT AS life_ns, hash(q.name, q.protocol, q.kind) AS name_no, hash(r.status, r.error) AS status_no,

@@ -45,6 +45,7 @@ def make(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
         "step": _steps(parent, root, depth, shape),
         "tree": pa.table({name: getattr(sizes, name) for name in ("spans", "processes", "depth", "confidence")}),
         "worked": _work(links, root),
+        "started": _forks(links, root),
         "doubtful": links.unlikely,
     }
     tops = pa.array(sizes.root)
@@ -81,6 +82,13 @@ def _steps(
     above = np.where(parent[places] >= 0, new[parent[places]], -1)
     order = places[walk(above, shape[places])]
     return pa.table({"shape": shape[root[order]], "nth": np.arange(len(order)), "place": order, "depth": depth[order]})
+
+
+def _forks(links: Links, root: NDArray[np.int64]) -> pa.Table:
+    """Programs that were started for a request: (number of the fork, place, root)."""
+    place = np.flatnonzero(links.spans["msg_id"] > FORKS)
+    found = {"msg_id": links.spans["msg_id"][place], "place": place, "root": root[place]}
+    return pa.table(found | {"confidence": links.spans["confidence"][place]})
 
 
 def _work(links: Links, root: NDArray[np.int64]) -> pa.Table:

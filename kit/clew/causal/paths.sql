@@ -43,8 +43,19 @@ JOIN name_of n ON n.name_no = t.top_name
 GROUP BY shape_id
 ORDER BY shape_id;
 
+-- What a program that was started for a request does all its life is done for it.
+INSERT INTO working
+SELECT w.host, w.pid, w.tid, t.start_ns, coalesce(t.end_ns, d.end_ns, s.end_ns), x.root + 1, x.place + 1, x.confidence
+FROM started x
+JOIN descendant d USING (msg_id)
+JOIN who w USING (process_id)
+JOIN thread t USING (thread_id)
+JOIN span s ON s.span_id = x.place + 1
+WHERE coalesce(t.end_ns, d.end_ns, s.end_ns) > t.start_ns;
+
 INSERT INTO working
 SELECT w.host, w.pid, w.tid, x.start_ns, x.end_ns, x.root + 1, x.place + 1, x.confidence
 FROM worked x
 JOIN who w USING (thread_no)
+ANTI JOIN (SELECT process_id FROM descendant JOIN started USING (msg_id)) d USING (process_id)
 WHERE w.pid IS NOT NULL AND w.tid IS NOT NULL;

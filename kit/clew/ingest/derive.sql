@@ -98,7 +98,7 @@ told AS (
     UNION ALL
     SELECT capture_id, pid, ts_ns, ended AND tid = pid, rchar, wchar, syscr, syscw FROM landing.proc),
 within AS (
-    SELECT o.process_id, min(t.ts_ns) FILTER (t.ended) AS end_ns, max(rchar) AS rchar, max(wchar) AS wchar,
+    SELECT o.process_id, max(t.ts_ns) FILTER (t.ended) AS end_ns, max(rchar) AS rchar, max(wchar) AS wchar,
            max(syscr) AS syscr, max(syscw) AS syscw
     FROM told t ASOF JOIN ordered o ON o.capture_id = t.capture_id AND o.pid = t.pid AND o.start_ns <= t.ts_ns
     GROUP BY o.process_id)
