@@ -38,6 +38,12 @@ static bool is_record(enum side side, const uint8_t *data)
 	return (data[1] != BEGIN_REQUEST && data[1] != END_REQUEST) || be16(data + 4) == 8;
 }
 
+/* Whether the content of a BEGIN_REQUEST is one. What is reserved need not be zero: PHP leaves there what was. */
+static bool is_begin(const uint8_t *data)
+{
+	return !data[8] && data[9] >= 1 && data[9] <= 3 && data[10] <= 1;
+}
+
 static int recognise(const struct opening *opening)
 {
 	const uint8_t *data = opening->data[CLIENT], *reply = opening->data[SERVER];
@@ -186,8 +192,8 @@ static uint64_t look(struct state *state, enum side side, const uint8_t *data, s
 		i = (size_t)(at - data);
 		if (i + 2 * HEAD > size)
 			return i;
-		if (at[1] == wanted && is_record(side, at) && !memcmp(at + 13, "\0\0", 3) &&
-			(side == CLIENT || find(state, be16(at + 2)))) {
+		if (at[1] == wanted && is_record(side, at) &&
+			(side == CLIENT ? is_begin(at) : at[12] < 4 && find(state, be16(at + 2)))) {
 			state->blind[side] = false;
 			return i;
 		}

@@ -56,7 +56,7 @@ def _text(file: BinaryIO, head: bytes, options: Options, say: Callable[[str], ob
         raise ClewError(f"{name} is none of the profiles that clew reads")
     text = Collapse(options, say)
     text.add(file, head)
-    if not text.counts and not options.compatible:
+    if not text.counted and not options.compatible:
         raise ClewError(f"{name}: no sample in it")
     if text.strange:
         say(f"{text.strange} lines are no samples and no frames, and were left out")

@@ -17,19 +17,27 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
 
 from clew.export._perf_names import Style, names, split
 from clew.ingest.profiles import _perf_lines
 from clew.ingest.profiles._chains import outer
 from clew.ingest.profiles._perf_lines import Frame, Head
-from clew.ingest.profiles._text import BLOCK, paragraphs
+from clew.ingest.profiles._plain import Place, PlainText, Rows
+from clew.ingest.profiles._text import BLOCK, blocks, paragraphs
+from clew.native.text import LEAVE, SKIP, Meanings
 
+Array = NDArray[Any]
 _NUMBER = re.compile(rb"(?<=\s)(\d++)/*+(\d++)?+\s")
 _EVENT = re.compile(rb":(?:\s*+(\d++)\s++|\s++)(\S+):\s*\Z")
 _BRACKETS = re.compile(rb"\[.*?\]", re.DOTALL)
 _EXACT = 2**64  # the script counts in 64 bits, and in floating point beyond that
 _KEPT = 100_000  # heads that are remembered, of each half
+_MANY = 1 << 20  # samples whose counts wait to be added up
+_LOW = 2**32 - 1
 _LOOK, _NO_FRAME, _STRANGE = -1, -2, -3
 
 
@@ -70,6 +78,11 @@ class _Names(dict[bytes, int]):
         self[line] = number
         return number
 
+    def meaning(self, line: bytes) -> int:
+        """The number of the names of one line, LEAVE, or SKIP."""
+        number = self[line]
+        return SKIP if number == _NO_FRAME else max(number, LEAVE)
+
     def stack(self, lines: bytes) -> bytes | None:
         """Numbers of names of ``lines`` from the innermost, as bytes; None if one of them may be no frame."""
         key = hash(lines)
@@ -91,6 +104,42 @@ class _Names(dict[bytes, int]):
         return self.known.setdefault(b";".join(found), len(self.known)) if found else _NO_FRAME
 
 
+class _Counts:
+    """Sums by key, exact."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[Array, Array]] = []
+        self._sums: defaultdict[int, int] = defaultdict(int)
+        self._waiting = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._parts or self._sums)
+
+    def add(self, keys: Array, period: Array) -> None:
+        """Samples with their keys and periods; no period, and 0, counts as 1."""
+        if len(keys):
+            self._parts.append((keys, np.maximum(period, 1)))
+            self._waiting += len(keys)
+        if self._waiting > _MANY:
+            self.all()
+
+    def all(self) -> tuple[Array, list[int]]:
+        """(keys, sums)."""
+        if self._parts:
+            keys, periods = (np.concatenate(part) for part in zip(*self._parts, strict=True))
+            self._parts, self._waiting = [], 0
+            found, place = np.unique(keys, return_inverse=True)
+            if periods.max() < 2**63 // len(periods):
+                added = np.zeros(len(found), np.int64)
+                np.add.at(added, place, periods)
+                for key, amount in zip(found.tolist(), added.tolist(), strict=True):
+                    self._sums[key] += amount
+            else:
+                for key, amount in zip(keys.tolist(), periods.tolist(), strict=True):
+                    self._sums[key] += amount
+        return np.fromiter(self._sums, np.int64, len(self._sums)), list(self._sums.values())
+
+
 class Collapse:
     """Counts stacks. ``say`` is called with what the script says on standard error of events that it leaves out."""
 
@@ -99,6 +148,10 @@ class Collapse:
         self.known: dict[bytes, int] = {}  # names of frames
         self.plain = _Names(self.known, options.style, java=False)
         self.java = _Names(self.known, options.style, java=True)
+        self.plain_text, self.plain_counts = PlainText(), _Counts()
+        self.plain_mean, self.java_mean = (Meanings(names.meaning) for names in (self.plain, self.java))
+        self.roots_known: dict[bytes, int] = {}
+        self.events_known: dict[bytes, int] = {}
         self.roots: dict[bytes, bytes] = {}
         self.whats: dict[bytes, tuple[int, bytes | None]] = {}
         self.stacks: dict[bytes, int] = {b"": 0}  # numbers of names from the innermost, as bytes
@@ -122,22 +175,69 @@ class Collapse:
         """Lines that are no samples and no frames, those of stacks that come again counted once."""
         return self._strange + self.plain.strange + self.java.strange
 
+    @property
+    def counted(self) -> bool:
+        """Whether a sample was counted."""
+        return bool(self.counts or self.plain_counts)
+
     def add(self, file: BinaryIO, start: bytes = b"") -> None:
         """Count what ``start`` and ``file`` hold. Raises OSError if it cannot be read."""
         if self.options.srcline:  # a source line may be empty: paragraphs mean nothing
             self.lines(_all_lines(file, start))
         else:
-            for texts, ended in paragraphs(file, start, exact=self.options.compatible):
-                for text in texts:
-                    if not ended or self.root is not None or not self.sample(text):
-                        self.lines(iter(text.split(b"\n")), ended=ended)
-                        self.cut = self.cut and not text.endswith(b"\n")
+            for block, ended in blocks(file, start, exact=self.options.compatible):
+                if ended and self.root is None:
+                    self.block(block)
+                else:
+                    for text in paragraphs(block, ended):
+                        self.paragraph(text, ended)
         if self.options.compatible:
             return
         if self.root is not None and not self.cut and (self.stack or self.head):
             self.kept += not self.is_lost
             self.end()
         self.keep()
+
+    def paragraph(self, text: bytes, ended: bool) -> None:
+        """One of paragraphs(): one sample as a rule."""
+        if not ended or self.root is not None or not self.sample(text):
+            self.lines(iter(text.split(b"\n")), ended=ended)
+            self.cut = self.cut and not text.endswith(b"\n")
+
+    def block(self, block: bytes) -> None:
+        """One of blocks(): plain samples all at once, others as paragraph() takes them."""
+        rows = self.plain_text.read(block)
+        rows.learn(rows.headed, self.learn)
+        java = rows.known() & (rows.who() == self.roots_known.get(b"java", -1))
+        rows.stacks(rows.known() & ~java, self.plain_mean)
+        if java.any():
+            rows.stacks(java, self.java_mean)
+        good = rows.known() & rows.stacked()
+        done = 0
+        for row in [*np.flatnonzero(~good).tolist(), len(good)]:
+            if row > done:
+                self.take(rows, slice(done, row))
+            if row < len(good):
+                self.paragraph(rows.paragraph(row), ended=True)
+            done = row + 1
+
+    def take(self, rows: Rows, part: slice) -> None:
+        """Count samples that are no more than a head and its frames."""
+        events = list(self.events_known)
+        what = rows.what()[part]
+        kinds, first = np.unique(what, return_index=True)
+        wanted = [int(kind) for kind in kinds[np.argsort(first)] if self.wanted(events[kind])]
+        chosen = np.isin(what, wanted)
+        keys = rows.who()[part].astype(np.int64) << 32 | (rows.rows["stack"][part].astype(np.int64) + 1)
+        self.plain_counts.add(keys[chosen], rows.rows["period"][part][chosen])
+
+    def learn(self, line: bytes, place: Place) -> tuple[int, int] | None:
+        """(root, event) of a head, by number, if other heads with the same halves have the same; None: they may not."""
+        head, number, event = self.head_of(line), _NUMBER.search(line, 3), _EVENT.match(line, place.end - 1)
+        if not head or not number or number.end() > place.begin or not event or int(event[1] or -1) != place.period:
+            return None
+        root = self.roots_known.setdefault(head[0], len(self.roots_known))
+        return root, self.events_known.setdefault(event[2], len(self.events_known))
 
     def sample(self, text: bytes) -> bool:
         """Count one sample that is a head and its frames; False, with nothing done, if it is anything else."""
@@ -308,7 +408,7 @@ class Collapse:
     def keep(self) -> None:
         """Count the samples that the script loses, if they are of events that it counts."""
         wanted = {self.filter, *self.unfiltered} - {b""}
-        if not wanted and not self.counts:
+        if not wanted and not self.counted:
             wanted = set(list(self.lost)[:1])
             if len(self.lost) > 1:
                 self.say(f"Filtering for events of type: {_perf_lines.text(list(self.lost)[1])}")
@@ -328,6 +428,12 @@ class Collapse:
                 numbers.reverse()
                 last, text = stack, b"".join(map(known.__getitem__, numbers))
             sums[b"%b%b%b" % (root, text, known[inner] if inner >= 0 else b"")] += count
+        keys, amounts = self.plain_counts.all()
+        roots = list(self.roots_known)
+        for key, text, amount in zip(
+            (keys >> 32).tolist(), self.plain_text.text.folded((keys & _LOW) - 1, known), amounts, strict=True
+        ):
+            sums[roots[key] + text] += amount
         return (b"%b %b" % (stack, _count(sums[stack])) for stack in sorted(sums))
 
 

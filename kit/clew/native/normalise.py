@@ -68,7 +68,7 @@ def key(text: bytes, *, cut: bool = False, room: int = ROOM) -> str:
 def redis(words: Sequence[bytes], *, room: int = ROOM) -> tuple[str, bool]:
     """(name of a Redis command, whether its words are a secret)."""
     out, secret = ctypes.create_string_buffer(room), _BOOL()
-    array = (_Word * len(words))(*((word, len(word), False) for word in words))
+    array = (_Word * len(words))(*[_Word(word, len(word), False) for word in words])
     size = _library().clew_normalise_redis(array, len(words), out, room, ctypes.byref(secret))
     return _read(out, size), secret.value
 

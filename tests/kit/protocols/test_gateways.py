@@ -66,7 +66,7 @@ def test_fastcgi_with_holes() -> None:
     many = {f"V{number}": "v" * 60 for number in range(12)}
     one = request(1, b"b" * 3000, REQUEST_METHOD="POST", REQUEST_URI="/a", **many)
     big = b"Content-Type: x\r\n\r\n" + b"y" * 8000
-    answered = record(STDOUT, 1, big) + record(STDOUT, 1, b"z" * 8000) + record(END, 1, bytes(8))
+    answered = record(STDOUT, 1, big) + record(STDOUT, 1, b"z" * 8000) + record(END, 1, bytes(5) + b"ere")
     again = request(1, REQUEST_METHOD="GET", REQUEST_URI="/b")
     pieces = [(C, one), (S, answered), (C, again), (S, response(1))]
     told = tell(pieces, keep=(256, 64))

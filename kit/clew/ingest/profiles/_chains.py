@@ -42,6 +42,13 @@ class Chains:
         self.frames.append(frame)
         return len(self.frames) - 1
 
+    def graft(self, parent: Ints, frame: Ints) -> int:
+        """Add a tree (rows of table ``frames``, parents first, -1: none); returns the row of its node 0."""
+        first = len(self.frames)
+        self.callers.frombytes(np.where(parent < 0, -1, parent + first).astype(np.int32).tobytes())
+        self.frames.frombytes(np.ascontiguousarray(frame, np.int32).tobytes())
+        return first
+
     def merged(self) -> tuple[pa.Table, Ints]:
         """(table ``stacks``, its row for each row here)."""
         tree = merge_down(np.frombuffer(self.callers, np.int32), np.frombuffer(self.frames, np.int32))
@@ -49,9 +56,9 @@ class Chains:
         columns = [pa.array(parent, mask=parent < 0), pa.array(tree.key[1:].astype(np.uint32))]
         return pa.table(columns, schema=STACKS), tree.node - 1
 
-    def rows(self, rows: array[int]) -> tuple[pa.Table, pa.Array]:
+    def rows(self, rows: array[int] | Ints) -> tuple[pa.Table, pa.Array]:
         """(table ``stacks``, column ``stack``) of samples at ``rows``; -1 is NULL."""
         stacks, place = self.merged()
-        wanted = np.frombuffer(rows, np.int32)
+        wanted = np.asarray(rows, np.int32)
         none = wanted < 0
         return stacks, pa.array(np.append(place, -1)[wanted].astype(np.int32), mask=none)

@@ -38,13 +38,13 @@ def unpacked(head: bytes) -> bytes:
         return b""
 
 
-def paragraphs(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> Iterator[tuple[list[bytes], bool]]:
-    r"""The text ``start`` and what ``file`` holds, cut at blank lines: (paragraphs, whether the last has ended).
+def blocks(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> Iterator[tuple[bytes, bool]]:
+    r"""The text ``start`` and what ``file`` holds, cut at blank lines: (block, whether its last paragraph has ended).
 
-    A paragraph begins with no line feed, and none is empty. One that has not ended goes on with the next that comes, if
-    one does: it is longer than a block, or the text ends without a blank line. Each ends at a line's end, but for the
-    text's last: that keeps its line feed, if it has one, so that a text that was cut off can be told. Lines that end in
-    CR LF are taken as if in LF if the first line does, unless ``exact``.
+    A block that has not ended is of one paragraph, which goes on with the next that comes, if one does: it is longer
+    than a block, or the text ends without a blank line. Each ends at a line's end, but for the text's last: that keeps
+    its line feed, if it has one, so that a text that was cut off can be told. Lines that end in CR LF are taken as if in
+    LF if the first line does, unless ``exact``.
     """
     rest, crlf = b"", False if exact else None
     while block := start or file.read(BLOCK):
@@ -55,11 +55,16 @@ def paragraphs(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> It
             rest = rest.replace(b"\r\n", b"\n")
         cut = rest.rfind(b"\n\n")
         if cut >= 0:
-            yield [found for text in rest[:cut].split(b"\n\n") if (found := text.strip(b"\n"))], True
+            yield rest[:cut], True
             rest = rest[cut + 2 :]
         elif len(rest) > BLOCK and (cut := rest.rfind(b"\n", 0, -1)) >= 0:
-            yield [rest[:cut]], False
+            yield rest[:cut], False
             rest = rest[cut + 1 :]
     rest = (rest.replace(b"\r\n", b"\n") if crlf else rest).lstrip(b"\n")
     if rest:
-        yield [rest], False
+        yield rest, False
+
+
+def paragraphs(block: bytes, ended: bool) -> list[bytes]:
+    """The paragraphs of one of blocks(): they begin with no line feed, and none is empty."""
+    return [found for text in block.split(b"\n\n") if (found := text.strip(b"\n"))] if ended else [block]

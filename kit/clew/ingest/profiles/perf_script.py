@@ -21,7 +21,9 @@ from clew.ingest.profiles import _perf_lines
 from clew.ingest.profiles._chains import Chains, outer
 from clew.ingest.profiles._perf_event import event_of
 from clew.ingest.profiles._perf_lines import Frame, Head, Source, text
-from clew.ingest.profiles._text import opened, paragraphs, unpacked
+from clew.ingest.profiles._plain import Place, PlainText, Rows
+from clew.ingest.profiles._text import blocks, opened, paragraphs, unpacked
+from clew.native.text import LEAVE, Meanings
 
 FORMAT = "text of perf script"
 RANK = 50
@@ -31,6 +33,7 @@ _NO_SOURCE = re.compile(rb"\s*\S*\[[0-9a-f]+\]\s*$")  # where perf knows no sour
 _ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
 _NO_HEAD = b"# \t"  # a head may begin so, but then it is looked at with care
 _NONE = -1  # no stack, no processor, no time
+_PLAIN = -2  # from here on down: nodes of the tree of plain samples
 _EVENTS = 65536
 _KEPT = 100_000  # heads that are remembered, of each half
 
@@ -49,9 +52,8 @@ def read(path: Path) -> Profile:
     """Every sample; raises ClewError if there is none, or the file cannot be read."""
     script = _Script()
     with opened(path) as file:
-        for texts, ended in paragraphs(file):
-            for one in texts:
-                script.paragraph(one, ended)
+        for block, ended in blocks(file):
+            script.block(block, ended)
     script.end()
     if not script.time:
         said = f"it says: {text(script.said[:200])}" if script.said else "perf takes none of a program that sleeps"
@@ -90,6 +92,8 @@ class _Script:
     def __init__(self) -> None:
         self.tree, self.chains = Tree(), Chains()
         self.frames = _Frames(self.tree)
+        self.plain = PlainText()
+        self.lines_mean = Meanings(lambda line: max(self.frames[line], LEAVE))
         self.stacks: dict[int, int] = {}  # by hash of the text: of a million texts two are alike once in 10^7 files
         self.events: dict[bytes, int] = {}
         self.threads: dict[tuple[int | None, int, bytes], int] = {}  # process, thread, name
@@ -108,6 +112,42 @@ class _Script:
         self.ambiguous = self.strange = self.lost = 0
         self.truncated = False
         self.said = b""  # the first line that is nobody's
+
+    def block(self, block: bytes, ended: bool) -> None:
+        """Samples of one of blocks(): plain ones all at once, others as paragraph() takes them."""
+        if not ended or self.open or self.whole:
+            for one in paragraphs(block, ended):
+                self.paragraph(one, ended)
+            return
+        rows = self.plain.read(block)
+        rows.stacks(rows.headed, self.lines_mean)
+        rows.learn(rows.stacked(), self.learn)
+        good = rows.stacked() & rows.known()
+        done = 0
+        for row in [*np.flatnonzero(~good).tolist(), len(good)]:
+            if row > done:
+                self.take(rows, slice(done, row))
+            if row < len(good):
+                self.paragraph(rows.paragraph(row), ended)
+            done = row + 1
+
+    def take(self, rows: Rows, part: slice) -> None:
+        """Samples that are no more than a head and its frames."""
+        whats, told = self.whats, zip(rows.what()[part].tolist(), rows.rows["period"][part].tolist(), strict=True)
+        self.what.extend(whats.setdefault((event, None if period < 0 else period), len(whats)) for event, period in told)
+        self.who.frombytes(rows.who()[part].tobytes())
+        self.time.frombytes(rows.rows["time_ns"][part].tobytes())
+        node = rows.rows["stack"][part]
+        self.stack.frombytes(np.where(node < 0, _NONE, _PLAIN - node).astype(np.int32).tobytes())
+
+    def learn(self, line: bytes, place: Place) -> tuple[int, int] | None:
+        """(who, event) of a head that can be read in one way only; None: it cannot."""
+        head = _perf_lines.head(line)
+        if head is None or head.ambiguous or head.fields or head.time_ns != place.time_ns:
+            return None
+        if (-1 if head.period is None else head.period) != place.period:
+            return None
+        return self.who_of(head, head.comm), self.event_of(head)
 
     def paragraph(self, paragraph: bytes, ended: bool) -> None:
         """One sample as a rule: a head and its frames."""
@@ -146,16 +186,23 @@ class _Script:
         """Add a sample, without its stack. ``before``: a line that is the first half of its thread's name."""
         comm = before + b"\n" + head.comm if before else head.comm
         self.ambiguous += head.ambiguous or bool(before)
-        event = self.events.setdefault(head.event, len(self.events))
-        if event >= _EVENTS:
-            raise ClewError(f"more than {_EVENTS} kinds of events: this is no text of perf script")
-        thread = self.threads.setdefault((head.pid, head.tid, comm), len(self.threads))
-        self.who.append(self.whos.setdefault((thread, _NONE if head.cpu is None else head.cpu), len(self.whos)))
+        event = self.event_of(head)
+        self.who.append(self.who_of(head, comm))
         self.what.append(self.whats.setdefault((event, head.period), len(self.whats)))
         self.time.append(_NONE if head.time_ns is None else head.time_ns)
         self.stack.append(_NONE)
         if head.fields:
             self.more(event, head.fields)
+
+    def event_of(self, head: Head) -> int:
+        event = self.events.setdefault(head.event, len(self.events))
+        if event >= _EVENTS:
+            raise ClewError(f"more than {_EVENTS} kinds of events: this is no text of perf script")
+        return event
+
+    def who_of(self, head: Head, comm: bytes) -> int:
+        thread = self.threads.setdefault((head.pid, head.tid, comm), len(self.threads))
+        return self.whos.setdefault((thread, _NONE if head.cpu is None else head.cpu), len(self.whos))
 
     def more(self, event: int, fields: bytes) -> None:
         """What follows the event: the only frame, with the address of a fault before it perhaps, or a tracepoint's."""
@@ -291,7 +338,8 @@ class _Script:
     def profile(self) -> Profile:
         """Everything as tables."""
         frames, _ = self.tree.tables()
-        stacks, stack = self.chains.rows(self.stack)
+        row, first = np.array(self.stack), self.chains.graft(*self.plain.text.tree())
+        stacks, stack = self.chains.rows(np.where(row <= _PLAIN, first + _PLAIN - row, row))
         who, what = np.array(self.who), np.array(self.what)
         thread, cpu = (np.array(column, np.int32)[who] for column in zip(*self.whos, strict=True))
         kind, period = zip(*self.whats, strict=True)
