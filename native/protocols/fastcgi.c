@@ -49,8 +49,7 @@ static int recognise(const struct opening *opening)
 	const uint8_t *data = opening->data[CLIENT], *reply = opening->data[SERVER];
 	if (opening->datagram || opening->first == SERVER)
 		return 0;
-	if (opening->size[CLIENT] >= 16 && is_record(CLIENT, data) && data[1] == BEGIN_REQUEST && !data[8] &&
-		data[9] >= 1 && data[9] <= 3 && data[10] <= 1 && !memcmp(data + 11, "\0\0\0\0\0", 5))
+	if (opening->size[CLIENT] >= 2 * HEAD && is_record(CLIENT, data) && data[1] == BEGIN_REQUEST && is_begin(data))
 		return 98;
 	if (opening->size[CLIENT] >= HEAD && is_record(CLIENT, data) && opening->size[SERVER] >= HEAD &&
 		is_record(SERVER, reply))
