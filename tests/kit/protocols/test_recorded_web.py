@@ -18,7 +18,7 @@ WHERE q.role = 'request' AND r.role = 'reply' AND q.protocol = ? AND NOT q.sent
 
 @pytest.fixture(scope="module", params=[("--payload", "full"), ()], ids=["whole", "default"])
 def recorded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
-    return Recorded(tmp_path_factory.mktemp("web"), "web", *request.param)
+    return Recorded(tmp_path_factory.mktemp("web"), "web", "--on-full", "wait", *request.param)
 
 
 def logged(recorded: Recorded, protocol: str) -> list[list[str]]:
