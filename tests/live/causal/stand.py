@@ -44,6 +44,7 @@ class System(Protocol):
     name: str
     kinds: Sequence[str]  # of the pages it serves
     bar: float  # share of requests, in percent, whose path must be right
+    reached: tuple[float, float] = (100.0, 0.0)  # right at least, wrong at most, with 8 clients and more
     https: bool = True  # its front can speak it; False: nginx is put before it
 
     def prepare(self, folder: Path) -> None:

@@ -18,6 +18,7 @@ class JavaPool(System):
     name = "Java thread pool, Redis"
     kinds = ("one", "two", "some", "many")
     bar = 99.0
+    reached = (99.0, 0.5)
     https = False
 
     def prepare(self, folder: Path) -> None:

@@ -19,6 +19,7 @@ class NodeMariadb(System):
     name = "node, MariaDB"
     kinds = ("one", "two", "some", "many")
     bar = 100.0
+    reached = (98.0, 0.5)
     https = False
 
     def prepare(self, folder: Path) -> None:
@@ -49,6 +50,7 @@ class NodeMariadbQueued(NodeMariadb):
 
     name = "the same, a pool of 4 connections"
     bar = 99.0
+    reached = (15.0, 1.0)
 
     def pool(self, concurrency: int) -> int:  # noqa: ARG002
         """Four."""

@@ -18,6 +18,7 @@ class PoolWrites(System):
     name = "Python thread pool, the worker replies"
     kinds = ("one", "two", "some", "many")
     bar = 99.0
+    reached = (98.0, 2.0)
     https = False
     mode = "writes"
 
