@@ -43,8 +43,8 @@ def blocks(file: BinaryIO, start: bytes = b"", *, exact: bool = False) -> Iterat
 
     A block that has not ended is of one paragraph, which goes on with the next that comes, if one does: it is longer
     than a block, or the text ends without a blank line. Each ends at a line's end, but for the text's last: that keeps
-    its line feed, if it has one, so that a text that was cut off can be told. Lines that end in CR LF are taken as if in
-    LF if the first line does, unless ``exact``.
+    its line feed, if it has one, so that a text that was cut off can be told. Lines that end in CR LF are taken as if
+    in LF if the first line does, unless ``exact``.
     """
     rest, crlf = b"", False if exact else None
     while block := start or file.read(BLOCK):

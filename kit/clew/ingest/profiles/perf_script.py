@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -86,6 +86,18 @@ class _Frames(dict[bytes, int]):
         return row
 
 
+class _Later(dict[int, int]):
+    """Numbers of heads to rows, which are made when a sample wants them: threads stand in order of their samples."""
+
+    def __init__(self, make: Callable[[int], int]) -> None:
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, number: int) -> int:
+        row = self[number] = self.make(number)
+        return row
+
+
 class _Script:
     """Samples found so far."""
 
@@ -93,6 +105,9 @@ class _Script:
         self.tree, self.chains = Tree(), Chains()
         self.frames = _Frames(self.tree)
         self.plain = PlainText()
+        self.learned: list[Head] = []
+        self.later_who = _Later(lambda number: self.who_of(self.learned[number], self.learned[number].comm))
+        self.later_event = _Later(lambda number: self.event_of(self.learned[number]))
         self.lines_mean = Meanings(lambda line: max(self.frames[line], LEAVE))
         self.stacks: dict[int, int] = {}  # by hash of the text: of a million texts two are alike once in 10^7 files
         self.events: dict[bytes, int] = {}
@@ -133,21 +148,23 @@ class _Script:
 
     def take(self, rows: Rows, part: slice) -> None:
         """Samples that are no more than a head and its frames."""
-        whats, told = self.whats, zip(rows.what()[part].tolist(), rows.rows["period"][part].tolist(), strict=True)
-        self.what.extend(whats.setdefault((event, None if period < 0 else period), len(whats)) for event, period in told)
-        self.who.frombytes(rows.who()[part].tobytes())
+        whats, event = self.whats, map(self.later_event.__getitem__, rows.what()[part].tolist())
+        told = zip(event, rows.rows["period"][part].tolist(), strict=True)
+        self.what.extend(whats.setdefault((row, None if period < 0 else period), len(whats)) for row, period in told)
+        self.who.extend(map(self.later_who.__getitem__, rows.who()[part].tolist()))
         self.time.frombytes(rows.rows["time_ns"][part].tobytes())
         node = rows.rows["stack"][part]
         self.stack.frombytes(np.where(node < 0, _NONE, _PLAIN - node).astype(np.int32).tobytes())
 
     def learn(self, line: bytes, place: Place) -> tuple[int, int] | None:
-        """(who, event) of a head that can be read in one way only; None: it cannot."""
+        """Numbers in ``learned`` of a head that can be read in one way only; None: it cannot."""
         head = _perf_lines.head(line)
         if head is None or head.ambiguous or head.fields or head.time_ns != place.time_ns:
             return None
         if (-1 if head.period is None else head.period) != place.period:
             return None
-        return self.who_of(head, head.comm), self.event_of(head)
+        self.learned.append(head)
+        return len(self.learned) - 1, len(self.learned) - 1
 
     def paragraph(self, paragraph: bytes, ended: bool) -> None:
         """One sample as a rule: a head and its frames."""
@@ -338,8 +355,8 @@ class _Script:
     def profile(self) -> Profile:
         """Everything as tables."""
         frames, _ = self.tree.tables()
-        row, first = np.array(self.stack), self.chains.graft(*self.plain.text.tree())
-        stacks, stack = self.chains.rows(np.where(row <= _PLAIN, first + _PLAIN - row, row))
+        place, first = np.array(self.stack), self.chains.graft(*self.plain.text.tree())
+        stacks, stack = self.chains.rows(np.where(place <= _PLAIN, first + _PLAIN - place, place))
         who, what = np.array(self.who), np.array(self.what)
         thread, cpu = (np.array(column, np.int32)[who] for column in zip(*self.whos, strict=True))
         kind, period = zip(*self.whats, strict=True)
