@@ -80,7 +80,9 @@ struct conn_state {
 
 struct pool_state { /* connections to one address */
 	int32_t opened, busy;
-	int32_t most; /* opened in all: only known from the second look on */
+	int32_t most;              /* opened in all: only known from the second look on */
+	int64_t full_ns;           /* when all were in use last */
+	int64_t taken, last_taken; /* how often one was taken, and how often that was the last free one */
 };
 
 /* How often requests of a name, after what they did last, did a thing next. */

@@ -52,7 +52,7 @@ class NginxAsyncioQueued(NginxAsyncio):
 
     name = "the same, pools of 4 connections"
     bar = 99.0
-    reached = (5.0, 40.0)
+    reached = (5.0, 15.0)
 
     def pool(self, concurrency: int) -> int:  # noqa: ARG002
         """Four, whatever the load."""
