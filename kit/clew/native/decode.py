@@ -150,7 +150,8 @@ def decode(path: str | os.PathLike[str], offset: int = 0, limit: int = 1_000_000
     """Decode whole blocks from ``offset`` (0, or an earlier ``next_offset``) until ``limit`` records or ``max_bytes``.
 
     A batch holds more than ``limit`` only if one block does. At the end of the file ``next_offset`` stays
-    where whole blocks end, so a growing file can be asked again. Raises ClewError if it is no segment, or of another format.
+    where whole blocks end, so a growing file can be asked again. Raises ClewError if it is no segment, or of another
+    format.
     """
     data = map_file(path)
     result, decoded = -22, Decoded(need_records=limit)
