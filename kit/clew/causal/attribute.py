@@ -61,7 +61,11 @@ Columns = dict[str, NDArray[Any]]
 _KEPT = {
     **dict.fromkeys(("msg_id", "reply_msg_id", "conn_id", "start", "end", "parent"), np.int64),
     **dict.fromkeys(("name", "status"), np.uint64),
-    "process_no": np.int32, "own_thread": np.int32, "client": np.bool_, "rule": np.uint8, "confidence": np.float32,
+    "process_no": np.int32,
+    "own_thread": np.int32,
+    "client": np.bool_,
+    "rule": np.uint8,
+    "confidence": np.float32,
 }
 
 
