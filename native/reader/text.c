@@ -149,7 +149,9 @@ static int paragraph(struct clew_text *text, const uint8_t *bytes, const uint8_t
 			newline = end;
 		if (!reserve(&text->list, text->list_count, &text->list_room, sizeof *text->list))
 			return -ENOMEM;
-		done = number_of(&text->lines, line, (uint64_t)(newline - line), &text->list[text->list_count++]);
+		done = number_of(&text->lines, line, (uint64_t)(newline - line), &text->list[text->list_count]);
+		if (text->list[text->list_count++] == ABSENT) /* of 2^31 different lines */
+			done = -ENOMEM;
 	}
 	row->lines = text->list_count - row->first;
 	return done;
@@ -254,7 +256,7 @@ int clew_text_stacks(struct clew_text *text, const uint8_t *wanted, const int32_
 		struct clew_text_row *row = &text->rows[i];
 		if (!wanted[i])
 			continue;
-		const uint32_t *lines = text->list + row->first;
+		const uint32_t *lines = row->lines ? text->list + row->first : NULL;
 		row->stack = -1;
 		for (uint64_t line = 0; line < row->lines; line++)
 			if (frame[lines[line]] == -1)

@@ -142,15 +142,31 @@ def conversations(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def scripts(tmp_path: Path) -> Path:
+    """Text of perf script, behind a byte of choices."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    head, frame = b"a 12/13 [001] 7.000001: 250 cycles:P: \n", b"\t  401000 main+0x1f (/usr/bin/a)\n"
+    bare = b"b  14 7.000000002: cpu-clock:\n"
+    texts = {"samples": 3 * (head + 2 * frame + b"\n" + bare + frame + b"\n"), "heads": 3 * (head + b"\n") + bare}
+    for name, text in texts.items():
+        for choice in (0x0F, 0x5F, 0xF5):
+            (folder / f"{name}.{choice}").write_bytes(bytes([choice]) + text)
+    return folder
+
+
+@pytest.fixture
 def seeds(request: pytest.FixtureRequest, target: str) -> Path:
     """Where fuzzing begins."""
     folder: Path = request.getfixturevalue(
-        {"unwind": "modules", "perf": "recordings", "protocols": "conversations"}.get(target, "corpus")
+        {"unwind": "modules", "perf": "recordings", "protocols": "conversations", "text": "scripts"}.get(
+            target, "corpus"
+        )
     )
     return folder
 
 
-@pytest.mark.parametrize("target", ["decode", "arena", "unwind", "perf", "protocols"])
+@pytest.mark.parametrize("target", ["decode", "arena", "unwind", "perf", "protocols", "text"])
 def test_hostile_input_is_read_without_harm(tmp_path: Path, seeds: Path, target: str) -> None:
     compiler = shutil.which("clang") or shutil.which("clang-14")
     assert compiler, "clang is needed: apt-get install clang"

@@ -37,6 +37,7 @@ _BRACKETS = re.compile(rb"\[.*?\]", re.DOTALL)
 _EXACT = 2**64  # the script counts in 64 bits, and in floating point beyond that
 _KEPT = 100_000  # heads that are remembered, of each half
 _MANY = 1 << 20  # samples whose counts wait to be added up
+_PART = 10_000  # stacks whose names are put together at once
 _LOW = 2**32 - 1
 _LOOK, _NO_FRAME, _STRANGE = -1, -2, -3
 
@@ -430,10 +431,11 @@ class Collapse:
             sums[b"%b%b%b" % (root, text, known[inner] if inner >= 0 else b"")] += count
         keys, amounts = self.plain_counts.all()
         roots = list(self.roots_known)
-        for key, text, amount in zip(
-            (keys >> 32).tolist(), self.plain_text.text.folded((keys & _LOW) - 1, known), amounts, strict=True
-        ):
-            sums[roots[key] + text] += amount
+        for begin in range(0, len(keys), _PART):
+            part = keys[begin : begin + _PART]
+            texts = self.plain_text.text.folded((part & _LOW) - 1, known)
+            for root, text, amount in zip((part >> 32).tolist(), texts, amounts[begin : begin + _PART], strict=True):
+                sums[roots[root] + text] += amount
         return (b"%b %b" % (stack, _count(sums[stack])) for stack in sorted(sums))
 
 

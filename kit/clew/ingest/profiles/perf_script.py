@@ -68,7 +68,7 @@ class _Frames(dict[bytes, int]):
         super().__init__()
         self.tree = tree
         self.odd: list[Head | Frame | Source | None] = []
-        self.known: dict[int, Frame] = {}
+        self.known: dict[bytes, Frame] = {}  # by line: rows of frames do not tell the addresses that were printed
 
     def __missing__(self, line: bytes) -> int:
         found = _perf_lines.head(line) or _perf_lines.frame(line)
@@ -78,7 +78,7 @@ class _Frames(dict[bytes, int]):
             and not (found.kind == "jit" and "->" in found.function)
         ):
             row = self.tree.frame(found.function, found.module, found.kind, found.address, found.byte_offset)
-            self.known[row] = found
+            self.known[line] = found
         else:
             self.odd.append(found)
             row = -len(self.odd)
@@ -272,7 +272,7 @@ class _Script:
         parts: list[Frame | Source] = []
         for line in rest.split(b"\n"):
             row = self.frames[line]
-            part = self.frames.known[row] if row >= 0 else self.frames.odd[-1 - row]
+            part = self.frames.known[line] if row >= 0 else self.frames.odd[-1 - row]
             if isinstance(part, Head):
                 return None
             if part is None:
