@@ -102,7 +102,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 	memcpy(records, input + 1 + EVENTS * LAYOUT, left);
 	for (uint64_t at = 0, before = 1; at < left && at != before;) {
 		before = at;
-		must(clew_perf_notes(records, left, &at, notes, NOTES) <= NOTES && at <= left);
+		must(clew_perf_notes(records, left, 0, &at, notes, NOTES) <= NOTES && at <= left);
 	}
 	const struct clew_perf_input given = {.data = records,
 										  .size = left,

@@ -46,6 +46,7 @@ struct clew_perf_file {
 struct clew_perf_input {
 	const uint8_t *data;
 	uint64_t size;
+	uint64_t mapped; /* data is a mapped file, and not written to: its pages may leave memory once they were read */
 	const struct clew_perf_event *events;
 	uint64_t event_count;
 	const struct clew_perf_id *ids;
@@ -139,10 +140,11 @@ struct clew_perf;
 
 /**
  * Find the records of types from 64 up (attributes, features, compressed, ...) from `*at` on; at most `room` of them.
- * Returns how many; `*at` is where to go on, `size` or the place of a record that is cut or broken at the end.
+ * Returns how many; `mapped`: as in struct clew_perf_input; `*at` is where to go on, `size` or the place of a record
+ * that is cut or broken at the end.
  */
-CLEW_PERF_API int64_t clew_perf_notes(const uint8_t *data, uint64_t size, uint64_t *at, struct clew_perf_note *notes,
-									  uint64_t room);
+CLEW_PERF_API int64_t clew_perf_notes(const uint8_t *data, uint64_t size, uint64_t mapped, uint64_t *at,
+									  struct clew_perf_note *notes, uint64_t room);
 /** Read all records. Returns 0 or -errno (-ENOMEM, -EINVAL: no event). */
 CLEW_PERF_API int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **perf,
 								 struct clew_perf_tables *tables);

@@ -43,6 +43,17 @@ static inline uint64_t mix(uint64_t value, uint64_t with)
 	return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* -- memory of the recording (perf_pages.c) -- */
+
+struct pages {
+	const uint8_t *data;
+	uint64_t size, mapped; /* mapped: a file backs it */
+	uint64_t read;         /* bytes, since its pages were given back */
+};
+
+/* `size` bytes more were read, wherever they are. */
+void pages_read(struct pages *pages, uint64_t size);
+
 /* -- records (perf_records.c) -- */
 
 struct record {

@@ -84,9 +84,11 @@ int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **handl
 		perf->failed = -ENOMEM;
 	if (!perf->failed)
 		records_index(perf);
+	struct pages pages = {input->data, input->size, input->mapped, 0};
 	for (uint64_t i = 0; i < perf->entry_count && !perf->failed; i++) {
 		const struct record record = record_at(perf, &perf->entries[i]);
 		take(perf, &record);
+		pages_read(&pages, (uint64_t)(record.end - record.body));
 	}
 	stacks_done(perf);
 	if (perf->failed) {

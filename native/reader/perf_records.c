@@ -33,12 +33,15 @@ uint64_t record_end(const uint8_t *data, uint64_t size, uint64_t at)
 	return follows > size - at - header.size ? 0 : at + header.size + follows;
 }
 
-int64_t clew_perf_notes(const uint8_t *data, uint64_t size, uint64_t *at, struct clew_perf_note *notes, uint64_t room)
+int64_t clew_perf_notes(const uint8_t *data, uint64_t size, uint64_t mapped, uint64_t *at, struct clew_perf_note *notes,
+						uint64_t room)
 {
+	struct pages pages = {data, size, mapped, 0};
 	uint64_t found = 0;
 	for (uint64_t end; *at < size && (end = record_end(data, size, *at)); *at = end) {
 		struct perf_event_header header;
 		memcpy(&header, data + *at, HEADER);
+		pages_read(&pages, end - *at);
 		if (header.type < FIRST_NOTE)
 			continue;
 		if (found == room)
@@ -105,10 +108,12 @@ void records_index(struct clew_perf *perf)
 {
 	const uint8_t *data = perf->input.data;
 	const uint64_t size = perf->input.size;
+	struct pages pages = {data, size, perf->input.mapped, 0};
 	uint64_t at = 0, timed = 0;
 	for (uint64_t end; at < size && (end = record_end(data, size, at)); at = end) {
 		struct perf_event_header header;
 		memcpy(&header, data + at, HEADER);
+		pages_read(&pages, end - at);
 		if (header.type >= FIRST_NOTE)
 			continue;
 		const bool is_sample = header.type == PERF_RECORD_SAMPLE;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import mmap
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class _Input(ctypes.Structure):
     _fields_ = [
         ("data", _ANY),
         ("size", _U64),
+        ("mapped", _U64),
         ("events", _ANY),
         ("event_count", _U64),
         ("ids", _ANY),
@@ -84,7 +86,7 @@ class _Tables(ctypes.Structure):
 def _library() -> ctypes.CDLL:
     library = load()
     library.clew_perf_notes.restype = ctypes.c_int64
-    library.clew_perf_notes.argtypes = [_ANY, _U64, ctypes.POINTER(_U64), _ANY, _U64]
+    library.clew_perf_notes.argtypes = [_ANY, _U64, _U64, ctypes.POINTER(_U64), _ANY, _U64]
     library.clew_perf_read.restype = ctypes.c_int
     library.clew_perf_read.argtypes = [ctypes.POINTER(_Input), ctypes.POINTER(_ANY), ctypes.POINTER(_Tables)]
     library.clew_perf_expand.restype = ctypes.c_int64
@@ -107,13 +109,24 @@ class Layout(NamedTuple):
     build_ids: bool
 
 
+def is_mapped(data: Array) -> bool:
+    """Whether ``data`` lies in a file that is mapped to be read: its pages are those of the file for ever."""
+    base: object = data
+    while isinstance(base, np.ndarray):
+        base = base.base
+    if isinstance(base, memoryview):
+        base = base.obj
+    return isinstance(base, mmap.mmap) and not data.flags.writeable
+
+
 def notes(data: Array) -> tuple[Array, int]:
     """(at, type, size) of each record that speaks of the file (types from 64 up); where whole records end."""
     at, pieces = _U64(0), []
     while True:
         found = np.empty(4096, _NOTE)
         begin = at.value
-        count = _library().clew_perf_notes(data.ctypes.data, len(data), ctypes.byref(at), found.ctypes.data, len(found))
+        given = data.ctypes.data, len(data), int(is_mapped(data)), ctypes.byref(at), found.ctypes.data, len(found)
+        count = _library().clew_perf_notes(*given)
         pieces.append(found[:count])
         if count < len(found) or at.value == begin:
             return np.concatenate(pieces), int(at.value)
@@ -183,6 +196,7 @@ def read(
     given = _Input(
         data.ctypes.data,
         len(data),
+        int(is_mapped(data)),
         layouts.ctypes.data,
         len(layouts),
         numbers.ctypes.data,
