@@ -6,6 +6,7 @@ import ctypes
 import enum
 import mmap
 import os
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,7 @@ Array = npt.NDArray[Any]
 HEADER = np.dtype(
     [("magic", "u8"), ("abi", "u4"), ("number", "u4"), ("ticks_per_s", "u8"), ("created_ns", "u8"), ("nonce", "u8")]
 )
+_HEADER_SIZE = 64  # struct clew_segment_header, its checksum included
 NOTE = np.dtype(
     [
         *((name, "u8") for name in ("serial", "ticks", "data_at")),
@@ -174,7 +176,8 @@ def decode(path: str | os.PathLike[str], offset: int = 0, limit: int = 1_000_000
     if result < 0:
         raise ClewError(f"{path} is no segment of clew, or offset {offset} is not one of its blocks")
     header = data[: HEADER.itemsize].view(HEADER)[0]
-    if header["abi"] != ABI:
+    told = zlib.crc32(data[: _HEADER_SIZE - 4].tobytes()) == int(data[_HEADER_SIZE - 4 : _HEADER_SIZE].view("<u4")[0])
+    if told and header["abi"] != ABI:  # a damaged header tells nothing
         raise ClewError(f"{path} is of format {header['abi']}, this clew reads {ABI}: use the clew that recorded it")
     return Batch(
         **{name: array[: decoded.records] for name, array in arrays.items()},
