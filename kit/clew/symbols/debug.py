@@ -52,28 +52,31 @@ class Lines:
         from symbolic._lowlevel import ffi, lib
 
         found, names, files, base = Chains(), dict[int, int](), dict[bytes, int](), self._base
-        texts = dict[str, int]()
+        texts, number = dict[str, int](), ffi.typeof("uintptr_t")
+        unpack, cast, addressof = ffi.unpack, ffi.cast, ffi.addressof
         table, lookup, free = self._table._get_objptr(), lib.symbolic_symcache_lookup, lib.symbolic_lookup_result_free
         for place, address in enumerate(addresses):
             if address < base:
                 continue
             rows = lookup(table, address - base)
-            steps = [rows.items[step] for step in range(rows.len - 1, -1, -1)]
+            items, count = rows.items, rows.len
+            steps = [items[count - 1]] if count == 1 else [items[step] for step in range(count - 1, -1, -1)]
             if any(step.line for step in steps):
                 for step in steps:
-                    key = int(ffi.cast("uintptr_t", step.symbol.data))  # texts of the table stay where they are
+                    symbol, path = step.symbol, step.full_path
+                    key = int(cast(number, symbol.data))  # texts of the table stay where they are
                     if key not in names:
-                        name = demangle(ffi.unpack(step.symbol.data, step.symbol.len) if step.symbol.len else b"?")
+                        name = demangle(unpack(symbol.data, symbol.len) if symbol.len else b"?")
                         names[key] = texts.setdefault(name, len(texts))
-                    path = ffi.unpack(step.full_path.data, step.full_path.len) if step.full_path.len else b""
-                    if path not in files:
-                        text = path.decode("utf-8", "backslashreplace")
-                        files[path] = texts.setdefault(text, len(texts)) if path else -1
+                    file = unpack(path.data, path.len) if path.len else b""
+                    if file not in files:
+                        text = file.decode("utf-8", "backslashreplace")
+                        files[file] = texts.setdefault(text, len(texts)) if file else -1
                     found.place.append(place)
                     found.function.append(names[key])
-                    found.file.append(files[path])
+                    found.file.append(files[file])
                     found.line.append(step.line)
-            free(ffi.addressof(rows))
+            free(addressof(rows))
         lib.symbolic_err_clear()
         found.texts = list(texts)
         return found

@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from clew.errors import ClewError
+from clew.native.kallsyms import symbols
 
 Array = NDArray[Any]
 KERNEL = "[kernel.kallsyms]"
 KALLSYMS = "kallsyms"
 _PROC = Path("/proc/kallsyms")
 _PAGE = np.uint64(4096)
-_HEX = np.full(256, 255, np.uint8)
-_HEX[np.frombuffer(b"0123456789abcdefABCDEF", np.uint8)] = [*range(16), *range(10, 16)]
 
 
 @dataclass(frozen=True)
@@ -91,24 +90,9 @@ def parse(content: bytes) -> Kernel:
     several at one address the last is named, as perf does.
     """
     text = content if content.endswith(b"\n") else content + b"\n"
-    data = np.frombuffer(text, np.uint8)
-    line_end = np.flatnonzero(data == 10)
-    line = np.append(0, line_end[:-1] + 1)
     width = text.find(b" ")
-    if not 1 <= width <= 16:
-        line, line_end = line[:0], line_end[:0]
-    whole = line_end - line > width + 3
-    line, line_end = line[whole], line_end[whole]
-    digits = _HEX[data[line[:, None] + np.arange(max(width, 0))]]
-    kind = data[line + width + 1] | 0x20
-    good = (digits < 16).all(axis=1) & (data[line + width] == 32) & (data[line + width + 2] == 32)
-    good &= np.isin(kind, np.frombuffer(b"twdb", np.uint8)) & (data[np.minimum(line + width + 3, len(data) - 1)] != 36)
-    line, line_end, digits = line[good], line_end[good], digits[good].astype(np.uint64)
-    start = np.zeros(len(line), np.uint64)
-    for column in range(max(width, 0)):
-        start = start << np.uint64(4) | digits[:, column]
-    name_at, name_end = line + width + 3, line_end
-    module, modules, name_end = _modules(text, data, name_at, line_end)
+    start, name_at, name_end, line_end = symbols(text if 1 <= width <= 16 else b"", width)
+    module, modules = _modules(text, name_end, line_end)
     order = np.argsort(start, kind="stable")
     start, name_at, name_end, module = start[order], name_at[order], name_end[order], module[order]
     if not len(start):
@@ -120,15 +104,12 @@ def parse(content: bytes) -> Kernel:
     return Kernel(start[last], end[last], name_at[last], name_end[last], module[last], modules, text)
 
 
-def _modules(text: bytes, data: Array, name_at: Array, line_end: Array) -> tuple[Array, list[str], Array]:
-    """(module of each line, names of modules, where the symbol's own name ends)."""
-    tab = np.flatnonzero(data == 9)
-    before = np.searchsorted(tab, line_end) - 1
-    place = tab[np.maximum(before, 0)] if len(tab) else np.zeros(len(line_end), np.int64)
-    named = (before >= 0) & (place > name_at)
+def _modules(text: bytes, name_end: Array, line_end: Array) -> tuple[Array, list[str]]:
+    """(module of each line, names of modules)."""
     modules = {KERNEL: 0}
     module = np.zeros(len(line_end), np.int32)
-    for row in np.flatnonzero(named):
-        name = text[place[row] + 1 : line_end[row]].decode("utf-8", "backslashreplace")
+    named = np.flatnonzero(name_end < line_end)
+    for row, begin, end in zip(named.tolist(), name_end[named].tolist(), line_end[named].tolist(), strict=True):
+        name = text[begin + 1 : end].decode("utf-8", "backslashreplace")
         module[row] = modules.setdefault(name, len(modules))
-    return module, list(modules), np.where(named, place, line_end)
+    return module, list(modules)
