@@ -67,17 +67,24 @@ class Case:
 
         return update(self._store, self.path)
 
-    def trace(self, progress: Callable[[str, float], None] | None = None, *, again: bool = False) -> bool:
+    def trace(
+        self,
+        progress: Callable[[str, float], None] | None = None,
+        *,
+        again: bool = False,
+        services: str | os.PathLike[str] | None = None,
+    ) -> bool:
         """Find the requests in what was recorded since the last look: messages, spans, and whose work each was.
 
         ``progress`` hears the stage's name and the share of it that is done. ``again``: even if nothing is new.
+        ``services``: a file in the format of /etc/services that says which port speaks what, remembered for this case.
         Returns whether anything was done. Quick if there is nothing new.
         """
         if isinstance(self._store, ParquetStore):
             return False
         from clew.causal.run import trace
 
-        return trace(self._store, self.path, progress, again=again)
+        return trace(self._store, self.path, progress, again=again, services=services)
 
     def sql(self, query: str, params: Mapping[str, Any] | None = None) -> pa.Table:
         """The rows of ``query``.

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import clew
+
 from .conftest import CLEW, WORKLOADS
 
 
@@ -97,3 +99,25 @@ def test_time_is_spent_where_it_is(case: Path) -> None:
     steps = said(case, "paths", "--diff", *(str(row["shape_id"]) for row in said(case, "paths")[::-1]))
     assert steps[0]["name"] == "GET /stock/slow/?" and steps[0]["kind"] == "server"
     assert steps[0]["self_a_ns"] > 30_000_000
+
+
+def test_a_services_file_is_read_and_remembered(case: Path, tmp_path: Path) -> None:
+    """It counts for later looks, until another one or none of that name is there; a wrong one is one line."""
+    services = tmp_path / "ports"
+    services.write_text("nothing 1/tcp\n")
+    before = said(case, "trace")["requests"]
+    assert said(case, "trace", "--services", str(services))["requests"] == before
+
+    def remembered() -> str:
+        query = "SELECT value FROM setting WHERE name = 'services'"
+        return str(clew.open(case).sql(query).to_pylist()[0]["value"])
+
+    assert remembered() == str(services)
+    assert clew.open(case).trace() is False
+    services.write_text("nothing 2/tcp\n")
+    assert clew.open(case).trace() is True, "it was edited"
+    services.unlink()
+    assert said(case, "requests", "--by", "name")
+    done = subprocess.run([*CLEW, "trace", str(case), "--services", str(services)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"clew: cannot read {services}: No such file or directory\n"

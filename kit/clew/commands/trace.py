@@ -6,6 +6,7 @@ messages by protocol, spans, requests, links by the rule they were made by, and 
 examples:
   clew trace CASE
   clew trace CASE --again       even if nothing new was recorded
+  clew trace CASE --services ports    format of /etc/services: which port speaks what, where bytes do not tell
   clew trace CASE --json
 """
 
@@ -26,6 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew trace``."""
     _options.add_case(parser)
     parser.add_argument("--again", action="store_true", help="even if nothing new was recorded")
+    parser.add_argument(
+        "--services",
+        metavar="FILE",
+        help="which port speaks what, as in /etc/services; it is remembered",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object of the tables")
 
 
@@ -41,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     case = clew.open(args.case)
     progress = _Progress()
     try:
-        case.trace(progress, again=args.again)
+        case.trace(progress, again=args.again, services=args.services)
     finally:
         progress.end()
     said = messages(case)

@@ -59,7 +59,8 @@ ASOF LEFT JOIN made m ON m.capture_id = p.capture_id AND m.result = p.child AND 
 LEFT JOIN moved r ON r.conn_id = p.peer_conn_id
 WHERE p.peer_conn_id IS NOT NULL AND (m.thread_id IS NOT NULL OR r.thread_id IS NOT NULL)
 UNION ALL -- written by stdio, where no call is seen: as much as the other end read, before that did at the latest
-SELECT p.conn_id, least(coalesce(run.end_ns, r.ts_ns), r.ts_ns), 0, r.bytes, TRUE, run.thread_id, 0, run.pid, run.pid, f.head
+SELECT p.conn_id, least(coalesce(run.end_ns, r.ts_ns), r.ts_ns), 0, r.bytes, TRUE, run.thread_id, 0, run.pid, run.pid,
+       f.head
 FROM talk_cgi_pipe p JOIN moved r ON r.conn_id = p.peer_conn_id LEFT JOIN moved w ON w.conn_id = p.conn_id
 LEFT JOIN payload f ON f.thread_id = r.thread_id AND f.seq = r.seq
 WHERE w.conn_id IS NULL
