@@ -74,7 +74,9 @@ def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
     kept = path.parent / _KEPT
     resolved = resolve_places(recording, file.build_ids, kept if kept.is_dir() else None, file.release)
     stacks, leaf = expand(recording.stack, resolved)
-    used, event = np.unique(recording.sample["event"], return_inverse=True)
+    number = recording.sample["event"]
+    counted = np.bincount(number)
+    used, event = np.flatnonzero(counted), (np.cumsum(counted > 0) - 1)[number]
     formats = tracepoint_formats(file)
     events = [described(file.events[number], formats) for number in used.tolist()]
     told = said(file, recording, used.tolist(), events, formats)
