@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page
 
 import clew
 from clew.case import Case
 from clew.lens import Lens
+from clew.questions.answer import Answer
+from clew_widgets import report_stacks
 from clew_widgets.redact import Redactor
 from clew_widgets.report import write_report
 from clew_widgets.report_stacks import stacks
@@ -111,3 +114,19 @@ def test_hostile_names_stay_names_in_a_report(strange: Case, visit: Open, tmp_pa
         "<script>" in page.locator("[data-clew=functions]").first.inner_text()
         or page.locator("td[title*='<script>']").count() == 0
     )
+
+
+def test_where_the_kernel_switches_is_no_finding() -> None:
+    """Off-CPU samples are all taken in one place of the kernel: told is who came there, if that is known."""
+
+    def found(*rows: tuple[str, str, float, float]) -> list[str]:
+        columns = zip(*rows, strict=True)
+        table = pa.table(dict(zip(("function", "kind", "self", "total"), columns, strict=True)))
+        answer = Answer(table, "", "", summary={"unit": "ns", "total": 100.0, "samples": 5})
+        return [finding.statement for finding in report_stacks._found(answer, "off-cpu")]
+
+    kernel = ("__schedule", "kernel", 100.0, 100.0)
+    users = [("main", "user", 0.0, 99.0), ("wait_for_lock", "user", 0.0, 60.0), ("[unknown]", "unknown", 0.0, 80.0)]
+    assert found(kernel, *users) == ["off-cpu: 60.0% came by way of wait_for_lock"]
+    assert found(kernel) == []
+    assert found(("work", "user", 100.0, 100.0)) == ["off-cpu: 100.0% is spent in work itself"]

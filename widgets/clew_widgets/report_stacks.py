@@ -115,14 +115,26 @@ def _file(module: str | None) -> str:
     return (module or "").rsplit("/", 1)[-1]
 
 
+_ONE_PLACE = 0.95
+
+
 def _found(answer: Answer, event: str) -> list[Finding]:
     rows, unit, whole = answer.table.to_pylist(), answer.summary["unit"], answer.summary["total"]
     if not rows or not whole:
         return []
     first = rows[0]
+    samples = f"{number(answer.summary['samples'])} samples"
+    if first["kind"] == "kernel" and first["self"] > _ONE_PLACE * whole:
+        # By their nature taken in one place of the kernel (where it switches, where it wakes): who came there tells more.
+        own = [row for row in rows if row["kind"] in ("user", "jit", "inlined") and row["total"] < _ONE_PLACE * whole]
+        if not own:
+            return []
+        widest = max(own, key=lambda row: row["total"])
+        statement = f"{event}: {widest['total'] / whole:.1%} came by way of {printable(widest['function'])[:80]}"
+        return [Finding(statement, f"{amount(unit, widest['total'])} of {amount(unit, whole)}, {samples}.")]
     widest = max(rows, key=lambda row: (row["total"] < whole, row["total"]))
     statement = f"{event}: {first['self'] / whole:.1%} is spent in {printable(first['function'])[:80]} itself"
-    detail = f"{amount(unit, first['self'])} of {amount(unit, whole)}, {number(answer.summary['samples'])} samples."
+    detail = f"{amount(unit, first['self'])} of {amount(unit, whole)}, {samples}."
     if widest["function"] != first["function"]:
         detail += f" {widest['total'] / whole:.1%} in or below {printable(widest['function'])[:80]}."
     return [Finding(statement, detail)]
