@@ -125,7 +125,7 @@ def _found(answer: Answer, event: str) -> list[Finding]:
     first = rows[0]
     samples = f"{number(answer.summary['samples'])} samples"
     if first["kind"] == "kernel" and first["self"] > _ONE_PLACE * whole:
-        # By their nature taken in one place of the kernel (where it switches, where it wakes): who came there tells more.
+        # By nature taken in one place of the kernel (where it switches, where it wakes): who came there tells more.
         own = [row for row in rows if row["kind"] in ("user", "jit", "inlined") and row["total"] < _ONE_PLACE * whole]
         if not own:
             return []
