@@ -56,7 +56,7 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
         forget_profile(connection, capture_id)
         lost, notes = 0, list[str]()
         for number, path in enumerate(profiles(folder)):
-            reader = reader_of(path)
+            reader, unread, whole = reader_of(path), 0, True
             try:
                 if reader is None:
                     raise ClewError("it is nothing that clew reads")
@@ -65,11 +65,11 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
                 notes.append(f"{path.name} was not read: {error}")
             else:
                 insert_profile(connection, capture_id, host, profile, first=number * _STEP)
-                lost += profile.lost
+                lost, unread, whole = lost + profile.lost, profile.unread, profile.whole
                 notes += profile.notes
             connection.execute(
-                """INSERT OR REPLACE INTO landing.segment VALUES (?, ?, ?, 0, TRUE)""",
-                [capture_id, path.name, path.stat().st_size],
+                """INSERT OR REPLACE INTO landing.segment VALUES (?, ?, ?, ?, ?)""",
+                [capture_id, path.name, path.stat().st_size, unread, whole],
             )
         note_profile(connection, capture_id, lost, notes)
         connection.execute(STALE)

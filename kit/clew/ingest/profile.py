@@ -97,6 +97,8 @@ class Profile:
     lost: int = 0  # samples that the recorder could not write
     notes: Sequence[str] = ()  # what people must know to read it right: truncated, no symbols for N frames, ...
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
+    unread: int = 0  # bytes at the end that are cut or broken
+    whole: bool = True  # the recorder ended the file in good order
 
 
 def figures(tables: Mapping[str, pa.Table], notes: Sequence[str] = ()) -> Profile:

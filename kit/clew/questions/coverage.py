@@ -46,7 +46,11 @@ FROM thread t JOIN process p USING (process_id) WHERE t.lost_events > 0
 ORDER BY capture_id, tid IS NOT NULL, lost_events DESC, pid, tid"""
     answer = ask(case, sql, {}, "records that were lost")
     captures = [row for row in answer.table.to_pylist() if row["tid"] is None]
-    notes = [] if any(row["lost_events"] or row["skipped_bytes"] for row in captures) else ["nothing was lost"]
-    if any(not row["complete"] for row in captures):
-        notes.append("not complete: still running, or its recorder was killed; then `clew rebuild` gets what it left")
+    complete = all(row["complete"] for row in captures)
+    nothing = "nothing was lost" if complete else "nothing was lost so far"
+    notes = [] if any(row["lost_events"] or row["skipped_bytes"] for row in captures) else [nothing]
+    if not complete:
+        notes.append(
+            "not complete: still running, or the recorder was killed (`clew rebuild` gets what is left), or cut"
+        )
     return replace(answer, note="; ".join(notes) or None)

@@ -83,6 +83,7 @@ class PerfFile:
     tracing: bytes | None = None
     compressed: bool = True  # records may be
     notes: list[str] = field(default_factory=list)
+    ended: bool = True  # False: perf was stopped before it could write all of it, or the file was cut
 
 
 class CutError(ValueError):
@@ -153,6 +154,7 @@ def _file(data: Array) -> PerfFile:
             raise CutError
         found.events.append(_event(attribute, ids))
     if not data_size or data_at + data_size > len(data):
+        found.ended = False
         found.notes.append("perf did not complete the file: names and build-ids that stand at its end are missing")
         return found
     numbers = [word * 64 + bit for word in range(4) for bit in range(64) if features[word] >> bit & 1]
@@ -161,6 +163,7 @@ def _file(data: Array) -> PerfFile:
         begin = data_at + data_size + place * _SECTION.size
         section = data[begin : begin + _SECTION.size].tobytes()
         if len(section) < _SECTION.size:
+            found.ended = False
             found.notes.append("the file is cut at its end: names and build-ids may be missing")
             break
         offset, length = _SECTION.unpack(section)
@@ -195,6 +198,7 @@ def _take_notes(found: PerfFile, *, stream: bool) -> None:
     if packed:
         found.records, whole = unpack(found.records, packed, end)
         if not whole:
+            found.ended = False
             found.notes.append("a compressed part of the file is broken: what follows it was not read")
 
 

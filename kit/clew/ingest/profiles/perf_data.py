@@ -87,7 +87,10 @@ def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
         events.append(OFF_CPU)
         if told.off.unfinished:
             notes.append(f"{told.off.unfinished} times a thread left its processor and was not seen to come back")
-    return Profile(events, resolved.frames, stacks, samples, _threads(recording), recording.lost, notes)
+    unread = len(file.records) - recording.end
+    whole = file.ended and not unread
+    threads = _threads(recording)
+    return Profile(events, resolved.frames, stacks, samples, threads, recording.lost, notes, unread=unread, whole=whole)
 
 
 def _off_cpu(samples: pa.Table, told: Said, event: int) -> pa.Table:

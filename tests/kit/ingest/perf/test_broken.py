@@ -20,6 +20,7 @@ from clew.errors import ClewError
 from clew.ingest.imports import import_files
 from clew.ingest.profile import Profile, insert_profile
 from clew.ingest.profiles import perf_data, reader_of
+from clew.questions import losses
 
 Build = Callable[..., Path]
 Record = Callable[..., Path]
@@ -244,3 +245,17 @@ def test_a_kernel_that_does_not_run_here_has_no_names(record: Record, tmp_path: 
     assert kernel["module"].unique().to_pylist() == ["[kernel.kallsyms]"]
     assert any("does not run here" in note for note in there.notes)
     assert "[unknown]" not in here.frames.filter(pc.equal(here.frames["kind"], "kernel"))["function"].to_pylist()
+
+
+@pytest.mark.parametrize("cut", [0, 100])
+def test_a_case_says_whether_its_recording_was_cut(recordings: Recordings, tmp_path: Path, cut: int) -> None:
+    path = tmp_path / "perf.data"
+    whole = recordings[0]
+    end = sum(int.from_bytes(whole[place : place + 8], "little") for place in (40, 48))  # of its records
+    path.write_bytes(whole[: end - cut] if cut else whole)
+    import_files(tmp_path / "case", [path])
+    answer = losses(clew.open(tmp_path / "case"))
+    (row,) = answer.table.to_pylist()
+    assert row["complete"] is (not cut)
+    assert (row["skipped_bytes"] > 0) is bool(cut)
+    assert (answer.note == "nothing was lost") is (not cut)
