@@ -110,9 +110,12 @@ static int by_name(const void *key, const void *entry)
 {
 	const struct clew_word *word = key;
 	const char *name = ((const struct command *)entry)->name;
-	for (size_t at = 0; at < word->size; at++)
+	for (size_t at = 0; at < word->size; at++) {
+		if (!name[at])
+			return 1; /* the word goes on, maybe with a NUL of its own */
 		if (lower(word->text[at]) != name[at])
 			return (uint8_t)lower(word->text[at]) < (uint8_t)name[at] ? -1 : 1;
+	}
 	return name[word->size] ? -1 : 0;
 }
 

