@@ -46,6 +46,7 @@ struct thread_state {
 	struct list open;      /* server spans that it received */
 	int64_t turns[TURNS];  /* when its last turns began, the latest first; not before it last had nothing to do */
 	int64_t task;          /* server span that it works for, taken from a queue */
+	uint8_t task_rule;     /* how that was found */
 	int64_t worked;        /* until when it is known what it worked for, or that it waited */
 	int64_t turn;          /* number of its turn */
 	int32_t latest;        /* causal_anchor.c: what came in last */

@@ -125,7 +125,7 @@ static struct choice of_loop(struct attribution *work, const struct thread_state
 static struct choice of_worker(struct attribution *work, struct thread_state *thread, int64_t client)
 {
 	if (thread->task != NONE && work->spans[thread->task].listed && clew_causal_within(work, client, thread->task))
-		return (struct choice){thread->task, CLEW_RULE_QUEUE, 0.95f};
+		return (struct choice){thread->task, work->last ? thread->task_rule : CLEW_RULE_QUEUE, 0.95f};
 	if (thread->task != NONE)
 		work->spans[thread->task].taken = false;
 	thread->task = NONE;
@@ -144,7 +144,10 @@ static struct choice of_worker(struct attribution *work, struct thread_state *th
 		return (struct choice){likely.oldest, CLEW_RULE_UNLIKELY, 0.2f};
 	thread->task = likely.oldest;
 	work->spans[thread->task].taken = true;
-	return (struct choice){thread->task, CLEW_RULE_QUEUE, likely.count == 1 ? 1 : 0.95f};
+	/* Which of several the queue gave to this worker is told by how it hands back, if at all. */
+	const bool sure = likely.count == 1 || !work->last;
+	thread->task_rule = sure ? CLEW_RULE_QUEUE : CLEW_RULE_UNLIKELY;
+	return (struct choice){thread->task, thread->task_rule, likely.count == 1 ? 1 : 0.9f};
 }
 
 struct choice clew_causal_choose(struct attribution *work, int64_t client)

@@ -16,9 +16,10 @@
 
 enum {
 	TRUSTED = 50,       /* of so many jobs at most one may lie outside its request */
+	SELDOM = 10,        /* of so many pairs of jobs at most one may be out of order */
 	NEAR = 1000 * 1000, /* ns: hand-backs that may have changed places */
 	NEIGHBOURS = 6,
-	ROUNDS = 3
+	ROUNDS = 3,
 };
 
 struct job {
@@ -39,8 +40,13 @@ static int64_t list_jobs(struct attribution *work, int64_t steps, struct job *jo
 	for (int64_t i = 0; i < steps; i++) {
 		const struct step *step = &work->steps[i];
 		struct thread_state *thread = clew_causal_thread(work, step->thread);
-		if (!is_worker(thread))
+		if (!is_worker(thread)) {
+			/* A job that was done before anybody waited for it is told by the thread that serves itself: whose, is not
+			 * seen. */
+			if (step->kind == STEP_DONE && thread->serves)
+				jobs[made++] = (struct job){listed, 0, 0, step->ns, NONE};
 			continue;
+		}
 		thread->pending += step->kind == STEP_SENT;
 		if (step->kind != STEP_DONE)
 			continue;
@@ -89,6 +95,23 @@ static void settle(struct attribution *work, struct job *jobs, int64_t count, co
 			}
 }
 
+/* Whether a job that began after another was for a request that came in after the other's, as a queue would have it. */
+static bool in_order(const struct attribution *work, const struct job *jobs, int64_t count, const int64_t *calls)
+{
+	int64_t compared = 0, against = 0;
+	for (int64_t k = 0; k < count; k++)
+		for (int64_t m = k + 1; m < count && m <= k + NEIGHBOURS; m++) {
+			if (!jobs[k].count || !jobs[m].count)
+				continue;
+			/* calls stand from the last one back */
+			const int64_t one = work->in->start[calls[jobs[k].first + jobs[k].count - 1]];
+			const int64_t other = work->in->start[calls[jobs[m].first + jobs[m].count - 1]];
+			compared++;
+			against += (one < other) != (work->in->start[jobs[k].server] < work->in->start[jobs[m].server]);
+		}
+	return against * SELDOM <= compared;
+}
+
 static void pair(struct attribution *work, int64_t steps, struct job *jobs, int64_t made, const int64_t *calls)
 {
 	int64_t taken = 0, real = 0, wrong = 0;
@@ -103,6 +126,8 @@ static void pair(struct attribution *work, int64_t steps, struct job *jobs, int6
 	if (!real || wrong * TRUSTED > real)
 		return;
 	settle(work, jobs, taken, calls);
+	if (!in_order(work, jobs, taken, calls))
+		return;
 	for (int64_t k = 0; k < taken; k++)
 		if (lies_within(work, &jobs[k], calls, jobs[k].server))
 			for (int64_t i = 0; i < jobs[k].count; i++)

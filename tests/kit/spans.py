@@ -112,7 +112,7 @@ def write_case(folder: Path, requests: int = 400, *, seed: int = 7, calls: bool 
 
         _write_database(folder, requests, seed, calls).close()
         with duckdb.connect(str(folder / DATABASE)) as connection:
-            connection.execute("INSERT INTO setting VALUES ('traced', ?)", [_state(connection)])
+            connection.execute("INSERT INTO setting VALUES ('traced', ?)", [_state(connection, None)])
         return clew.open(folder)
     with tempfile.TemporaryDirectory(dir=folder.parent) as made:
         case = _write_database(Path(made) / "case", requests, seed, calls)

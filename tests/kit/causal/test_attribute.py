@@ -169,6 +169,19 @@ def test_workers_that_hand_back() -> None:
         assert linked[f"c{1000 * i + 250}"] == (f"s{1000 * i + 10}", QUEUE)
 
 
+def test_a_job_that_was_done_at_once_is_told_by_the_thread_that_waits() -> None:
+    """Of one job the hand-back is the serving thread's own: the jobs after it stay with their requests."""
+    process = Process()
+    for i in range(60):
+        at = 1000 * i
+        process.server(at, at + 900)
+        process.client(at + 200, at + 300, thread=1 + i % 2, conn=1 + i % 2)
+        process.waits(at + 700, thread=0 if i == 20 else 1 + i % 2, kind=DONE)
+    linked = process.linked()
+    right = [i for i in range(60) if linked[f"c{1000 * i + 200}"] == (f"s{1000 * i}", QUEUE)]
+    assert set(range(60)) - set(right) <= {20, 22}
+
+
 def test_work_does_not_overlap() -> None:
     process = Process()
     for i in range(50):
