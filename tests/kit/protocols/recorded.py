@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +43,14 @@ class Recorded:
         return int(self.rows(f"SELECT count(*) FROM message WHERE {where}", *values)[0][0])
 
     def check_both_ends(self, protocol: str, *, all_answered: bool = True) -> None:
-        """Both ends tell the same messages; each reply is one request's, and (``all_answered``) the other way round."""
+        """Both ends tell the same messages; each reply is one request's, and (``all_answered``) the other way round.
+
+        Who leaves with questions open may leave answers unread, too: then what was read is among what was sent.
+        """
         shape = "SELECT role, exchange, byte_offset, bytes, kind, name, status, error, held, whole FROM message"
         shape += " WHERE protocol = ? AND sent = ? AND role <> 'other'"  # notices may be in a hole, or told to the dead
-        ends = [sorted(map(repr, self.rows(shape, protocol, sent))) for sent in (True, False)]
-        assert ends[0] and ends[0] == ends[1]
+        sent, read = (Counter(map(repr, self.rows(shape, protocol, end))) for end in (True, False))
+        assert read and (sent == read if all_answered else read <= sent)
         assert self.count("protocol = ? AND NOT whole", protocol) == 0
         for role in ("request", "reply"):
             pairs = self.rows(
