@@ -43,6 +43,7 @@ class PoolReturns(PoolWrites):
     """An asyncio loop reads; the worker hands the page back to it (run_in_executor)."""
 
     name = "Python thread pool, the loop replies"
+    reached = (0.0, 3.0)  # where the order of hand-backs is not believed, all is left open
     mode = "returns"
 
 
