@@ -92,6 +92,19 @@ JOIN pair c ON c.conn_id = o.peer_conn_id AND c.byte_offset = s.byte_offset AND 
 WHERE c.client AND NOT s.client AND c.name_no = s.name_no
 GROUP BY s.msg_id HAVING count(*) = 1;
 
+-- Several processes that accept on one unix socket at the same moment may be told in another order than they were connected: then
+-- the question tells them apart, if only one that nobody answered is the same.
+INSERT INTO matched
+SELECT s.msg_id, min(c.msg_id), 'match', 0.97
+FROM pair s
+JOIN connection sc ON sc.conn_id = s.conn_id AND sc.kind = 'unix' AND sc.role = 'accepted'
+JOIN connection cc ON cc.host = sc.host AND cc.kind = 'unix' AND cc.role = 'connected' AND cc.remote = sc."local" AND cc.pid = sc.peer_pid
+JOIN pair c ON c.conn_id = cc.conn_id AND c.client AND c.name_no = s.name_no AND c.bytes = s.bytes
+     AND c.byte_offset = s.byte_offset AND c.stream IS NOT DISTINCT FROM s.stream
+     AND s.start_ns BETWEEN c.start_ns AND c.start_ns + 1000000000
+WHERE NOT s.client AND s.msg_id NOT IN (SELECT msg_id FROM matched) AND c.msg_id NOT IN (SELECT parent FROM matched)
+GROUP BY s.msg_id HAVING count(*) = 1;
+
 -- A server's socket for datagrams has many clients: the same question within five seconds, only if it is the only one.
 INSERT INTO matched
 SELECT s.msg_id, min(c.msg_id), 'datagram', 0.95

@@ -176,6 +176,19 @@ def test_unix_sockets_are_told_apart_by_path_and_process(told: Told, same_path: 
     assert [parents[span["parent_span_id"]] for span in servers] == ["web", "app"]
 
 
+def test_processes_that_accept_at_the_same_moment_are_told_apart(told: Told) -> None:
+    """Their connections are told in the other order: what was asked says which is which."""
+    for number, name in ((1, "GET /a"), (2, "GET /b")):
+        told.connect(1, 3, number, "unix", near="", far="/run/x.sock", mapped="/run/x.sock", mapped_far="")
+        told.asks(1, 3, number, 100 + number, 150 + number, name)
+    told.run("UPDATE connection SET opened_ns = CASE conn_id WHEN 11 THEN 2 ELSE 1 END WHERE role = 'accepted'")
+    spans = told.linked()
+    by_id = {span["span_id"]: span for span in spans}
+    servers = [span for span in spans if span["kind"] == "server"]
+    assert [by_id[span["parent_span_id"]]["name"] for span in servers] == ["GET /a", "GET /b"]
+    assert [span["name"] for span in servers] == ["GET /a", "GET /b"]
+
+
 def test_mapped_addresses_are_the_same(told: Told) -> None:
     told.connect(1, 2, 1, mapped="[::ffff:127.0.0.1]:82", mapped_far="[::ffff:127.0.0.1]:5001")
     told.asks(1, 2, 1, 100, 200, "GET /")
