@@ -253,9 +253,9 @@ def test_new_maximum_shows_where_it_was_called(run: Run, known: str) -> None:
         assert call == "poll"
         by_thread[tid].append(int(took))
     assert len(by_thread) == 2 and any("waits_here" in text for text in said)
-    for tid, maxima in by_thread.items():
-        assert len(maxima) > 1 and maxima == sorted(set(maxima))
-        assert entries(case, "@longest")[tid,] == maxima[-1] >= 12_000_000
+    for tid, maxima in by_thread.items():  # lines of two processors may change places, so not in their order
+        assert len(maxima) > 1 and len(set(maxima)) == len(maxima)
+        assert entries(case, "@longest")[tid,] == max(maxima) >= 12_000_000
     stacks = case.sql(
         "SELECT max(value) AS ns, list(DISTINCT f.function) AS functions "
         "FROM map_value m JOIN stack k USING (stack_id) "
