@@ -14,7 +14,7 @@
 #define LAYOUT 40 /* sample_type, read_format, branch_type, regs_user, id */
 #define NOTES 64
 
-enum { UNWIND = 1, SAMPLE_ID_ALL = 2, BUILD_IDS = 4, ONE_EVENT = 8 };
+enum { UNWIND = 1, SAMPLE_ID_ALL = 2, BUILD_IDS = 4, ONE_EVENT = 8, INHERIT = 16 };
 
 static void must(int holds)
 {
@@ -93,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
 											 .period = 1,
 											 .sample_id_all = !!(input[0] & SAMPLE_ID_ALL),
 											 .build_ids = !!(input[0] & BUILD_IDS),
+											 .inherit = !!(input[0] & INHERIT),
 											 .keep_raw = 1};
 		ids[i] = (struct clew_perf_id){layout[4], i};
 	}

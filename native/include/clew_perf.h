@@ -22,7 +22,7 @@ struct clew_perf_event {
 	uint32_t sample_id_all; /* other records end with time, thread and id */
 	uint32_t keep_raw;      /* say where the raw bytes of samples are */
 	uint32_t build_ids;     /* were asked for: the kernel marks records when anybody did */
-	uint32_t zero;
+	uint32_t inherit;       /* each task that inherits the event counts on its own */
 };
 
 struct clew_perf_id {

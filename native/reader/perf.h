@@ -68,9 +68,10 @@ struct record {
 /* What a sample holds; pointers into the data, not aligned. */
 struct sample {
 	uint64_t ip, address, period, regs_abi, stack_size;
-	const uint8_t *chain, *raw, *regs, *stack; /* NULL: not there */
+	const uint8_t *chain, *raw, *regs, *stack, *counts; /* NULL: not there */
 	uint32_t chain_count, raw_size;
-	uint32_t pid, tid, cpu; /* ABSENT: not known */
+	uint32_t count_count, count_each, count_id; /* of counters read along: bytes of each, place of its id (0: none) */
+	uint32_t pid, tid, cpu;                     /* ABSENT: not known */
 	bool has_ip;
 };
 
@@ -235,6 +236,9 @@ struct clew_perf {
 	uint64_t versions; /* of mappings, given out so far */
 	uint64_t kernel_version;
 
+	struct table counter_table; /* from an id to a number of counters */
+	uint64_t *counters;         /* as they stood in the last sample */
+	uint64_t counter_count, counter_room;
 	struct table text_table, module_table, place_table, stack_table;
 	struct chain *chains;
 	uint64_t chain_used, chain_mask;

@@ -120,13 +120,13 @@ void clew_perf_close(struct clew_perf *perf)
 	}
 	maps_free(perf->kernel);
 	clew_unwind_free(perf->unwind);
-	struct table *tables[] = {&perf->ids,          &perf->by_pid,      &perf->by_tid,     &perf->text_table,
-							  &perf->module_table, &perf->place_table, &perf->stack_table};
+	struct table *tables[] = {&perf->counter_table, &perf->ids,          &perf->by_pid,      &perf->by_tid,
+							  &perf->text_table,    &perf->module_table, &perf->place_table, &perf->stack_table};
 	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
 		table_free(tables[i]);
-	void *arrays[] = {perf->entries,  perf->processes, perf->threads,    perf->chains, perf->samples,
-					  perf->stacks,   perf->places,    perf->modules,    perf->rows,   perf->switches,
-					  perf->ksymbols, perf->text_ends, perf->text_bytes, perf->handles};
+	void *arrays[] = {perf->counters, perf->entries,  perf->processes, perf->threads,    perf->chains,
+					  perf->samples,  perf->stacks,   perf->places,    perf->modules,    perf->rows,
+					  perf->switches, perf->ksymbols, perf->text_ends, perf->text_bytes, perf->handles};
 	for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++)
 		free(arrays[i]);
 	free(perf);

@@ -65,6 +65,7 @@ def recordings(tmp_path: Path) -> Path:
         "fp": ["-e", "cpu-clock", "-g", "-F", "4999"],
         "many": ["-e", "cpu-clock,page-faults,task-clock", "-g", "--sample-cpu", "--switch-events", "-d"],
         "dwarf": ["-e", "page-faults", "-c", "4", "--call-graph", "dwarf,256", "--buildid-mmap"],
+        "group": ["-e", "{cpu-clock,page-faults}:S", "-g", "-F", "4999"],
         "plain": ["-e", "page-faults", "-c", "1", "--namespaces", "--no-timestamp"],
     }
     for name, options in kinds.items():
@@ -76,7 +77,7 @@ def recordings(tmp_path: Path) -> Path:
             for e in (file.events * 3)[:3]
         ]
         dwarf, alone = name == "dwarf", len(file.events) == 1
-        flags = 2 | (1 | 4) * dwarf | 8 * alone
+        flags = 2 | (1 | 4) * dwarf | 8 * alone | 16 * (name == "group")
         (folder / name).write_bytes(bytes([flags]) + b"".join(layouts) + file.records.tobytes()[:19_800])
     return folder
 

@@ -29,7 +29,7 @@ _ID = np.dtype([("id", "u8"), ("event", "u8")])
 _EVENT = np.dtype(
     [
         *((name, "u8") for name in ("sample_type", "read_format", "branch_type", "regs_user", "period")),
-        *((name, "u4") for name in ("sample_id_all", "keep_raw", "build_ids", "zero")),
+        *((name, "u4") for name in ("sample_id_all", "keep_raw", "build_ids", "inherit")),
     ]
 )
 _ROWS: dict[str, np.dtype[np.void]] = {
@@ -107,6 +107,7 @@ class Layout(NamedTuple):
     sample_id_all: bool
     keep_raw: bool
     build_ids: bool
+    inherit: bool
 
 
 def is_mapped(data: Array) -> bool:
@@ -190,7 +191,7 @@ def read(
     ``unwind``: walk stacks that were copied into samples; ``files``: where modules are that are not where they were,
     None: nowhere.
     """
-    layouts, numbers = np.array([(*event, 0) for event in events], _EVENT), np.array(ids, _ID)
+    layouts, numbers = np.array([tuple(event) for event in events], _EVENT), np.array(ids, _ID)
     texts = [os.fsencode(text) if text else None for pair in (files or {}).items() for text in pair]
     moved = (ctypes.c_char_p * len(texts))(*texts)
     given = _Input(

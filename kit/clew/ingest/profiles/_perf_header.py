@@ -67,6 +67,11 @@ class PerfEvent:
         return bool(self.flags >> 18 & 1)
 
     @property
+    def inherited(self) -> bool:
+        """Whether threads and processes that are started have the event too."""
+        return bool(self.flags >> 1 & 1)
+
+    @property
     def build_ids(self) -> bool:
         """Whether the kernel was asked for build-ids of what is mapped."""
         return bool(self.flags >> 34 & 1)

@@ -61,6 +61,7 @@ def records(file: PerfFile) -> perf.Recording:
             event.sample_id_all,
             keep_raw=event.type == TRACEPOINT,
             build_ids=build_ids,
+            inherit=event.inherited,
         )
         for event in file.events
     ]

@@ -127,11 +127,23 @@ def test_node_with_basic_prof(oracle: Oracle, record: Record, tmp_path: Path) ->
         ("-e", "cpu-clock", "-F", "1999", "-g", "-a", "--sample-cpu", "--buildid-all", "--switch-events"),
         ("-e", "cpu-clock,task-clock", "-g", "--phys-data", "--weight", "--data", "--buildid-mmap"),
         ("-e", "{cpu-clock,page-faults}", "-g", "--namespaces", "--all-cgroups"),
+        ("-e", "{cpu-clock,page-faults,context-switches}:S", "-g", "-F", "999"),
+        ("-e", "{cpu-clock,page-faults}:S,task-clock", "-g", "-a", "-F", "999"),
+        ("-e", "task-clock:S", "-g", "-F", "999", "--no-inherit"),
     ],
 )
 def test_events_and_options(oracle: Oracle, build: Build, record: Record, options: tuple[str, ...]) -> None:
     path = record(build("profiled"), "family", options=options)
     oracle.assert_equal(path, 10, everybody="-a" in options)
+
+
+def test_counters_read_along_are_those_of_each_process(build: Build, record: Record) -> None:
+    """perf 6.1 takes the counters of all processes that inherit an event for one, and prints weights near 2^64."""
+    profile = perf_data.read(record(build("profiled"), "family", options=("-e", "task-clock:S", "-g", "-F", "999")))
+    weights = profile.samples["weight"].to_pylist()
+    assert len(profile.threads["pid"].unique()) > 4
+    assert len(weights) > 50
+    assert all(0 < weight < 10**9 for weight in weights)
 
 
 def test_without_stacks_the_address_sampled_is_the_stack(oracle: Oracle, build: Build, record: Record) -> None:
