@@ -11,7 +11,7 @@ from clew.capture.meta import META, Meta
 from clew.errors import ClewError
 from clew.ingest.pipeline import STALE
 from clew.ingest.profile import forget_profile, insert_profile, note_profile
-from clew.ingest.profiles import read_once, reader_of
+from clew.ingest.profiles import is_folder_of_perf, read_once, reader_of
 from clew.ops import ENGINES_OF_SEGMENTS
 
 _STEP = 10**13
@@ -26,10 +26,13 @@ def is_profile(folder: Path) -> bool:
 def profiles(folder: Path) -> list[Path]:
     """The files of a capture that readers are asked about.
 
-    What has a folder of its own (symbols/) only helps them; a file with a dot before its name is not finished yet.
+    What has a folder of its own (symbols/) only helps them, but for what perf record --threads writes; a file with a
+    dot before its name is not finished yet.
     """
     return sorted(
-        path for path in folder.iterdir() if path.is_file() and path.name != META and not path.name.startswith(".")
+        path
+        for path in folder.iterdir()
+        if (path.is_file() or is_folder_of_perf(path)) and path.name != META and not path.name.startswith(".")
     )
 
 

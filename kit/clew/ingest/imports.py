@@ -71,8 +71,11 @@ def _profile_adder(source: Path, infer_parents: bool) -> Callable[[Path], None]:
         if infer_parents and "imported_span" not in profile.tables:
             raise ClewError(f"{source} holds no spans whose parents could be inferred")
         copy = folder / source.name.lstrip(".")
-        shutil.copyfile(source, copy)
-        copy.chmod(0o600)
+        if source.is_dir():
+            shutil.copytree(source, copy, copy_function=_copy)
+            copy.chmod(0o700)
+        else:
+            _copy(source, copy)
         now = time.monotonic_ns()
         options = {"format": reader.FORMAT} | ({"infer_parents": True} if infer_parents else {})
         Meta("profile", [], "unknown", "imported", now, "", options, now).write(folder)
@@ -81,12 +84,16 @@ def _profile_adder(source: Path, infer_parents: bool) -> Callable[[Path], None]:
     return add
 
 
+def _copy(source: str | Path, target: str | Path) -> None:
+    shutil.copyfile(source, target)
+    Path(target).chmod(0o600)
+
+
 def _copy_segments(segments: Sequence[Path], folder: Path) -> None:
     """Copy ``segments`` in their order, and what their own meta.json says of them if there is one."""
     for number, segment in enumerate(segments, 1):
         copy = folder / f"seg-{number:06d}.clew"
-        shutil.copyfile(segment, copy)
-        copy.chmod(0o600)
+        _copy(segment, copy)
     beside = segments[0].parent
     known = (beside / META).is_file()
     meta = Meta.read(beside) if known else Meta("import", [], "unknown", "unknown", 0, "")

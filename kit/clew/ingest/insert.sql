@@ -80,6 +80,9 @@ INSERT INTO landing.loss SELECT thread_id, $capture_id, records + no_slot, seria
 
 INSERT INTO landing.cgi SELECT $capture_id, thread_id, pid, ts_ns, text FROM texts WHERE op = $cgi;
 
+INSERT INTO landing.task
+SELECT $capture_id, thread_id, seq, ts_ns, op = $task_new, byte_offset FROM record WHERE op IN ($task_run, $task_new);
+
 INSERT INTO landing.unseen
 SELECT $capture_id, fd, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
        WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' WHEN 8 THEN 'sampler' ELSE 'reason ' || result END, text

@@ -26,6 +26,8 @@ CREATE TABLE landing.proc (thread_id UBIGINT, capture_id UINTEGER, pid INTEGER, 
 CREATE TABLE landing.loss (thread_id UBIGINT, capture_id UINTEGER, lost_events UBIGINT, of_capture BOOLEAN); -- totals so far
 CREATE TABLE landing.unseen (capture_id UINTEGER, pid INTEGER, ts_ns BIGINT, reason VARCHAR, path VARCHAR);
 CREATE TABLE landing.cgi (capture_id UINTEGER, thread_id UBIGINT, pid INTEGER, ts_ns BIGINT, text VARCHAR); -- CGI records
+CREATE TABLE landing.task (capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, ts_ns BIGINT, made BOOLEAN, address UBIGINT); -- TASK_RUN
+    -- records, and TASK_NEW (made)
 CREATE TABLE landing.conn (conn_id UBIGINT, capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, pid INTEGER, ts_ns BIGINT,
     fd INTEGER, kind VARCHAR, path VARCHAR, "local" VARCHAR, remote VARCHAR, role VARCHAR, inode UBIGINT, device UBIGINT,
     peer_conn_id UBIGINT, inherited BOOLEAN, peer_pid INTEGER); -- CONN records: a descriptor is described again when it changes

@@ -131,6 +131,8 @@ def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> No
         "close": OP_ID["close"],
         "conn": OP_ID["conn"],
         "cgi": OP_ID["cgi"],
+        "task_run": OP_ID["task_run"],
+        "task_new": OP_ID["task_new"],
         "unseen": OP_ID["unseen"],
         "execve": OP_ID["execve"],
     }

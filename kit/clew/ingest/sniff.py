@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clew.capture.meta import RAW
 from clew.errors import ClewError
-from clew.ingest.profiles import reader_of, readers
+from clew.ingest.profiles import is_folder_of_perf, reader_of, readers
 from clew.store import MANIFEST
 
 _SEGMENT_MAGIC = struct.pack("<Q", 0x3130474553574C43)
@@ -34,6 +34,8 @@ def sniff(path: Path) -> Format:
                 return Format.CASE
             if any(is_segment(file) for file in path.iterdir()):
                 return Format.CAPTURE
+            if is_folder_of_perf(path):
+                return Format.PROFILE
         elif is_segment(path):
             return Format.SEGMENT
         elif reader_of(path):

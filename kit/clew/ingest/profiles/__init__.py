@@ -15,6 +15,7 @@ from typing import Protocol, cast
 
 from clew.errors import ClewError
 from clew.ingest.profile import Profile
+from clew.ingest.profiles._perf_parts import parts_of
 
 HEAD = 64 << 10
 """Bytes from the start of a file that readers are shown."""
@@ -57,10 +58,18 @@ def read_once(reader: Reader, path: Path) -> Profile:
     return reader.read(path) if profile is None else profile
 
 
+def is_folder_of_perf(path: Path) -> bool:
+    """Whether ``path`` is a folder that perf record --threads wrote; raises ClewError if it cannot be read."""
+    return path.is_dir() and parts_of(path)[0].is_file() and reader_of(path) is not None
+
+
 def reader_of(path: Path) -> Reader | None:
-    """The reader of the file at ``path``; None if nobody knows it. Raises ClewError if it cannot be read."""
+    """The reader of the file (or folder of perf record --threads) at ``path``; None if nobody knows it.
+
+    Raises ClewError if it cannot be read.
+    """
     try:
-        with path.open("rb") as file:
+        with parts_of(path)[0].open("rb") as file:
             head = file.read(HEAD)
     except OSError as error:
         raise ClewError(f"cannot read {path}: {error.strerror}") from None

@@ -6,9 +6,8 @@ Layout: tools/perf/Documentation/perf.data-file-format.txt of Linux. A file has 
 
 from __future__ import annotations
 
-import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from clew.errors import ClewError
 from clew.ingest.profiles._perf_packed import COMPRESSED, COMPRESSED2, unpack
+from clew.ingest.profiles._perf_parts import joined, mapped, parts_of
 from clew.native import perf
 
 MAGIC, SWAPPED, OLD = b"PERFILE2", b"2ELIFREP", b"PERFFILE"
@@ -115,12 +115,12 @@ class _Bytes:
 
 
 def open_perf(path: Path) -> PerfFile:
-    """Headers and records of ``path``; raises ClewError if it cannot be read or is not perf.data of this byte order."""
-    try:
-        with path.open("rb") as file:
-            data = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
-    except (OSError, ValueError) as error:
-        raise ClewError(f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is empty'}") from None
+    """Headers and records of ``path``, a file or the folder that perf record --threads writes.
+
+    Raises ClewError if it cannot be read or is not perf.data of this byte order.
+    """
+    first, *others = parts_of(path)
+    data = mapped(first)
     magic = data[:8].tobytes()
     if magic != MAGIC:
         why = {SWAPPED: "is of a machine with the other byte order", OLD: "is of a perf older than Linux 3.0"}
@@ -136,7 +136,29 @@ def open_perf(path: Path) -> PerfFile:
         raise ClewError(f"{path} is cut or broken in its headers") from None
     if not found.events:
         raise ClewError(f"{path} names no event: it is cut, or perf did not get to write it")
+    if others:
+        _add_parts(found, others)
     return found
+
+
+def _add_parts(found: PerfFile, others: Sequence[Path]) -> None:
+    """Records that stand in files of their own: a part that is cut must not keep the next one from being read."""
+    records = [found.records[: perf.notes(found.records)[1]]]
+    left = len(found.records) - len(records[0])
+    for path in others:
+        if not path.stat().st_size:
+            continue
+        part = PerfFile(mapped(path))
+        if found.compressed:
+            _take_notes(part, stream=False)
+        records.append(part.records[: perf.notes(part.records)[1]])
+        left += len(part.records) - len(records[-1])
+        found.ended &= part.ended
+        found.notes += part.notes
+    if left:
+        found.ended = False
+        found.notes.append(f"{left} bytes at the ends of its parts are cut or broken and were not read")
+    found.records = joined(records)
 
 
 def _file(data: Array) -> PerfFile:
