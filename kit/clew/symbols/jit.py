@@ -1,4 +1,7 @@
-"""Functions that a program makes while it runs: the perf-PID.map files that node, Python, Java and others write."""
+"""Functions that a program makes while it runs: the perf-PID.map files that node, Python, Java and others write.
+
+Where there is none, a jit-PID.dump says it (jitdump.py).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from clew.symbols.jitdump import functions, is_dump
 
 Array = NDArray[Any]
 _LINE = re.compile(rb"^[ \t]*(?:0x)?([0-9a-fA-F]{1,16})[ \t]+(?:0x)?([0-9a-fA-F]{1,16})[ \t]+([^\n]*)$", re.MULTILINE)
@@ -59,10 +64,10 @@ def map_paths(pid: int) -> list[Path]:
     return [Path(f"/proc/{pid}/root") / "tmp" / map_name(inner), Path("/tmp") / map_name(pid)]  # noqa: S108 -- by convention
 
 
-def read_map(pid: int, keep: Path | None = None) -> JitMap | None:
-    """The map of a process, kept or still there; None without one."""
+def read_map(pid: int, keep: Path | None = None, dump: Path | None = None) -> JitMap | None:
+    """The map of a process, kept or still there, else what its ``dump`` says; None without any."""
     places = [keep / map_name(pid)] if keep is not None else []
-    for path in (*places, *map_paths(pid)):
+    for path in (*places, *map_paths(pid), *([dump] if dump else [])):
         try:
             state = path.stat()
             if path.is_file():
@@ -75,7 +80,9 @@ def read_map(pid: int, keep: Path | None = None) -> JitMap | None:
 @lru_cache(64)
 def _parsed(path: Path, _changed: int, _size: int, pid: int) -> JitMap:
     with path.open("rb") as file:
-        return parse(file.read(_MOST), f"/tmp/{map_name(pid)}")  # noqa: S108
+        content = file.read(_MOST)
+    name = f"/tmp/{map_name(pid)}"  # noqa: S108
+    return _painted_map(functions(content), name) if is_dump(content) else parse(content, name)
 
 
 def parse(content: bytes, path: str = "") -> JitMap:
@@ -83,7 +90,11 @@ def parse(content: bytes, path: str = "") -> JitMap:
 
     Where functions overlap, the later line has the memory: its code took the place of what was there.
     """
-    found = [(int(one[1], 16), int(one[2], 16), one[3]) for one in _LINE.finditer(content)]
+    return _painted_map([(int(one[1], 16), int(one[2], 16), one[3]) for one in _LINE.finditer(content)], path)
+
+
+def _painted_map(found: list[tuple[int, int, bytes]], path: str) -> JitMap:
+    """The map of functions (address, bytes, name) as they were written."""
     found = [(start, min(start + size, 2**64 - 1), name) for start, size, name in found if size]
     names = [name.rstrip(b"\r").decode("utf-8", "backslashreplace").replace("\0", "\\x00") for _, _, name in found]
     if not found:

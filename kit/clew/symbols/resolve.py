@@ -5,7 +5,7 @@ The one way in for readers and recorders; what it finds is the same again as lon
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,12 +80,14 @@ def resolve(
     *,
     inlines: bool = True,
     kernel_start: tuple[str, int] | None = None,
+    dumps: Mapping[int, Path] | None = None,
 ) -> Resolved:
     """The frames of ``places`` (columns of PLACES), one row for each distinct location.
 
     ``keep``: the folder of symbols beside a recording, looked at first. ``inlines``: also say lines and inlined
     functions where there is debug information. ``kernel_start``: name and address of a symbol of the kernel that was
-    recorded, where it may have been started again since. Never raises for what is not found: that is ``[unknown]``.
+    recorded, where it may have been started again since. ``dumps``: jit-PID.dump files, by pid. Never raises for what
+    is not found: that is ``[unknown]``.
     """
     rows = places.num_rows
     columns = {
@@ -111,7 +113,7 @@ def resolve(
     _name_modules(found, module)
     _user(found, np.flatnonzero(kind == "user"), columns, keep, inlines)
     _kernel(found, np.flatnonzero(kind == "kernel"), keep, kernel_start)
-    _jit(found, np.flatnonzero(kind == "jit"), columns["pid"], keep)
+    _jit(found, np.flatnonzero(kind == "jit"), columns["pid"], keep, dumps or {})
     return _expanded(found, columns["build_id"])
 
 
@@ -243,7 +245,7 @@ def _kernel(found: _Found, rows: Array, keep: Path | None, start: tuple[str, int
     found.module[rows[in_module]] = numbers[kernel.module[symbol[in_module]]]
 
 
-def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None) -> None:
+def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None, dumps: Mapping[int, Path]) -> None:
     if not len(rows):
         return
     found.kind[rows] = _KINDS.index("jit")
@@ -254,7 +256,7 @@ def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None) -
         if one >= 0:
             unnamed = here[found.module[here] < 0]
             found.module[unnamed] = found.text(f"/tmp/{map_name(one)}")  # noqa: S108 -- as perf calls it
-        known = read_map(one, keep) if one >= 0 else None
+        known = read_map(one, keep, dumps.get(one)) if one >= 0 else None
         if known is None:
             without += 1
             continue
@@ -263,7 +265,7 @@ def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None) -
         _put(found, here, piece, known.name, offset)
     if without:
         found.notes.append(
-            f"{without} processes ran code that they made themselves and left no perf-PID.map "
+            f"{without} processes ran code that they made themselves and left no perf-PID.map or jit-PID.dump "
             "(node --perf-basic-prof, python -X perf, a Java agent)"
         )
 

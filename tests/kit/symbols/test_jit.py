@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clew.symbols.jit import map_paths, parse, read_map
+from clew.symbols.jitdump import functions
 from clew.symbols.keep import keep_maps
 from clew.symbols.resolve import resolve
 
@@ -130,3 +132,52 @@ def test_map_of_a_program_in_a_container_has_the_pid_it_knows(compiled: Compile,
         outer.kill()
         outer.wait()
     assert (tmp_path / "symbols" / f"perf-{pid}.map").read_text() == "7000 10 made inside\n"
+
+
+def dump(*records: tuple[int, bytes], order: str = "<", magic: bytes = b"DTiJ") -> bytes:
+    """A jit-PID.dump by hand: header, then (kind, body) of each record."""
+    header = magic + struct.pack(order + "IIIIIQQ", 1, 40, 62, 0, 7, 1, 0)
+    return header + b"".join(struct.pack(order + "IIQ", kind, 16 + len(body), 2) + body for kind, body in records)
+
+
+def load(order: str, start: int, size: int, index: int, name: bytes) -> tuple[int, bytes]:
+    return 0, struct.pack(order + "IIQQQQ", 7, 7, start, start, size, index) + name + b"\0" + b"\xc3" * size
+
+
+def move(order: str, old: int, new: int, size: int, index: int) -> tuple[int, bytes]:
+    return 1, struct.pack(order + "IIQQQQQ", 7, 7, new, old, new, size, index)
+
+
+@pytest.mark.parametrize(("order", "magic"), [("<", b"DTiJ"), (">", b"JiTD")])
+def test_a_dump_says_what_was_made_and_where_it_went(order: str, magic: bytes) -> None:
+    records = [
+        load(order, 0x1000, 16, 1, b"one; (a)"),
+        (2, b"lines"),
+        load(order, 0x2000, 8, 2, b"two\xff"),
+        (9, b"new"),
+    ]
+    records += [move(order, 0x1000, 0x3000, 16, 1), (3, b""), load(order, 0x2004, 4, 3, b"three")]
+    content = dump(*records, order=order, magic=magic)
+    assert functions(content) == [
+        (0x1000, 16, b"one; (a)"),
+        (0x2000, 8, b"two\xff"),
+        (0x3000, 16, b"one; (a)"),
+        (0x2004, 4, b"three"),
+    ]
+    assert functions(content[:-3]) == functions(content)[:-1], "what is cut ends it"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.integers(0, 150), st.binary(max_size=8))
+def test_a_dump_that_is_none_never_crashes(anything: bytes, at: int, other: bytes) -> None:
+    functions(b"DTiJ" + anything)
+    content = dump(load("<", 0x1000, 16, 1, b"one"), move("<", 0x1000, 0x3000, 16, 1))
+    functions(content[:at] + other + content[at + len(other) :])
+
+
+def test_a_dump_is_read_where_there_is_no_map(tmp_path: Path) -> None:
+    path = tmp_path / "jit-7.dump"
+    path.write_bytes(dump(load("<", 0x1000, 16, 1, b"one")))
+    found = read_map(2**22, tmp_path / "nowhere", path)
+    assert found is not None
+    assert [found.name(piece) for piece in found.lookup(np.array([0x1004], np.uint64)).tolist()] == ["one"]

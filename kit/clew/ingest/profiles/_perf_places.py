@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from clew.ingest.profile import STACKS
 from clew.native import perf
+from clew.symbols.jitdump import NAME
 from clew.symbols.kernel import KALLSYMS, KERNEL
 from clew.symbols.resolve import Resolved, resolve
 
@@ -58,10 +59,16 @@ def resolve_places(
     places = places_of(recording, build_ids)
     kept = keep is not None and (keep / KALLSYMS).is_file()
     if kept or is_running_kernel(build_ids.get(KERNEL), release):
-        found = resolve(places, keep, kernel_start=start)
+        found = resolve(places, keep, kernel_start=start, dumps=dumps_of(recording))
     else:
-        found = _of_another_kernel(places, keep)
+        found = _of_another_kernel(places, keep, dumps_of(recording))
     return _with_ksymbols(recording, found) if len(recording.ksymbol) else found
+
+
+def dumps_of(recording: perf.Recording) -> dict[int, Path]:
+    """Where processes wrote what their compilers made: they map the file once, for perf to know of it."""
+    names = ((recording.texts[row["name"]], int(row["pid"])) for row in recording.module)
+    return {pid: Path(name) for name, pid in names if pid >= 0 and NAME.search(name)}
 
 
 def is_running_kernel(build_id: str | None, release: str = "") -> bool:
@@ -77,12 +84,12 @@ def is_running_kernel(build_id: str | None, release: str = "") -> bool:
     return not release or release == os.uname().release
 
 
-def _of_another_kernel(places: pa.Table, keep: Path | None) -> Resolved:
+def _of_another_kernel(places: pa.Table, keep: Path | None, dumps: Mapping[int, Path]) -> Resolved:
     """Nothing here names the functions of a kernel that does not run here."""
     column = places.column_names.index("kind")
     is_kernel = pc.equal(places["kind"], "kernel")
     hidden = places.set_column(column, "kind", pc.if_else(is_kernel, "unknown", places["kind"]))
-    found = resolve(hidden, keep)
+    found = resolve(hidden, keep, dumps=dumps)
     kinds = np.array(found.frames["kind"].to_pylist(), object)
     kinds[found.first[is_kernel.to_numpy()]] = "kernel"
     frames = found.frames.set_column(found.frames.column_names.index("kind"), "kind", pa.array(kinds, pa.string()))

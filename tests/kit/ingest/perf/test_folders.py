@@ -24,20 +24,8 @@ def folder(build: Build, tmp_path: Path) -> Callable[..., Path]:
 
     def folder(*options: str) -> Path:
         path = tmp_path / "many.data"
-        command = [
-            "perf",
-            "record",
-            "-q",
-            "--threads",
-            *EVERYBODY,
-            *options,
-            "-o",
-            path,
-            build("profiled"),
-            "many",
-            "6",
-        ]
-        subprocess.run([str(word) for word in words], check=True, capture_output=True)
+        options = ("-q", "--threads", *EVERYBODY, *options, "-o", str(path))
+        subprocess.run(["perf", "record", *options, str(build("profiled")), "many", "6"], check=True)
         assert len(list(path.glob("data.*"))) > 1
         return path
 
