@@ -13,7 +13,7 @@
 struct protocol;
 struct talks;
 
-/* One batch of calls, in any order: a column each. */
+/* Calls, in any order: a column each. */
 struct clew_calls {
 	const uint32_t *conv; /* index into the batch's conversations */
 	const int64_t *ts_ns, *dur_ns;
@@ -47,17 +47,21 @@ struct clew_conv {
 
 enum clew_message_text { CLEW_KIND_TEXT, CLEW_NAME, CLEW_SUMMARY, CLEW_STATUS, CLEW_CORRELATION, CLEW_TEXTS };
 
-/* One message: what the columns of table message say. */
-struct clew_message_row {
-	uint64_t thread_id, exchange, stream, offset, bytes; /* exchange, stream: ~0 is none */
-	int64_t first_ns, last_ns;
-	uint32_t conv, seq, pid, tid;
-	uint8_t sent, role, error, held, whole, zero;
-	uint16_t protocol;
-	struct {
-		uint64_t at;
-		uint32_t size, set;
-	} texts[CLEW_TEXTS];
+enum clew_message_flag { CLEW_SENT, CLEW_ERROR, CLEW_WHOLE, CLEW_HELD, CLEW_FLAGS };
+
+/* Messages as columns of table message, room for all rows in each. Bits are as in Arrow: the first row's is the lowest
+ * of the first byte. */
+struct clew_messages {
+	uint64_t *thread_id, *exchange, *stream, *offset, *bytes; /* exchange, stream: ~0 is none */
+	int64_t *first_ns, *last_ns;
+	uint32_t *conv, *seq, *pid, *tid;
+	uint8_t *role;
+	uint16_t *protocol;
+	uint8_t *exchange_known, *stream_known, *held_known; /* bits */
+	uint8_t *flag[CLEW_FLAGS];                           /* bits */
+	uint8_t *text[CLEW_TEXTS];                           /* clew_talks_text_size() bytes */
+	int64_t *text_ends[CLEW_TEXTS];                      /* where each row's ends */
+	uint8_t *text_known[CLEW_TEXTS];                     /* bits */
 };
 
 /** The processors that are built in, and how many there are. */
@@ -66,16 +70,16 @@ CLEW_MESSAGES_API uint32_t clew_protocols(const struct protocol *const **list);
 CLEW_MESSAGES_API const char *clew_protocol_name(const struct protocol *protocol, const char **aliases);
 /** Whatever tells messages with the `count` processors of `list` (all stay the caller's); NULL: no memory. */
 CLEW_MESSAGES_API struct talks *clew_talks_new(const struct protocol *const *list, uint32_t count);
-/** Tell the messages of a batch; 0, -EINVAL where its columns do not fit each other, or -ENOMEM. */
-CLEW_MESSAGES_API int clew_talks_feed(struct talks *talks, const struct clew_calls *calls,
+/** Tell the messages of a batch, whose calls are in `parts` pieces; 0, -EINVAL where its columns do not fit each other,
+ * or -ENOMEM. */
+CLEW_MESSAGES_API int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, uint32_t parts,
 									  const struct clew_conv *convs, uint32_t conv_count);
-/** The rows since clew_talks_clear(), valid until the next feed or clear. */
-CLEW_MESSAGES_API uint64_t clew_talks_rows(const struct talks *talks, const struct clew_message_row **rows);
-/** Bytes of one text (enum clew_message_text) of all rows. */
+/** How many messages have ended since clew_talks_clear(). */
+CLEW_MESSAGES_API uint64_t clew_talks_rows(const struct talks *talks);
+/** Bytes of one text (enum clew_message_text) of all of them. */
 CLEW_MESSAGES_API uint64_t clew_talks_text_size(const struct talks *talks, uint32_t text);
-/** Those bytes, where each row's ends, and whether it is there at all (else NULL). */
-CLEW_MESSAGES_API void clew_talks_text(const struct talks *talks, uint32_t text, uint8_t *out, int64_t *ends,
-									   uint8_t *set);
+/** Those messages, in the order in which they ended. */
+CLEW_MESSAGES_API void clew_talks_messages(const struct talks *talks, const struct clew_messages *out);
 /** Forget the rows. */
 CLEW_MESSAGES_API void clew_talks_clear(struct talks *talks);
 CLEW_MESSAGES_API void clew_talks_free(struct talks *talks);

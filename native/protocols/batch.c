@@ -201,32 +201,54 @@ static struct item item_of(const struct clew_calls *calls, uint32_t call)
 	};
 }
 
-int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, const struct clew_conv *convs,
+/* Items are kept for the next batch: memory that is given back has to be zeroed by the kernel again. */
+static bool room_for(struct talks *talks, uint64_t count)
+{
+	if (talks->items && count <= talks->item_room)
+		return true;
+	free(talks->items);
+	talks->items = malloc((count + 1) * sizeof *talks->items);
+	talks->item_room = talks->items ? count : 0;
+	return talks->items != NULL;
+}
+
+/* Puts the calls of each conversation together; where each conversation's end is in `ends`. */
+static void gather(struct item *items, uint64_t *ends, const struct clew_calls *calls, uint32_t parts,
+				   uint32_t conv_count)
+{
+	for (uint32_t part = 0; part < parts; part++)
+		for (uint64_t i = 0; i < calls[part].count; i++)
+			ends[calls[part].conv[i]]++;
+	for (uint64_t conv = 0, sum = 0; conv <= conv_count; conv++) {
+		const uint64_t count = ends[conv];
+		ends[conv] = sum;
+		sum += count;
+	}
+	for (uint32_t part = 0; part < parts; part++)
+		for (uint64_t i = 0; i < calls[part].count; i++)
+			items[ends[calls[part].conv[i]]++] = item_of(&calls[part], (uint32_t)i);
+}
+
+int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, uint32_t parts, const struct clew_conv *convs,
 					uint32_t conv_count)
 {
-	if (!fits(calls, conv_count))
-		return -EINVAL;
-	struct item *items = malloc((calls->count + 1) * sizeof *items);
-	uint64_t *ends = calloc((size_t)conv_count + 1, sizeof *ends);
-	if (!items || !ends)
-		talks->failed = -ENOMEM;
-	if (!talks->failed) {
-		for (uint64_t i = 0; i < calls->count; i++)
-			ends[calls->conv[i]]++;
-		for (uint64_t conv = 0, sum = 0; conv <= conv_count; conv++) {
-			const uint64_t count = ends[conv];
-			ends[conv] = sum;
-			sum += count;
-		}
-		for (uint64_t i = 0; i < calls->count; i++)
-			items[ends[calls->conv[i]]++] = item_of(calls, (uint32_t)i);
-		for (uint32_t conv = 0; conv < conv_count && !talks->failed; conv++) {
-			const uint64_t from = conv ? ends[conv - 1] : 0;
-			talks->conv = conv;
-			tell(talks, &convs[conv], items + from, ends[conv] - from);
-		}
+	uint64_t count = 0;
+	for (uint32_t part = 0; part < parts; part++) {
+		if (!fits(&calls[part], conv_count))
+			return -EINVAL;
+		count += calls[part].count;
 	}
-	free(items);
+	uint64_t *ends = calloc((size_t)conv_count + 1, sizeof *ends);
+	if (count > UINT32_MAX || !ends || !room_for(talks, count)) {
+		free(ends);
+		return count > UINT32_MAX ? -EINVAL : (talks->failed = -ENOMEM);
+	}
+	gather(talks->items, ends, calls, parts, conv_count);
+	for (uint32_t conv = 0; conv < conv_count && !talks->failed; conv++) {
+		const uint64_t from = conv ? ends[conv - 1] : 0;
+		talks->conv = conv;
+		tell(talks, &convs[conv], talks->items + from, ends[conv] - from);
+	}
 	free(ends);
 	return talks->failed;
 }

@@ -149,27 +149,28 @@ void message_print(struct talk *talk, struct text *text, const char *format, ...
 /* Moves the texts of messages that are not ended to the front: all others belong to rows that were taken. */
 void texts_keep(struct talks *talks)
 {
-	uint8_t *kept = NULL;
-	uint64_t size = 0, room = 0;
+	uint64_t size = 0;
 	for (uint32_t free_one = talks->text_free; free_one; free_one = talks->texts[free_one - 1].next_free)
 		talks->texts[free_one - 1].size = 0;
 	for (uint32_t i = 0; i < talks->text_count; i++)
-		room += talks->texts[i].size;
-	kept = malloc(room + 1);
-	if (!kept) {
+		size += talks->texts[i].size;
+	uint8_t *kept = size ? malloc(size) : NULL;
+	if (size && !kept) {
 		talks->failed = -ENOMEM;
 		return;
 	}
+	size = 0;
 	for (uint32_t i = 0; i < talks->text_count; i++) {
 		struct kept_text *text = &talks->texts[i];
-		memcpy(kept + size, talks->text + text->at, text->size);
+		if (text->size)
+			memcpy(kept + size, talks->text + text->at, text->size);
 		text->at = size;
 		size += text->size;
 	}
-	free(talks->text);
-	talks->text = kept;
+	if (size)
+		memcpy(talks->text, kept, size);
+	free(kept);
 	talks->text_size = size;
-	talks->text_room = room + 1;
 }
 
 void texts_forget(struct talks *talks)
@@ -186,8 +187,8 @@ static void emit(struct talks *talks, struct message *message, uint64_t end, con
 	const bool sent = !talks->talk.received[message->side];
 	const struct place *mover = sent ? &message->first : last;
 	if (grow(talks, (void **)&talks->rows, talks->row_count, &talks->row_room, sizeof *talks->rows)) {
-		struct clew_message_row *row = &talks->rows[talks->row_count++];
-		*row = (struct clew_message_row){
+		struct row *row = &talks->rows[talks->row_count++];
+		*row = (struct row){
 			.conv = talks->conv,
 			.protocol = (uint16_t)talks->protocol,
 			.thread_id = mover->thread_id,

@@ -62,6 +62,21 @@ struct kept_text {
 	uint32_t next_free;
 };
 
+/* A message that has ended. */
+struct row {
+	uint64_t thread_id, exchange, stream, offset, bytes;
+	int64_t first_ns, last_ns;
+	uint32_t conv, seq, pid, tid;
+	uint8_t sent, role, error, held, whole;
+	uint16_t protocol;
+	struct {
+		uint64_t at;
+		uint32_t size, set;
+	} texts[CLEW_TEXTS];
+};
+
+struct item;
+
 /* Everything, for one conversation at a time. `talk` is first: a processor's pointer is one to this. */
 struct talks {
 	struct talk talk;
@@ -76,7 +91,9 @@ struct talks {
 	enum side side;
 	uint64_t available; /* bytes behind it */
 	struct exchanges exchanges;
-	struct clew_message_row *rows;
+	struct item *items; /* calls of the batch, by conversation */
+	uint64_t item_room;
+	struct row *rows;
 	uint64_t row_count, row_room;
 	uint64_t text_bytes[CLEW_TEXTS]; /* of all rows */
 	uint8_t *text;                   /* of rows and of messages that are not ended */

@@ -23,32 +23,30 @@ Array = npt.NDArray[Any]
 NONE = 2**64 - 1
 """No exchange, no stream, no offset; and what feed() returns where nothing of this side is wanted any more."""
 _U32, _U64, _ANY, _TEXT = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_void_p, ctypes.c_char_p
+ROLES = ("request", "reply", "other")
+"""`enum role`, by number."""
 TEXTS = ("kind", "name", "summary", "status", "correlation")
 CONV = np.dtype([("hint", "i4"), ("flags", "u4")])
 """`struct clew_conv`."""
-ROW = np.dtype(
+CALLS = pa.schema(
     [
-        *((name, "u8") for name in ("thread_id", "exchange", "stream", "byte_offset", "bytes")),
-        *((name, "i8") for name in ("first_ns", "last_ns")),
-        *((name, "u4") for name in ("conv", "seq", "pid", "tid")),
-        *((name, "u1") for name in ("sent", "role", "error", "held", "whole", "zero")),
-        ("protocol", "u2"),
-        ("texts", "V80"),
+        *(("conv", pa.uint32()), ("ts_ns", pa.int64()), ("dur_ns", pa.int64()), ("bytes", pa.uint64())),
+        *(("byte_offset", pa.uint64()), ("sent", pa.uint8()), ("thread_id", pa.uint64())),
+        *(("seq", pa.uint32()), ("pid", pa.int32()), ("tid", pa.int32())),
+        *((name, pa.large_binary()) for name in ("head", "tail")),
     ]
 )
-"""`struct clew_message_row`."""
-_COLUMNS = {
-    "conv": "u4",
-    "ts_ns": "i8",
-    "dur_ns": "i8",
-    "bytes": "u8",
-    "byte_offset": "u8",
-    "sent": "u1",
-    "thread_id": "u8",
-    "seq": "u4",
-    "pid": "u4",
-    "tid": "u4",
+"""`struct clew_calls`: none of the columns but head and tail has nulls."""
+_NUMBERS = {
+    **dict.fromkeys(("thread_id", "exchange", "stream", "byte_offset", "bytes"), "u8"),
+    **dict.fromkeys(("first_ns", "last_ns"), "i8"),
+    **dict.fromkeys(("conv", "seq"), "u4"),
+    **dict.fromkeys(("pid", "tid"), "i4"),
+    "role": "u1",
+    "protocol": "u2",
 }
+_FLAGS = ("sent", "error", "whole", "held")
+_MAY_LACK = ("exchange", "stream", "held")
 
 
 class Side(enum.IntEnum):
@@ -81,8 +79,21 @@ class End(enum.IntEnum):
 
 class _Calls(ctypes.Structure):
     _fields_ = [
-        *((name, _ANY) for name in (*_COLUMNS, "head", "head_ends", "tail", "tail_ends")),
+        *((name, _ANY) for name in (*CALLS.names[:-2], "head", "head_ends", "tail", "tail_ends")),
         ("count", _U64),
+    ]
+
+
+class _Messages(ctypes.Structure):
+    """`struct clew_messages`."""
+
+    _fields_ = [
+        *((name, _ANY) for name in _NUMBERS),
+        *((f"{name}_known", _ANY) for name in _MAY_LACK),
+        *((name, _ANY) for name in _FLAGS),
+        *((name, _ANY) for name in TEXTS),
+        *((f"{name}_ends", _ANY) for name in TEXTS),
+        *((f"{name}_known", _ANY) for name in TEXTS),
     ]
 
 
@@ -132,10 +143,10 @@ def library() -> ctypes.CDLL:
         ("clew_protocols", _U32, [ctypes.POINTER(_ANY)]),
         ("clew_protocol_name", _TEXT, [_ANY, ctypes.POINTER(_TEXT)]),
         ("clew_talks_new", _ANY, [_ANY, _U32]),
-        ("clew_talks_feed", ctypes.c_int, [_ANY, ctypes.POINTER(_Calls), _ANY, _U32]),
-        ("clew_talks_rows", _U64, [_ANY, ctypes.POINTER(_ANY)]),
+        ("clew_talks_feed", ctypes.c_int, [_ANY, ctypes.POINTER(_Calls), _U32, _ANY, _U32]),
+        ("clew_talks_rows", _U64, [_ANY]),
         ("clew_talks_text_size", _U64, [_ANY, _U32]),
-        ("clew_talks_text", None, [_ANY, _U32, _ANY, _ANY, _ANY]),
+        ("clew_talks_messages", None, [_ANY, ctypes.POINTER(_Messages)]),
         ("clew_talks_clear", None, [_ANY]),
         ("clew_talks_free", None, [_ANY]),
         ("clew_message_begin", _ANY, [_ANY, _U32, _U64]),
@@ -270,14 +281,6 @@ def built_in() -> dict[str, tuple[str, ...]]:
     return found
 
 
-@dataclass(frozen=True)
-class Messages:
-    """Rows that were made, as columns; ``rows`` is of ROW, ``texts`` holds one array for each of TEXTS."""
-
-    rows: Array
-    texts: dict[str, pa.Array]
-
-
 class Talks:
     """Tells the messages of conversations, batch by batch, with the processors in C and ``processors`` in Python.
 
@@ -295,46 +298,58 @@ class Talks:
         if not self._talks:
             raise MemoryError
 
-    def feed(self, calls: dict[str, Array], head: pa.Array, tail: pa.Array, convs: Array) -> None:
-        """Tell the messages of ``calls``, one entry of each column per call, in any order.
+    def feed(self, calls: pa.Table, convs: Array) -> None:
+        """Tell the messages of ``calls``, in any order.
 
-        The columns are those of `struct clew_calls`: conv (index into ``convs``, of CONV), ts_ns, dur_ns (ns), bytes,
-        byte_offset (NONE: not known), sent (0 or 1), thread_id, seq, pid, tid. ``head`` and ``tail`` are large_binary.
-        Raises ClewError where a processor in Python raised something, or memory was not enough.
+        The columns are those of CALLS: conv (index into ``convs``, of CONV), ts_ns, dur_ns (ns), bytes, byte_offset
+        (NONE: not known), sent (0 or 1), thread_id, seq, pid, tid; head and tail, the bytes that were kept. Raises
+        ClewError where a processor in Python raised something, or memory was not enough.
         """
-        columns = [np.ascontiguousarray(calls[name], kind) for name, kind in _COLUMNS.items()]
-        kept = [_binary(head), _binary(tail)]
+        assert calls.schema.equals(CALLS)
         convs = np.ascontiguousarray(convs, CONV)
-        count = len(columns[0])
-        assert all(len(column) == count for column in columns) and all(len(ends) == count + 1 for _, ends in kept)
-        places = [array.ctypes.data for array in (*columns, *(each for pair in kept for each in pair))]
-        result = library().clew_talks_feed(
-            self._talks, ctypes.byref(_Calls(*places, count)), convs.ctypes.data, len(convs)
-        )
+        pieces = [piece for piece in calls.to_batches() if piece.num_rows]
+        given = (_Calls * max(len(pieces), 1))(*(_calls(piece) for piece in pieces))
+        result = library().clew_talks_feed(self._talks, given, len(pieces), convs.ctypes.data, len(convs))
         for bridge in self._bridges:
             if bridge.error:
                 why = f"{type(bridge.error).__name__}: {bridge.error}"
                 raise ClewError(f"protocol {bridge.name}: {why}", exit_code=1) from bridge.error
         check(result, "cannot tell messages")
 
-    def take(self) -> Messages:
-        """The messages since the last call; those that have not ended are not among them."""
-        found, pointer = library(), _ANY()
-        count = found.clew_talks_rows(self._talks, ctypes.byref(pointer))
-        rows = np.empty(0, ROW)
-        if count:
-            assert pointer.value is not None
-            rows = np.frombuffer((ctypes.c_char * (count * ROW.itemsize)).from_address(pointer.value), ROW).copy()
-        texts = {}
-        for number, name in enumerate(TEXTS):
-            out = np.empty(found.clew_talks_text_size(self._talks, number) + 1, np.uint8)
-            ends, present = np.zeros(count + 1, np.int64), np.zeros(count, np.uint8)
-            found.clew_talks_text(self._talks, number, out.ctypes.data, ends[1:].ctypes.data, present.ctypes.data)
-            bitmap = np.packbits(present.astype(bool), bitorder="little")
-            buffers = [pa.py_buffer(bitmap), pa.py_buffer(ends), pa.py_buffer(out[:-1])]
-            texts[name] = pa.Array.from_buffers(pa.large_string(), count, buffers)
+    def take(self) -> pa.Table:
+        """The messages since the last call, in the order in which they ended; those that have not are not among them.
+
+        The columns are those of table message, but for ``conv`` in place of what it says of the connection, and
+        numbers in ``role`` (ROLES) and ``protocol`` (``names``).
+        """
+        found = library()
+        count = found.clew_talks_rows(self._talks)
+        numbers = {name: np.empty(count, kind) for name, kind in _NUMBERS.items()}
+        bits = {
+            name: np.empty(-(-count // 8), np.uint8)
+            for name in (*_FLAGS, *(f"{name}_known" for name in (*_MAY_LACK, *TEXTS)))
+        }
+        sizes = [found.clew_talks_text_size(self._talks, number) for number in range(len(TEXTS))]
+        texts = {name: np.empty(size, np.uint8) for name, size in zip(TEXTS, sizes, strict=True)}
+        ends = {name: np.zeros(count + 1, np.int64) for name in TEXTS}
+        places = {name: array.ctypes.data for name, array in (numbers | bits | texts).items()}
+        places |= {f"{name}_ends": array[1:].ctypes.data for name, array in ends.items()}
+        found.clew_talks_messages(self._talks, ctypes.byref(_Messages(**places)))
         found.clew_talks_clear(self._talks)
-        return Messages(rows, texts)
+
+        def known(name: str) -> Any:
+            return pa.py_buffer(bits[f"{name}_known"]) if f"{name}_known" in bits else None
+
+        def column(kind: pa.DataType, name: str, *buffers: Array) -> pa.Array:
+            return pa.Array.from_buffers(kind, count, [known(name), *map(pa.py_buffer, buffers)])
+
+        return pa.table(
+            {
+                **{name: column(pa.from_numpy_dtype(array.dtype), name, array) for name, array in numbers.items()},
+                **{name: column(pa.bool_(), name, bits[name]) for name in _FLAGS},
+                **{name: column(pa.large_string(), name, ends[name], texts[name]) for name in TEXTS},
+            }
+        )
 
     def __enter__(self) -> Talks:
         return self
@@ -344,12 +359,11 @@ class Talks:
         self._talks = None
 
 
-def _binary(values: pa.Array) -> tuple[Array, Array]:
-    """(bytes, n + 1 ends) of a large_binary array without an offset of its own; nulls are empty."""
-    _, ends, data = values.buffers()
-    at = (
-        np.frombuffer(ends, np.int64)[values.offset : values.offset + len(values) + 1]
-        if ends
-        else np.zeros(1, np.int64)
-    )
-    return (np.frombuffer(data, np.uint8) if data is not None and data.size else np.zeros(1, np.uint8)), at
+def _calls(piece: pa.RecordBatch) -> _Calls:
+    """Where the columns of ``piece`` (of CALLS, not empty) are."""
+    *numbers, head, tail = piece.columns
+    at = [values.buffers()[1].address + values.offset * values.type.byte_width for values in numbers]
+    for values in (head, tail):
+        _, ends, data = values.buffers()
+        at += [(data or ends).address, ends.address + values.offset * 8]
+    return _Calls(*at, piece.num_rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from clew.native.protocols import NONE, ConvFlag, Messages, Talks
+from clew.native.protocols import CALLS, NONE, ROLES, ConvFlag, Talks
 from clew.protocols.base import processor_of
 from clew.protocols.identify import conversations, plan, unplan
 from clew.protocols.registry import all_names, in_python
@@ -24,18 +25,17 @@ Array = npt.NDArray[Any]
 PART_CALLS = 500_000
 PART_BYTES = 128 << 20
 """A part holds at most so many calls, and about so many bytes that they kept (one connection may be more)."""
-ROLES = ("request", "reply", "other")
 
 _CALLS = """
-SELECT e.conn_id, e.ts_ns, e.dur_ns, e.bytes, coalesce(e.byte_offset, $none) AS byte_offset, o.sent, e.thread_id, e.seq,
-       e.pid, e.tid, p.head, p.tail
+SELECT e.conn_id, e.ts_ns, e.dur_ns, e.bytes, coalesce(e.byte_offset, $none) AS byte_offset,
+       o.sent::UTINYINT AS sent, e.thread_id, e.seq, e.pid, e.tid, p.head, p.tail
 FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
 LEFT JOIN payload p ON p.thread_id = e.thread_id AND p.seq = e.seq
 WHERE e.conn_id BETWEEN $first AND $last AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
 """
 _CGI = """
 UNION ALL
-SELECT conn_id, ts_ns, dur_ns, bytes, $none, sent, thread_id, seq, pid, tid, head, NULL
+SELECT conn_id, ts_ns, dur_ns, bytes, $none, sent::UTINYINT, thread_id, seq, pid, tid, head, NULL
 FROM talk_cgi WHERE conn_id BETWEEN $first AND $last
 """
 # When the bytes were moved: written, as the call was entered; read, as it returned.
@@ -44,11 +44,13 @@ _CUTS = f"""
 SELECT quantile_disc({_MOVED}, $shares) FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
 WHERE e.conn_id = $first AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
 """
+# A program's variables are no bytes of the pipe.
 _INSERT = """
 INSERT INTO message
-SELECT m.msg_id, t.capture_id, m.conn_id, m.thread_id, t.host, m.pid::INTEGER, m.tid::INTEGER, m.seq, m.sent, m.role,
-       m.exchange, m.stream, m.first_ns, m.last_ns, m.byte_offset, m.bytes, m.protocol, m.kind, m.name, m.summary,
-       m.status, m.error, m.held, m.correlation, m.whole
+SELECT m.msg_id, t.capture_id, m.conn_id, m.thread_id, t.host, m.pid, m.tid, m.seq, m.sent, m.role, m.exchange,
+       m.stream, m.first_ns, m.last_ns, m.byte_offset,
+       CASE WHEN m.protocol = 'cgi' AND m.role = 'request' THEN 0 ELSE m.bytes END, m.protocol, m.kind, m.name,
+       m.summary, m.status, m.error, m.held, m.correlation, m.whole
 FROM made m JOIN talk t USING (conn_id)
 """
 
@@ -77,16 +79,24 @@ def extract(
     kinds = in_python()
     connection.execute("DELETE FROM message")
     number = 1
-    with Talks([processor_of(kind) for kind in kinds]) as talks:
+    # Messages are told in a thread of their own while the calls of the next part are read and those before written.
+    with Talks([processor_of(kind) for kind in kinds]) as talks, ThreadPoolExecutor(1) as teller:
         plan(connection, known, talks.names)
         parts = list(_parts(connection))
-        for index, part in enumerate(parts):
-            ids, convs = conversations(connection, part.first, part.last, talks.names)
-            _mark_continued(convs, part)
-            _feed(connection, talks, part, ids, convs)
-            number += _insert(connection, talks.take(), ids, number, talks.names)
-            if progress is not None:
-                progress((index + 1) / len(parts))
+        begun: tuple[Array, Future[pa.Table]] | None = None
+        for index, part in enumerate([*parts, None]):
+            told = begun
+            if part is not None:
+                ids, convs = conversations(connection, part.first, part.last, talks.names)
+                _mark_continued(convs, part)
+                calls = _calls(connection, part, ids)
+            messages = told[1].result() if told else None
+            if part is not None:
+                begun = ids, teller.submit(_tell, talks, calls, convs)
+            if told and messages:
+                number += _insert(connection, messages, told[0], number, talks.names)
+                if progress is not None:
+                    progress(index / len(parts))
     unplan(connection)
 
 
@@ -123,7 +133,8 @@ def _mark_continued(convs: Array, part: Part) -> None:
         convs["flags"] |= np.uint32(ConvFlag.CONTINUES)
 
 
-def _feed(connection: duckdb.DuckDBPyConnection, talks: Talks, part: Part, ids: Array, convs: Array) -> None:
+def _calls(connection: duckdb.DuckDBPyConnection, part: Part, ids: Array) -> pa.Table:
+    """The calls of ``part`` as Talks.feed() takes them."""
     query, values = _CALLS, {"none": NONE, "first": part.first, "last": part.last}
     for name, sign in (("begin", ">="), ("end", "<")):
         if (bound := getattr(part, name)) is not None:
@@ -131,54 +142,28 @@ def _feed(connection: duckdb.DuckDBPyConnection, talks: Talks, part: Part, ids: 
             values[name] = bound
     if part.begin is None:
         query += _CGI
-    table = connection.sql(query, params=values).to_arrow_table()
-    columns = {name: table.column(name).to_numpy() for name in table.column_names if name not in ("head", "tail")}
-    columns["conv"] = np.searchsorted(ids, columns.pop("conn_id"))
-    talks.feed(columns, _one_piece(table.column("head")), _one_piece(table.column("tail")), convs)
+    found = connection.sql(query, params=values).to_arrow_table()
+    conv = np.searchsorted(ids, found.column("conn_id").to_numpy())
+    return found.set_column(0, "conv", pa.array(conv.astype(np.uint32))).cast(CALLS)
 
 
-def _one_piece(column: pa.ChunkedArray) -> pa.Array:
-    """One array whose offsets are of 64 bits; nulls are empty."""
-    whole = column.cast(pa.large_binary()).combine_chunks()
-    return whole if isinstance(whole, pa.Array) else pa.concat_arrays(whole.chunks or [pa.array([], pa.large_binary())])
+def _tell(talks: Talks, calls: pa.Table, convs: Array) -> pa.Table:
+    talks.feed(calls, convs)
+    return talks.take()
 
 
 def _insert(
-    connection: duckdb.DuckDBPyConnection, messages: Messages, ids: Array, number: int, names: list[str]
+    connection: duckdb.DuckDBPyConnection, messages: pa.Table, ids: Array, number: int, names: list[str]
 ) -> int:
-    """Add the rows to table message, numbered from ``number`` in the order in which they ended; returns how many."""
-    rows = messages.rows
-    if not len(rows):
-        return 0
-    asked = (rows["protocol"] == names.index("cgi")) & (rows["role"] == 0)
-    rows["bytes"][asked] = 0  # a program's variables are no bytes of the pipe
-    table = pa.table(
-        {
-            "msg_id": pa.array(np.arange(number, number + len(rows), dtype=np.uint64)),
-            "conn_id": pa.array(ids[rows["conv"]]),
-            **{
-                name: pa.array(np.ascontiguousarray(rows[name]))
-                for name in ("thread_id", "pid", "tid", "seq", "first_ns", "last_ns", "byte_offset", "bytes")
-            },
-            **{name: pa.array(rows[name] != 0) for name in ("sent", "error", "whole")},
-            **{name: _known(rows[name]) for name in ("exchange", "stream")},
-            "held": pa.array(rows["held"] == 2, mask=rows["held"] == 0),
-            "role": _named(rows["role"], ROLES),
-            "protocol": _named(rows["protocol"], names),
-            **messages.texts,
-        }
-    )
-    connection.register("made", table)
+    """Add ``messages`` to table message, numbered from ``number`` in their order; returns how many."""
+    made = messages.append_column("msg_id", pa.array(np.arange(number, number + len(messages), dtype=np.uint64)))
+    made = made.append_column("conn_id", pa.array(ids[messages["conv"].to_numpy()]))
+    for name, words in (("role", ROLES), ("protocol", names)):
+        column = pa.DictionaryArray.from_arrays(made[name].combine_chunks(), pa.array(words, pa.string()))
+        made = made.set_column(made.schema.get_field_index(name), name, column)
+    connection.register("made", made)
     try:
         connection.execute(_INSERT)
     finally:
         connection.unregister("made")
-    return len(rows)
-
-
-def _known(values: Array) -> pa.Array:
-    return pa.array(np.ascontiguousarray(values), mask=values == np.uint64(NONE))
-
-
-def _named(codes: Array, names: tuple[str, ...] | list[str]) -> pa.DictionaryArray:
-    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int16)), pa.array(names, pa.string()))
+    return len(messages)

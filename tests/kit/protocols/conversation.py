@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from clew.native.protocols import CONV, NONE, ConvFlag, Processor, Talks
+from clew.native.protocols import CALLS, CONV, NONE, ROLES, TEXTS, ConvFlag, Processor, Talks
 
 C, S = 0, 1
 """Who sent a piece: client, server."""
 Pieces = Sequence[tuple[int, bytes]]
 FULL = 1 << 20
+
+_AS_TOLD = (*TEXTS, "exchange", "stream", "error", "held", "whole", "first_ns", "last_ns")
 
 
 @dataclass(frozen=True)
@@ -78,33 +80,25 @@ def tell(
         calls["byte_offset"] = np.array(columns["byte_offset"], np.uint64)
         calls |= {"ts_ns": np.arange(count) * 100, "dur_ns": np.full(count, 10), "seq": np.arange(count)}
         calls |= {name: np.ones(count) for name in ("thread_id", "pid", "tid")} | {"conv": np.zeros(count)}
+        calls |= {"head": heads, "tail": tails}
+        typed = [pa.array(calls[field.name]).cast(field.type) for field in CALLS]
         flags = ConvFlag.DATAGRAM if datagram else ConvFlag(0)
         flags |= ConvFlag.CLOSED if closed else ConvFlag(0)
         if sure:
             flags |= ConvFlag.CLIENT if client_end else ConvFlag.SERVER
         conv = np.array([(talks.names.index(hint) if hint else -1, int(flags))], CONV)
-        talks.feed(calls, pa.array(heads, pa.large_binary()), pa.array(tails, pa.large_binary()), conv)
-        told = talks.take()
-        texts = {name: values.to_pylist() for name, values in told.texts.items()}
-        found = []
-        for number, row in enumerate(told.rows):
-            found.append(
-                Told(
-                    side=C if bool(row["sent"]) == client_end else S,
-                    role=("request", "reply", "other")[row["role"]],
-                    exchange=None if row["exchange"] == NONE else int(row["exchange"]),
-                    stream=None if row["stream"] == NONE else int(row["stream"]),
-                    at=int(row["byte_offset"]),
-                    size=int(row["bytes"]),
-                    **{name: values[number] for name, values in texts.items()},
-                    error=bool(row["error"]),
-                    held=(None, False, True)[row["held"]],
-                    whole=bool(row["whole"]),
-                    protocol=talks.names[row["protocol"]],
-                    first_ns=int(row["first_ns"]),
-                    last_ns=int(row["last_ns"]),
-                )
+        talks.feed(pa.table(typed, schema=CALLS), conv)
+        found = [
+            Told(
+                side=C if row["sent"] == client_end else S,
+                role=ROLES[row["role"]],
+                at=row["byte_offset"],
+                size=row["bytes"],
+                protocol=talks.names[row["protocol"]],
+                **{name: row[name] for name in _AS_TOLD},
             )
+            for row in talks.take().to_pylist()
+        ]
     return sorted(found, key=lambda one: (one.first_ns, one.side, one.at))
 
 
