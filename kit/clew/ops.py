@@ -23,8 +23,8 @@ _CLASSES: Final = {
     "stdio": "90 fopen, 91 fclose, 92 fread, 93 fwrite, 94 fflush",
     "sync": "95 fsync, 96 fdatasync",
     "alloc": "100 malloc, 101 calloc, 102 realloc, 103 memalign, 104 free",
-    "note": "117 cgi, 118 map, 119 stack, 120 process_start, 121 process_end, 122 thread_start, 123 thread_end, 124 "
-    "conn, 125 vfork_child, 126 unseen, 127 pad",
+    "note": "115 task_run, 116 task_new, 117 cgi, 118 map, 119 stack, 120 process_start, 121 process_end, 122 "
+    "thread_start, 123 thread_end, 124 conn, 125 vfork_child, 126 unseen, 127 pad",
 }
 OPS: Final[tuple[tuple[int, str, str], ...]] = tuple(
     (int(item.split()[0]), item.split()[1], kind) for kind, items in _CLASSES.items() for item in items.split(", ")

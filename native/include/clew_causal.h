@@ -25,6 +25,7 @@ enum clew_rule {
 	CLEW_RULE_ORDER = 5, /* an event loop: several can be, the one that was ready first */
 	CLEW_RULE_QUEUE = 6, /* a worker thread: the request that waits longest for one */
 	CLEW_RULE_LOST = 8,  /* requests were open, but it fits into none of them */
+	CLEW_RULE_TASK = 9,  /* its task was started for that request, as the interpreter says */
 	CLEW_RULE_UNLIKELY = 7 /* one was left, but its requests do not do this elsewhere: a link, no parent */
 };
 
@@ -50,6 +51,7 @@ struct clew_spans {
 	const uint64_t *name;
 	const uint8_t
 		*held; /* client: 1: its reply left the connection with its user; 2: it prepares for what comes next */
+	const int64_t *owner; /* client: the server span that its task works for; -1: not told */
 	int64_t threads, conns;
 	const int32_t *pool; /* [conns]: connections to the same address have the same number, below conns */
 	int64_t signals;     /* in order of group, then time */

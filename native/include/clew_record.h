@@ -109,6 +109,8 @@
 	X(102, REALLOC, "realloc", ALLOC) \
 	X(103, MEMALIGN, "memalign", ALLOC) \
 	X(104, FREE, "free", ALLOC) \
+	X(115, TASK_RUN, "task_run", NOTE) \
+	X(116, TASK_NEW, "task_new", NOTE) \
 	X(117, CGI, "cgi", NOTE) \
 	X(118, MAP, "map", NOTE) \
 	X(119, STACK, "stack", NOTE) \
@@ -156,7 +158,7 @@ struct clew_record {
 	int64_t result;   /* as returned (pid, fd, bytes, -1; a pointer never) */
 	uint64_t conn_id; /* open file, socket or pipe end the call was on; 0 = none or not known */
 	uint64_t offset;  /* bytes this direction had carried before; pread and pwrite: the file offset; ~0 not known.
-					   * Class wakeup: the address of the object waited on */
+					   * Class wakeup: the address of the object waited on; TASK_RUN, TASK_NEW: see below */
 	int32_t fd;       /* -1 = none */
 	uint32_t
 		seq; /* of this thread, from 1, dropped records included: a gap is a loss. Signal handlers swap neighbours */
@@ -300,6 +302,12 @@ struct clew_map_info {
 	uint32_t build_id_size;
 	uint32_t path_size; /* 0 = not known */
 };
+
+/*
+ * offset of TASK_RUN: the task that the thread works for from `begin` on, 0 = none; of TASK_NEW: a task that was made
+ * by the one that the thread is in. Both are addresses, which are used again: a task is known by its address and when
+ * it was made. They are told for CPython's contexts.
+ */
 
 /* result of UNSEEN: why a program (its path is the text, its pid stands in `fd`) is not recorded, or not wholly */
 enum clew_unseen {

@@ -162,6 +162,7 @@ CLEW_EXPORT int epoll_create(int size)
 {
 	IO_CALL(call, EPOLL_CREATE, -1);
 	const int result = REAL(epoll_create)(size);
+	tasks_loop_made();
 	anonymous(&call, result, "anon_inode:[eventpoll]");
 	return result;
 }
@@ -170,6 +171,7 @@ CLEW_EXPORT int epoll_create1(int flags)
 {
 	IO_CALL(call, EPOLL_CREATE, -1);
 	const int result = REAL(epoll_create1)(flags);
+	tasks_loop_made();
 	anonymous(&call, result, "anon_inode:[eventpoll]");
 	return result;
 }

@@ -17,6 +17,7 @@
 #include "internal.h"
 #include "sampler.h"
 #include "stack.h"
+#include "tasks.h"
 
 union process_page process_page __attribute__((aligned(CLEW_PAGE)));
 uint32_t inherited_mode = CLEW_MODES;
@@ -116,6 +117,7 @@ bool init_try(void)
 			real_resolve_all();
 			thread_key_create();
 			stack_start();
+			tasks_start();
 			const char *handed = env_find("CLEW_FDS=");
 			if (handed)
 				conn_handover_read(handed);

@@ -23,6 +23,7 @@
 #include "connections.h"
 #include "core.h"
 #include "real.h"
+#include "tasks.h"
 
 /* A call of the program. Pthread cancellation unwinds the wrapper's frame, and so runs io_leave(). */
 struct io_call {
@@ -125,6 +126,7 @@ static inline void io_moved(struct io_call *call, enum io_direction direction, i
 	end.bytes = result > 0 ? (uint64_t)result : 0;
 	end.flags = flags;
 	if (io_traced(call)) {
+		tasks_tell(&call->core);
 		const uint64_t entry = conn_entry(&call->core, call->fd);
 		end.conn_id = entry & CONN_ID;
 		if (unlikely((unsigned)call->fd <= 2))

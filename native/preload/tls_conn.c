@@ -87,5 +87,7 @@ void tls_end(const struct tls_call *call, int64_t moved, int error, uint64_t con
 		.data_count = 1,
 		.data_size = data.iov_len,
 	};
+	if (call->core.mode & CLEW_TRACE)
+		tasks_tell(&call->core);
 	call_end(&call->core, &end);
 }

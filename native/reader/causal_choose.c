@@ -150,17 +150,26 @@ static struct choice of_worker(struct attribution *work, struct thread_state *th
 	return (struct choice){thread->task, thread->task_rule, likely.count == 1 ? 1 : 0.9f};
 }
 
+static uint8_t how_anchored(const struct attribution *work, int64_t client)
+{
+	if (work->links[client].head != client)
+		return CLEW_RULE_HELD;
+	return work->links[client].queued ? CLEW_RULE_ORDER : CLEW_RULE_LOOP;
+}
+
 struct choice clew_causal_choose(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	struct thread_state *thread = clew_causal_thread(work, in->thread[client]);
+	if (in->owner[client] != NONE)
+		return (struct choice){in->owner[client], CLEW_RULE_TASK, 1};
 	const int64_t fixed = work->links[client].fixed;
 	if (fixed != NONE && work->spans[fixed].listed)
 		return (struct choice){fixed, CLEW_RULE_QUEUE, 0.99f};
 	if (thread->interleaved && thread->open.head != NONE) {
 		const int64_t anchor = clew_causal_anchored(work, client);
 		if (anchor != NONE && work->spans[anchor].listed && clew_causal_within(work, client, anchor))
-			return (struct choice){anchor, work->links[client].head == client ? CLEW_RULE_LOOP : CLEW_RULE_HELD, 0.99f};
+			return (struct choice){anchor, how_anchored(work, client), 0.99f};
 		const int64_t keeper = thread->open.head == thread->open.tail ? NONE : clew_causal_keeper(work, client);
 		return keeper == NONE ? of_loop(work, thread, client) : (struct choice){keeper, CLEW_RULE_HELD, 0.99f};
 	}

@@ -22,7 +22,7 @@ IDLE = 20_000
 
 RULES = (
     *("root", "unresolved", "match", "datagram", "thread", "handoff", "loop", "held", "order", "queue"),
-    *("fork", "process"),
+    *("fork", "process", "task"),
 )
 """Links.rule by number."""
 
@@ -30,8 +30,9 @@ _SPANS = """
 SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS begun,
        coalesce(end_ns, $never) AS "end",
        coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread,
-       coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked
-FROM pair WHERE process_no BETWEEN $low AND $high
+       coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked,
+       coalesce(owner_msg_id, -1) AS owner
+FROM pair LEFT JOIN task_owner USING (msg_id) WHERE process_no BETWEEN $low AND $high
 """
 
 # A new turn of a loop begins when the thread has asked which descriptors are ready. Telling another thread of the same
@@ -126,6 +127,7 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
     first = np.concatenate(([0], np.flatnonzero(np.diff(process)) + 1, [len(order)])).astype(np.int64)
     conns, conn = np.unique(spans["conn_id"], return_inverse=True)
     signals = _signals(connection, low, high, process[first[:-1]])
+    spans["owner"] = _places(spans["msg_id"], spans["owner"])
     found = attribute(first, spans | {"conn": conn}, signals, _pools(connection, conns))
     sure = (found.rule != UNLIKELY) & (found.cause >= 0)
     doubtful = np.flatnonzero((found.rule == UNLIKELY) & (found.cause >= 0))
@@ -136,6 +138,13 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
     forks = spans["msg_id"] > FORKS
     spans["end"] = np.where(forks, spans["life"], spans["end"])
     return spans, found.work, np.array([doubtful, found.cause[doubtful], found.confidence[doubtful]])
+
+
+def _places(numbers: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
+    """Where each of ``wanted`` stands among ``numbers``; -1: nowhere."""
+    order = np.argsort(numbers)
+    at = np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(order) - 1)
+    return np.where(numbers[order[at]] == wanted, order[at], -1)
 
 
 def _pools(connection: duckdb.DuckDBPyConnection, conns: NDArray[Any]) -> NDArray[np.int64]:

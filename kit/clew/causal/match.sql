@@ -145,3 +145,6 @@ JOIN (SELECT msg_id, arg_max(process_id, start_ns) AS process_id, arg_max(comman
 JOIN who w ON w.thread_id = d.process_id;
 
 INSERT INTO name_of SELECT DISTINCT hash(command, 'process'), command, NULL FROM descendant WHERE own;
+
+-- Calls whose request an interpreter told of: tasks.sql fills it.
+CREATE OR REPLACE TEMP TABLE task_owner (msg_id UBIGINT, owner_msg_id UBIGINT);

@@ -10,6 +10,7 @@ RULES: Final[dict[str, str]] = {
     "thread": "the thread that received the request, doing one thing at a time",
     "handoff": "the thread that answers the request, which another thread received",
     "loop": "an event loop: the only request that it can belong to",
+    "task": "the task that made the call was started for that request, as the interpreter says",
     "held": "the connection was held by that request: an open transaction",
     "order": "an event loop: of the requests that it can belong to, the one that was ready first",
     "queue": "a worker thread: of the requests that wait for one, the one that waited longest",
@@ -25,7 +26,7 @@ RULES: Final[dict[str, str]] = {
 }
 """Rule: what it means, for people."""
 
-BY_NUMBER: Final = ("root", "thread", "handoff", "loop", "held", "order", "queue", "unresolved", "unresolved")
+BY_NUMBER: Final = ("root", "thread", "handoff", "loop", "held", "order", "queue", "unresolved", "unresolved", "task")
 """enum clew_rule by number (clew_causal.h); 7, an unlikely cause, is kept as a link."""
 
 UNLIKELY: Final = 7

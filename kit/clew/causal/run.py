@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from clew.causal import attribute, clock, imported, match, paths
+from clew.causal import attribute, clock, imported, match, paths, tasks
 from clew.errors import ClewError
 from clew.protocols import extract
 from clew.protocols.services import VARIABLE
@@ -56,6 +56,7 @@ def trace(
         clock.align(connection)
         tell("connections", 0)
         match.match(connection)
+        tasks.own(connection)
         tell("requests", 0)
         links = attribute.link(connection)
         tell("paths", 0)

@@ -32,6 +32,7 @@ _COLUMNS = {
     "conn": np.int32,
     "name": np.uint64,
     "held": np.uint8,
+    "owner": np.int64,
 }
 
 

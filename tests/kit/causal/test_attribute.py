@@ -42,6 +42,7 @@ class Process:
                 "conn": conn,
                 "name": name,
                 "held": held,
+                "owner": -1,
             }
         )
         if client and end != int(NEVER):
@@ -198,7 +199,7 @@ def test_work_does_not_overlap() -> None:
 
 def test_no_spans_at_all() -> None:
     nothing: dict[str, Any] = dict.fromkeys(
-        ("client", "start", "asked", "end", "begun", "whole", "thread", "end_thread", "conn", "name", "held"),
+        ("client", "start", "asked", "end", "begun", "whole", "thread", "end_thread", "conn", "name", "held", "owner"),
         np.zeros(0),
     )
     empty = np.zeros(0, np.int64)
