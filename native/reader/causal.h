@@ -53,6 +53,7 @@ struct thread_state {
 	int64_t pending, handed_back; /* calls since it last handed something back, and when that was */
 	bool serves;                  /* it receives or answers requests */
 	bool told_turns, input_last;
+	bool looked_at; /* causal_waiting.c */
 };
 
 struct span_state {         /* of a server span; of a client span `owner` alone */
@@ -104,6 +105,7 @@ struct link {
 	int64_t owner;       /* at the first of a component: its server span, or NONE */
 	int64_t fixed;       /* a worker's call: the server span that its result was handed back for, or NONE */
 	int64_t first, last; /* ns, at the first of a component, and at a head: when it began and ended */
+	bool queued;         /* its owner waited for the connection */
 };
 
 struct attribution {

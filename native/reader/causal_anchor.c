@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "causal.h"
+#include "causal_waiting.h"
 
 enum {
 	LESSONS = 5,        /* rounds that learn what follows what */
@@ -94,7 +95,7 @@ static void begin_chain(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	const int64_t last = in->end[client] == CLEW_NEVER ? in->start[client] : in->end[client];
-	work->links[client] = (struct link){client, client, NONE, client, NONE, NONE, in->asked[client], last};
+	work->links[client] = (struct link){client, client, NONE, client, NONE, NONE, in->asked[client], last, false};
 }
 
 static void lengthen_chain(struct attribution *work, int64_t head, int64_t client)
@@ -346,6 +347,22 @@ static bool is_plain(struct attribution *work, int64_t steps, int64_t group, int
 	return true;
 }
 
+/* Loops with requests that wait for connections. */
+static int64_t look_at_queues(struct web *web, int64_t steps, int64_t group)
+{
+	for (int32_t i = 0; i < web->outputs_count; i++) {
+		const int32_t thread = web->work->in->thread[web->outputs[i].span];
+		struct thread_state *state = clew_causal_thread(web->work, thread);
+		if (!web->outputs[i].queued || !state->told_turns || state->looked_at)
+			continue;
+		state->looked_at = true;
+		const int64_t error = clew_causal_waiting(web->work, steps, group, thread);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
 int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state)
 {
 	struct web web = {.work = work};
@@ -363,6 +380,10 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 		const int64_t span = web.inputs[i].span;
 		work->steps_ns[i] = web.inputs[i].received ? work->in->start[span] : work->in->end[span];
 	}
+	result = look_at_queues(&web, steps, group);
+	if (result < 0)
+		goto end;
+	result = -ENOMEM;
 	for (int32_t i = 0; i < web.outputs_count; i++)
 		explain_at_once(&web, &web.outputs[i]);
 	if (!learn_flow(&web))
