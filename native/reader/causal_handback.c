@@ -5,9 +5,9 @@
  *
  * A worker tells the thread that serves that a job is done (a byte in a pipe, an eventfd); that thread answers in the
  * order in which it was told. So the k-th hand-back belongs to the k-th answer; what the worker did since its last
- * hand-back was done for that request. Two that hand back at the same moment may be told in the other order: then the
- * queue decides, which gives jobs out in the order in which requests came in. It is believed only where all but a few
- * jobs lie within the request that they are given to.
+ * hand-back was done for that request. Two that hand back at the same moment may be told in the other order, unless
+ * their places in the queue are known: then the queue of jobs decides, which gives jobs out in the order in which
+ * requests came in. It is believed only where all but a few jobs lie within the request that they are given to.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ struct job {
 	int64_t first, count; /* calls, in the list of all */
 	int64_t taken, done;  /* ns: when its worker was free for it, when it was handed back */
 	int64_t server;       /* that it was done for */
+	bool queued;          /* `done` is its place in the queue */
 };
 
 static bool is_worker(const struct thread_state *thread)
@@ -44,14 +45,14 @@ static int64_t list_jobs(struct attribution *work, int64_t steps, struct job *jo
 			/* A job that was done before anybody waited for it is told by the thread that serves itself: whose, is not
 			 * seen. */
 			if (step->kind == STEP_DONE && thread->serves)
-				jobs[made++] = (struct job){listed, 0, 0, step->ns, NONE};
+				jobs[made++] = (struct job){listed, 0, 0, step->ns, NONE, step->queued};
 			continue;
 		}
 		thread->pending += step->kind == STEP_SENT;
 		if (step->kind != STEP_DONE)
 			continue;
 		struct job *job = &jobs[made++];
-		*job = (struct job){listed, 0, thread->handed_back, step->ns, NONE};
+		*job = (struct job){listed, 0, thread->handed_back, step->ns, NONE, step->queued};
 		for (int64_t at = i - 1; at >= 0 && thread->pending; at--)
 			if (work->steps[at].thread == step->thread && work->steps[at].kind == STEP_SENT) {
 				calls[listed++] = work->steps[at].span;
@@ -74,6 +75,8 @@ static bool lies_within(const struct attribution *work, const struct job *job, c
 /* Whether the queue gave these two out in the other order than the answers say, and that is the surer sign. */
 static bool changed_places(const struct attribution *work, const struct job *one, const struct job *other)
 {
+	if (one->queued && other->queued)
+		return false;
 	const int64_t *came = work->in->start;
 	const int64_t first = came[one->server] < came[other->server] ? came[one->server] : came[other->server];
 	const int64_t a = one->taken > first ? one->taken : first, b = other->taken > first ? other->taken : first;

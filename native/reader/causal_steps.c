@@ -75,17 +75,17 @@ int64_t clew_causal_steps(struct attribution *work, int64_t group)
 	for (int64_t span = begin; span < end; span++) {
 		const bool client = in->client[span];
 		work->steps[count++] =
-			(struct step){in->asked[span], span, in->thread[span], client ? STEP_SENT : STEP_RECEIVED};
+			(struct step){in->asked[span], span, in->thread[span], client ? STEP_SENT : STEP_RECEIVED, false};
 		if (in->end[span] != CLEW_NEVER)
 			work->steps[count++] =
 				(struct step){in->end[span] > in->start[span] ? in->end[span] : in->start[span] + 1, span,
 							  in->end_thread[span] < 0 ? in->thread[span] : in->end_thread[span],
-							  client ? STEP_REPLIED : STEP_ANSWERED};
+							  client ? STEP_REPLIED : STEP_ANSWERED, false};
 	}
 	static const uint8_t kinds[] = {STEP_DONE, STEP_TURN, STEP_DONE, STEP_IDLE};
 	for (int64_t i = in->signal_first[group]; i < in->signal_first[group + 1]; i++)
-		work->steps[count++] =
-			(struct step){in->signal_ns[i], NONE, in->signal_thread[i], kinds[in->signal_kind[i] & 3]};
+		work->steps[count++] = (struct step){in->signal_ns[i], NONE, in->signal_thread[i],
+											 kinds[in->signal_kind[i] & 3], in->signal_kind[i] == CLEW_SIGNAL_QUEUED};
 	if (count <= SMALL) {
 		sort_small(work->steps, count);
 		return count;

@@ -38,13 +38,15 @@ FROM pair LEFT JOIN task_owner USING (msg_id) WHERE process_no BETWEEN $low AND 
 # A new turn of a loop begins when the thread has asked which descriptors are ready. Telling another thread of the same
 # process something, through a pipe, an eventfd or a pair of sockets, ends what a worker did before.
 _SIGNALS = """
-SELECT w.process_no, e.ts_ns + CASE WHEN o.class = 'wait' THEN e.dur_ns ELSE 0 END AS ns, w.thread_no AS thread,
-       CASE WHEN o.class <> 'wait' THEN 2 WHEN e.dur_ns < $idle THEN 1 ELSE 3 END AS kind
+SELECT w.process_no, CASE WHEN o.class = 'wait' THEN e.ts_ns + e.dur_ns ELSE coalesce(q.queued_ns, e.ts_ns) END AS ns,
+       w.thread_no AS thread,
+       CASE WHEN q.queued_ns IS NOT NULL THEN 0 WHEN o.class <> 'wait' THEN 2 WHEN e.dur_ns < $idle THEN 1 ELSE 3 END AS kind
 FROM event e
 JOIN who w USING (thread_id)
 JOIN op o USING (op_id)
 LEFT JOIN connection c USING (conn_id)
 LEFT JOIN connection d ON d.conn_id = c.peer_conn_id
+LEFT JOIN queued q ON q.thread_id = e.thread_id AND q.seq = e.seq
 WHERE w.process_no BETWEEN $low AND $high
       AND (o.class = 'wait' OR o.class = 'write' AND (c.kind = 'anon' OR c.pid = d.pid AND c.kind <> 'tcp'))
 ORDER BY w.process_no, ns

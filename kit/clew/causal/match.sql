@@ -146,5 +146,6 @@ JOIN who w ON w.thread_id = d.process_id;
 
 INSERT INTO name_of SELECT DISTINCT hash(command, 'process'), command, NULL FROM descendant WHERE own;
 
--- Calls whose request an interpreter told of: tasks.sql fills it.
+-- What an interpreter tells, where one does (tasks.sql): the requests of calls, and when what a write tells was put in a queue.
 CREATE OR REPLACE TEMP TABLE task_owner (msg_id UBIGINT, owner_msg_id UBIGINT);
+CREATE OR REPLACE TEMP TABLE queued (thread_id UBIGINT, seq UINTEGER, queued_ns BIGINT);
