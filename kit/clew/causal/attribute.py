@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clew.causal.kept import Kept, folder_of
 from clew.causal.match import FORKS
 from clew.causal.rules import BY_NUMBER, UNLIKELY
-from clew.native.causal import NEVER, WORK, Signals, attribute
+from clew.native.causal import NEVER, Signals, attribute
 
 PART = 1_000_000
 """Spans that are looked at together: whole processes, so one with more is looked at alone."""
@@ -40,7 +41,8 @@ FROM pair LEFT JOIN task_owner USING (msg_id) WHERE process_no BETWEEN $low AND 
 _SIGNALS = """
 SELECT w.process_no, CASE WHEN o.class = 'wait' THEN e.ts_ns + e.dur_ns ELSE coalesce(q.queued_ns, e.ts_ns) END AS ns,
        w.thread_no AS thread,
-       CASE WHEN q.queued_ns IS NOT NULL THEN 0 WHEN o.class <> 'wait' THEN 2 WHEN e.dur_ns < $idle THEN 1 ELSE 3 END AS kind
+       CASE WHEN q.queued_ns IS NOT NULL THEN 0 WHEN o.class <> 'wait' THEN 2
+            WHEN e.dur_ns < $idle THEN 1 ELSE 3 END AS kind
 FROM event e
 JOIN who w USING (thread_id)
 JOIN op o USING (op_id)
@@ -61,49 +63,62 @@ WHERE NOT p.client AND p.msg_id NOT IN (SELECT msg_id FROM matched) AND o.peer_c
 
 Columns = dict[str, NDArray[Any]]
 
-_KEPT = {
-    **dict.fromkeys(("msg_id", "reply_msg_id", "conn_id", "start", "end", "parent"), np.int64),
-    **dict.fromkeys(("name", "status"), np.uint64),
+_LINKED = {
+    "msg_id": np.int64,
+    "parent": np.int64,
     "process_no": np.int32,
-    "own_thread": np.int32,
     "client": np.bool_,
     "rule": np.uint8,
     "confidence": np.float32,
 }
+_KEPT = {
+    **dict.fromkeys(("msg_id", "reply_msg_id", "conn_id", "start", "end"), np.int64),
+    **dict.fromkeys(("name", "status"), np.uint64),
+    "own_thread": np.int32,
+    "client": np.bool_,
+}
+_WORK = {"start": np.int64, "end": np.int64, "span": np.int64, "thread": np.int32}
 
 
 @dataclass(frozen=True)
 class Links:
     """All spans, in order of process and start, with what was found of them.
 
-    ``spans`` has an array for each name of _KEPT: ``parent`` is a place among them (-1: none), ``rule`` one of RULES by
-    number, ``start`` and ``end`` are ns (NEVER: not seen), the others numbers of ``pair``.
+    ``spans`` has an array for each name of _LINKED: ``parent`` is a place among them (-1: none), ``rule`` one of RULES
+    by number; ``kept`` has what else is to be said of them: ``start`` and ``end`` are ns (NEVER: not seen), the others
+    numbers of ``pair``. ``work`` has the fields of native.causal.WORK: spans by place, threads by who.thread_no; of
+    one thread they are in order of time.
     """
 
     spans: Columns
-    work: NDArray[np.void]  # native.causal.WORK: spans by place, threads by who.thread_no
+    kept: Kept
+    work: Kept
     unlikely: pa.Table  # place, cause, confidence
 
 
 def link(connection: duckdb.DuckDBPyConnection) -> Links:
     """Find the parent of every row of ``pair``."""
-    spans: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, kind)] for name, kind in _KEPT.items()}
-    work, unlikely = [np.zeros(0, WORK)], [np.zeros((3, 0))]
+    parts: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, kind)] for name, kind in _LINKED.items()}
+    kept = Kept(_KEPT, folder_of(connection))
+    work = Kept(_WORK, folder_of(connection))
+    unlikely = [np.zeros((3, 0))]
     offset = 0
     for low, high in _parts(connection):
         part, working, doubtful = _part(connection, low, high)
         part["parent"] = np.where(part["parent"] >= 0, part["parent"] + offset, -1)
         working["span"] += offset
-        for name, kind in _KEPT.items():
-            spans[name].append(part[name].astype(kind, copy=False))
-        work.append(working)
+        for name, kind in _LINKED.items():
+            parts[name].append(part[name].astype(kind, copy=False))
+        kept.append(part)
+        by_thread = np.argsort(working["thread"], kind="stable")
+        work.append({name: working[name][by_thread] for name in _WORK})
         unlikely.append(doubtful + np.array([offset, offset, 0])[:, None])
         offset += len(part["parent"])
-    found = {name: np.concatenate(spans.pop(name)) for name in _KEPT}
+    found = {name: np.concatenate(parts.pop(name)) for name in _LINKED}
     _add_matches(connection, found)
     _add_programs(connection, found)
     doubts = dict(zip(("place", "cause", "confidence"), np.concatenate(unlikely, axis=1), strict=True))
-    return Links(found, np.concatenate(work), pa.table(doubts))
+    return Links(found, kept, work, pa.table(doubts))
 
 
 def _parts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
@@ -168,18 +183,15 @@ def _signals(connection: duckdb.DuckDBPyConnection, low: int, high: int, groups:
 
 def _add_matches(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
     """Give server spans the client span at the other end of their connection."""
-    order = np.argsort(spans["msg_id"])
-    by_message = spans["msg_id"][order]
-
-    def places(messages: NDArray[Any]) -> NDArray[np.int64]:
-        return order[np.searchsorted(by_message, messages.astype(np.int64))]
-
+    place = np.full(int(spans["msg_id"].max(initial=0, where=spans["msg_id"] < FORKS)) + 1, -1, np.int64)
+    messages = np.flatnonzero(spans["msg_id"] < FORKS)
+    place[spans["msg_id"][messages]] = messages
     found = connection.execute("SELECT msg_id, parent, rule = 'match' AS sure, confidence FROM matched").fetchnumpy()
-    at = places(found["msg_id"])
-    spans["parent"][at] = places(found["parent"])
+    at = place[found["msg_id"]]
+    spans["parent"][at] = place[found["parent"]]
     spans["rule"][at] = np.where(found["sure"], RULES.index("match"), RULES.index("datagram"))
     spans["confidence"][at] = found["confidence"]
-    lost = places(connection.execute(_LOST).fetchnumpy()["msg_id"])
+    lost = place[connection.execute(_LOST).fetchnumpy()["msg_id"]]
     spans["rule"][lost] = RULES.index("unresolved")
     spans["confidence"][lost] = 0
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -12,9 +15,34 @@ from clew.causal.match import FORKS, statements
 from clew.errors import ClewError
 from clew.native.causal import NEVER, roots, shapes, trees, walk
 
+SLICE = 1_000_000
+"""Rows that are written to a table at a time."""
+
+_SPANS = """
+INSERT INTO span
+SELECT f.place + 1, f.root + 1, f.parent + 1, w.capture_id, w.thread_id, w.host, w.pid, w.tid, w.command,
+       CASE WHEN f.msg_id IS NULL THEN 'process' WHEN f.client THEN 'client' ELSE 'server' END, n.name, n.protocol,
+       f.conn_id, f.start, f."end", r.status, r.error, f.msg_id, f.reply_msg_id, f.rule, f.confidence, f.depth,
+       f.shape & 9007199254740991
+FROM found f
+JOIN who w ON w.thread_no = f.thread
+JOIN name_of n ON n.name_no = f.name
+JOIN status_of r ON r.status_no = f.status
+"""
+# What a program that was started for a request does all its life is done for it: that is said once.
+_WORKING = """
+INSERT INTO working
+SELECT w.host, w.pid, w.tid, x.start_ns, x.end_ns, x.root + 1, x.place + 1, x.confidence
+FROM worked x
+JOIN who w USING (thread_no)
+ANTI JOIN (SELECT process_id FROM descendant JOIN started USING (msg_id)) d USING (process_id)
+WHERE w.pid IS NOT NULL AND w.tid IS NOT NULL
+"""
+
 
 def make(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
     """Fill span, link, request, shape and working from ``links`` and what its numbers mean."""
+    connection.execute("DROP TABLE pair")
     spans = links.spans
     parent = spans["parent"]
     try:
@@ -22,43 +50,81 @@ def make(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
     except ClewError:  # clocks that disagree made a circle: only parents that stand before their children are kept
         parent = np.where(parent < np.arange(len(parent)), parent, -1)
         root, depth = roots(parent)
-    identity = spans["name"] * np.uint64(2) + spans["client"] ^ _programs(connection)[spans["process_no"]]
+    identity = links.kept.column("name") * np.uint64(2)
+    identity = identity + spans["client"] ^ _programs(connection)[spans["process_no"]]
     shape = shapes(parent, depth, identity)
+    del identity
     sizes = trees(root, depth, spans["process_no"], spans["confidence"])
-    found = {
-        **{name: pa.array(spans[name]) for name in ("start", "client", "name", "status")},
-        "thread": pa.array(spans["own_thread"]),
-        "msg_id": pa.array(spans["msg_id"], mask=spans["msg_id"] > FORKS),
-        "conn_id": pa.array(spans["conn_id"], mask=spans["msg_id"] > FORKS),
-        "reply_msg_id": pa.array(spans["reply_msg_id"], mask=spans["reply_msg_id"] == 0),
-        "end": pa.array(spans["end"], mask=spans["end"] == NEVER),
-        "place": pa.array(np.arange(len(parent))),
-        "parent": pa.array(parent, mask=parent < 0),
-        "root": pa.array(root),
-        "depth": pa.array(depth.astype(np.uint16)),
-        "rule": pa.DictionaryArray.from_arrays(pa.array(spans["rule"].astype(np.int8)), pa.array(RULES)),
-        "confidence": pa.array(spans["confidence"]),
-        "shape": pa.array(shape),
-    }
+    tree = {name: getattr(sizes, name) for name in ("spans", "processes", "depth", "confidence")}
+    tops = {"place": sizes.root, "rule": _rules(spans["rule"][sizes.root]), "shape": shape[sizes.root]}
+    tops |= {name: links.kept.column(name)[sizes.root] for name in ("start", "name", "status")}
+    tops |= {"thread": links.kept.column("own_thread")[sizes.root], "end": _end(links.kept.column("end")[sizes.root])}
     tables = {
-        "found": pa.table(found),
         "step": _steps(parent, root, depth, shape),
-        "tree": pa.table({name: getattr(sizes, name) for name in ("spans", "processes", "depth", "confidence")}),
-        "worked": _work(links, root),
+        "tree": pa.table(tree | {f"top_{name}": values for name, values in tops.items()}),
         "started": _forks(links, root),
         "doubtful": links.unlikely,
     }
-    tops = pa.array(sizes.root)
-    for name in ("place", "start", "end", "name", "status", "thread", "rule", "shape"):
-        tables["tree"] = tables["tree"].append_column("top_" + name, found[name].take(tops))
+    with _registered(connection, tables):
+        for low in range(0, len(parent), SLICE):
+            rows = _spans(links, slice(low, low + SLICE), parent, root, depth, shape)
+            with _registered(connection, {"found": rows}):
+                connection.execute(_SPANS)
+        for statement in statements("paths.sql"):
+            connection.execute(statement)
+        for low in range(0, len(links.work), SLICE):
+            with _registered(connection, {"worked": _work(links, slice(low, low + SLICE), root)}):
+                connection.execute(_WORKING)
+
+
+@contextmanager
+def _registered(connection: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+    """``tables`` by name in SQL, for a while."""
     for name, table in tables.items():
         connection.register(name, table)
     try:
-        for statement in statements("paths.sql"):
-            connection.execute(statement)
+        yield
     finally:
         for name in tables:
             connection.unregister(name)
+
+
+def _spans(
+    links: Links,
+    rows: slice,
+    parent: NDArray[np.int64],
+    root: NDArray[np.int64],
+    depth: NDArray[np.int32],
+    shape: NDArray[np.uint64],
+) -> pa.Table:
+    """What is to be said of a range of spans, and their places in trees."""
+    names = ("msg_id", "reply_msg_id", "conn_id", "start", "end", "name", "status", "own_thread", "client")
+    kept = {name: links.kept.column(name, rows.start, rows.stop) for name in names}
+    forks = kept["msg_id"] > FORKS
+    found = {
+        **{name: kept[name] for name in ("start", "client", "name", "status")},
+        "thread": kept["own_thread"],
+        "msg_id": pa.array(kept["msg_id"], mask=forks),
+        "conn_id": pa.array(kept["conn_id"], mask=forks),
+        "reply_msg_id": pa.array(kept["reply_msg_id"], mask=kept["reply_msg_id"] == 0),
+        "end": _end(kept["end"]),
+        "place": np.arange(rows.start, rows.start + len(forks)),
+        "parent": pa.array(parent[rows], mask=parent[rows] < 0),
+        "root": root[rows],
+        "depth": depth[rows].astype(np.uint16),
+        "rule": _rules(links.spans["rule"][rows]),
+        "confidence": links.spans["confidence"][rows],
+        "shape": shape[rows],
+    }
+    return pa.table(found)
+
+
+def _end(ns: NDArray[np.int64]) -> pa.Array:
+    return pa.array(ns, mask=ns == NEVER)
+
+
+def _rules(numbers: NDArray[np.uint8]) -> pa.Array:
+    return pa.DictionaryArray.from_arrays(pa.array(numbers.astype(np.int8)), pa.array(RULES))
 
 
 def _programs(connection: duckdb.DuckDBPyConnection) -> NDArray[np.uint64]:
@@ -91,15 +157,9 @@ def _forks(links: Links, root: NDArray[np.int64]) -> pa.Table:
     return pa.table(found | {"confidence": links.spans["confidence"][place]})
 
 
-def _work(links: Links, root: NDArray[np.int64]) -> pa.Table:
-    work = links.work[np.argsort(links.work["thread"], kind="stable")]  # of one thread they are in order of time
-    return pa.table(
-        {
-            "thread_no": work["thread"],
-            "start_ns": work["start"],
-            "end_ns": work["end"],
-            "root": root[work["span"]],
-            "place": work["span"],
-            "confidence": links.spans["confidence"][work["span"]],
-        }
-    )
+def _work(links: Links, rows: slice, root: NDArray[np.int64]) -> pa.Table:
+    """A range of the intervals in which threads worked for a span."""
+    names = ("start", "end", "span", "thread")
+    start, end, place, thread = (links.work.column(name, rows.start, rows.stop) for name in names)
+    found = {"thread_no": thread, "start_ns": start, "end_ns": end, "root": root[place], "place": place}
+    return pa.table(found | {"confidence": links.spans["confidence"][place]})

@@ -1,16 +1,5 @@
--- Spans, requests, shapes and working intervals, from found (spans, and their places in trees), step (the tree of one request of
--- each shape), tree (their sizes), worked and doubtful. One statement each, ended by ;
-DROP TABLE pair;
-
-INSERT INTO span
-SELECT f.place + 1, f.root + 1, f.parent + 1, w.capture_id, w.thread_id, w.host, w.pid, w.tid, w.command,
-       CASE WHEN f.msg_id IS NULL THEN 'process' WHEN f.client THEN 'client' ELSE 'server' END, n.name, n.protocol, f.conn_id, f.start, f."end", r.status, r.error,
-       f.msg_id, f.reply_msg_id, f.rule, f.confidence, f.depth, f.shape & 9007199254740991
-FROM found f
-JOIN who w ON w.thread_no = f.thread
-JOIN name_of n ON n.name_no = f.name
-JOIN status_of r ON r.status_no = f.status;
-
+-- Requests, shapes, and what is said of few spans, from span, step (the tree of one request of each shape), tree (their sizes),
+-- started and doubtful. One statement each, ended by ;
 INSERT INTO link
 SELECT place::UBIGINT + 1, cause::UBIGINT + 1, 'unlikely', confidence FROM doubtful;
 
@@ -51,11 +40,4 @@ JOIN descendant d USING (msg_id)
 JOIN who w USING (process_id)
 JOIN thread t USING (thread_id)
 JOIN span s ON s.span_id = x.place + 1
-WHERE coalesce(t.end_ns, d.end_ns, s.end_ns) > t.start_ns;
-
-INSERT INTO working
-SELECT w.host, w.pid, w.tid, x.start_ns, x.end_ns, x.root + 1, x.place + 1, x.confidence
-FROM worked x
-JOIN who w USING (thread_no)
-ANTI JOIN (SELECT process_id FROM descendant JOIN started USING (msg_id)) d USING (process_id)
-WHERE w.pid IS NOT NULL AND w.tid IS NOT NULL;
+WHERE coalesce(t.end_ns, d.end_ns, s.end_ns) > t.start_ns
