@@ -114,6 +114,7 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
         work.append({name: working[name][by_thread] for name in _WORK})
         unlikely.append(doubtful + np.array([offset, offset, 0])[:, None])
         offset += len(part["parent"])
+        del part, working  # the next part needs their room
     found = {name: np.concatenate(parts.pop(name)) for name in _LINKED}
     _add_matches(connection, found)
     _add_programs(connection, found)
