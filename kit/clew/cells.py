@@ -9,6 +9,9 @@ import pyarrow as pa
 
 from clew.units import duration, number, printable, size
 
+MOMENTS = frozenset("start_ns end_ns ts_ns first_ns last_ns started_ns ended_ns opened_ns closed_ns".split())
+"""Columns that are times of the case's clock, not lengths."""
+
 
 def cells(name: str, column: pa.ChunkedArray) -> tuple[list[str], bool]:
     """Header and values of one column as text, and whether it is text (aligned to the left)."""
@@ -24,17 +27,7 @@ def cells(name: str, column: pa.ChunkedArray) -> tuple[list[str], bool]:
 
 def form(name: str) -> tuple[Callable[[Any], str], str]:
     """How numbers of a column are shown, and its header, by the unit its name ends in."""
-    if name in (
-        "start_ns",
-        "end_ns",
-        "ts_ns",
-        "first_ns",
-        "last_ns",
-        "started_ns",
-        "ended_ns",
-        "opened_ns",
-        "closed_ns",
-    ):
+    if name in MOMENTS:
         return (lambda value: f"{value / 1e9:.6f}"), name.removesuffix("_ns") + "_s"
     if name.endswith("_ns"):
         return duration, name.removesuffix("_ns")

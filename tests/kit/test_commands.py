@@ -21,6 +21,7 @@ from clew import questions
 from clew.commands import build_parser, discover, main
 from clew.commands._options import parse_time
 from clew.commands._output import write_table
+from clew.commands.doctor import print_sources
 from clew.errors import ClewError
 from clew.lens import Lens
 
@@ -70,7 +71,24 @@ def test_help_needs_no_database() -> None:
 def test_wrong_usage_is_exit_code_2(run: Any, argv: tuple[str, ...]) -> None:
     code, out, err = run(*argv)
     assert (code, out) == (2, "")
-    assert "Traceback" not in err
+    assert one_line(err)
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("stacks", "x", "--bogus", "\x1b[2J"), "unrecognized arguments: --bogus"),
+        (("stacks",), "CASE (`clew stacks --help`"),
+        (("counts", "x", "--json", "--csv"), "not allowed with"),
+        (("record", "--engine"), "`clew record --help`"),
+    ],
+)
+def test_wrong_usage_is_one_line(run: Any, argv: tuple[str, ...], words: str) -> None:
+    code, out, err = run(*argv)
+    assert (code, out) == (2, "")
+    assert one_line(err)
+    assert words in err
+    assert "\x1b" not in err
 
 
 @pytest.mark.parametrize("name", ON_A_CASE)
@@ -217,6 +235,26 @@ def test_tables_fit_the_terminal_but_numbers_stay_whole(width: int, capsys: pyte
 def test_of_a_path_the_end_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     write_table(pa.table({"name": ["/var/lib/" + "x" * 50 + "/end"]}), width=20)
     assert capsys.readouterr().out.splitlines()[1].endswith("xx/end")
+
+
+def test_times_are_those_that_from_takes(run: Any, truth: Any) -> None:
+    path, first = str(truth.case.path), truth.case.bounds()[0]
+    raw = json.loads(run("top", path, "--interval", "100ms", "-n", "1", "--json")[1])
+    shown = [line.split()[0] for line in run("top", path, "--interval", "100ms", "-n", "1")[1].splitlines()[1:]]
+    assert raw[0]["start_ns"] == first
+    assert [float(text) for text in shown][: len(raw)] == [(row["start_ns"] - first) / 1e9 for row in raw]
+
+
+def test_the_doctor_says_whole_sentences(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "72")
+    reason, remedy = "what was found here " * 9, "sysctl -w kernel.perf_event_paranoid=1 or be root, " * 3
+    rows = [{"source": "perf whole machine", "state": "partly", "reason": reason, "remedy": remedy}]
+    print_sources(pa.Table.from_pylist([*rows, {"source": "gdb", "state": "yes", "reason": "\x1b[2J", "remedy": None}]))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= 72 for line in lines)
+    text = " ".join(" ".join(lines).split())
+    assert f"perf whole machine partly {reason.strip()} -> {remedy.strip()} gdb yes" in text
+    assert "\x1b" not in text
 
 
 def test_times() -> None:

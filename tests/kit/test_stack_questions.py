@@ -12,6 +12,7 @@ import clew
 from clew import questions
 from clew.capture.place import make_place
 from clew.case import Case
+from clew.commands import main
 from clew.errors import ClewError
 from clew.ingest.imports import import_files
 from clew.lens import Lens
@@ -42,6 +43,27 @@ def case(tmp_path: Path) -> Case:
 
 def rows(answer: questions.Answer, *names: str) -> list[tuple[Any, ...]]:
     return list(zip(*(answer.table[name].to_pylist() for name in names), strict=True))
+
+
+def test_functions_that_are_not_shown_are_counted(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = questions.functions(case, Lens())
+    assert whole.note is None
+    assert whole.table.num_rows == 4
+    assert questions.functions(case, Lens(), limit=3).note == "3 of 4 functions are shown"
+    assert questions.functions(case, Lens(), limit=4).note is None
+    text = "".join(f"main;f{number} {number}\n" for number in range(1, 61))
+    many = str(case_of(case.path.parent, text, "many").path)
+    assert main(["stacks", many]) == 0
+    assert "(40 of 61 functions are shown)" in capsys.readouterr().out
+    assert main(["stacks", many, "--csv"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 62
+
+
+def test_a_case_is_not_folded_but_told_how(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["collapse", str(case.path)]) == 2
+    assert f"clew stacks {case.path} -o" in capsys.readouterr().err
+    assert main(["collapse", str(case.path.parent)]) == 2
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_flame_adds_up_from_the_outermost_frame(case: Case) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 
 import clew
+from clew import questions
 
 Record = Callable[..., list[str]]
 SHARES = """
@@ -52,6 +55,30 @@ def test_shares_and_totals(how: str, threads: int, pids: int, build: Callable[..
     assert found["heavy"] + found["light"] >= 0.95 * found["seconds"]
     assert found["threads"] >= threads
     assert found["pids"] >= pids
+
+
+def test_what_it_says_at_the_end_is_of_samples(build: Callable[..., Path], tmp_path: Path) -> None:
+    path = tmp_path / "case"
+    command = [
+        sys.executable,
+        "-m",
+        "clew",
+        "record",
+        "--engine",
+        "sampler",
+        "-o",
+        path,
+        "--",
+        build("burns"),
+        "alone",
+        "100",
+    ]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    assert re.fullmatch(r"clew: [0-9,]+ records of samples and processes, .*\n", said)
+    case = clew.open(path)
+    assert case.sql("SELECT count(*) AS n FROM process").to_pylist()[0]["n"] > 0
+    assert questions.coverage(case).table.num_rows == 0, "nobody counted its calls"
+    case.close()
 
 
 def test_perf_says_the_same(build: Callable[..., Path], record: Record, tmp_path: Path) -> None:

@@ -18,12 +18,21 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
+from typing import NoReturn
 
 from clew import __version__
 from clew.errors import ClewError
 from clew.units import printable
 
 SUMMARY = "Record what programs do, and find out why."
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all of clew's are."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where to read more, and exit with 2."""
+        self.exit(2, f"clew: {printable(message)} (`{self.prog} --help` says more)\n")
 
 
 def discover() -> dict[str, ModuleType]:
@@ -34,7 +43,7 @@ def discover() -> dict[str, ModuleType]:
 
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; also what shell completion is made from."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="clew",
         description=SUMMARY,
         epilog="`clew COMMAND --help` explains a command and gives examples.",
@@ -51,13 +60,16 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(sub)
-        sub.set_defaults(run=module.run)
+        sub.set_defaults(run=module.run, parser=sub)
     return parser
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``clew ARGV...`` and return its exit code: 0 well, 2 a user's mistake, 130 Ctrl-C."""
-    args = build_parser().parse_args(argv)
+    parser = build_parser()
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         code: int = args.run(args)
         sys.stdout.flush()

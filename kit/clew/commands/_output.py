@@ -10,22 +10,38 @@ import sys
 from typing import Any, TextIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from clew.cells import cells
+from clew.case import Case
+from clew.cells import MOMENTS, cells
 from clew.questions.answer import Answer
 from clew.units import printable
 
 
-def show(answer: Answer, args: argparse.Namespace) -> int:
-    """Print ``answer`` as ``args`` ask: JSON, CSV, or an aligned table with its note; returns the exit code 0."""
+def show(answer: Answer, args: argparse.Namespace, case: Case | None = None) -> int:
+    """Print ``answer`` as ``args`` ask: JSON, CSV, or an aligned table with its note; returns the exit code 0.
+
+    ``case``: the table has its times, for people, since its begin: as --from takes them.
+    """
     if args.json:
         print("[" + ",\n ".join(json.dumps(row) for row in rows_of(answer.table)) + "]")
     elif args.csv:
         write_csv(answer.table)
     else:
-        write_table(answer.table)
+        write_table(answer.table if case is None else _since_begin(answer.table, case))
         note_line(answer)
     return 0
+
+
+def _since_begin(table: pa.Table, case: Case) -> pa.Table:
+    moments = [name for name in table.column_names if name in MOMENTS]
+    if not moments or not table.num_rows:
+        return table
+    origin = case.bounds()[0]
+    for name in moments:
+        since = pc.subtract(table[name], origin)
+        table = table.set_column(table.column_names.index(name), name, since)
+    return table
 
 
 def note_line(answer: Answer) -> None:

@@ -56,12 +56,12 @@ class ProgressLine:
                 sys.stderr.flush()
 
 
-def _counts(stats: DrainStats) -> str:
+def _counts(stats: DrainStats, what: str = "events") -> str:
     from clew.units import number, size
 
     lost = stats.lost + stats.lost_no_slot
     return (
-        f"{number(stats.records)} events, {size(stats.bytes)}, "
+        f"{number(stats.records)} {what}, {size(stats.bytes)}, "
         f"{number(stats.processes)} processes ({stats.live_processes} alive), {number(lost)} lost"
     )
 
@@ -74,13 +74,13 @@ def warn(text: str) -> None:
         print(f"clew: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def tell(recorded: Recorded, *, quiet: bool) -> None:
-    """The last lines: what there is, and what is missing."""
+def tell(recorded: Recorded, *, quiet: bool, what: str = "events") -> None:
+    """The last lines: what there is, and what is missing. ``what`` the preload library's records are."""
     outcome = recorded.preload
     for text in [*(_missing(outcome) if outcome else []), *recorded.said]:
         warn(text)
     if not quiet:
-        counts = _counts(outcome.stats).replace(f" ({outcome.stats.live_processes} alive)", "") if outcome else ""
+        counts = _counts(outcome.stats, what).replace(f" ({outcome.stats.live_processes} alive)", "") if outcome else ""
         warn(f"{', '.join(filter(None, (counts, recorded.progress)))} -> {recorded.case}")
 
 

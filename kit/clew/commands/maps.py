@@ -39,11 +39,11 @@ def run(args: argparse.Namespace) -> int:
     case = clew.open(args.case)
     lens = _options.lens_of(args, case)
     if args.printed:
-        return show(questions.printed(case, lens), args)
+        return show(questions.printed(case, lens), args, case)
     there = questions.maps(case, lens)
     if args.name is None:
-        return show(there, args)
+        return show(there, args, case)
     kinds = {row["name"]: row["what"] for row in there.table.to_pylist()}
     if kinds.get(args.name) == "histogram":
         return show(questions.histogram(case, lens, args.name), args)
-    return show(questions.map_values(case, lens, args.name, "each" if args.each else None, args.limit), args)
+    return show(questions.map_values(case, lens, args.name, "each" if args.each else None, args.limit), args, case)

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
             raise ClewError(f"no requests were found; `clew trace {args.case}` says what was")
         chosen = slowest["request_id"][0].as_py()
     if args.events:
-        return show(questions.request_events(case, chosen), args)
+        return show(questions.request_events(case, chosen), args, case)
     answer = questions.request_tree(case, chosen)
     if args.json or args.csv:
         return show(answer, args)

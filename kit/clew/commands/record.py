@@ -152,7 +152,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     if line:
         line.clear()
-    tell(recorded, quiet=args.quiet)
+    tell(recorded, quiet=args.quiet, what="events" if "preload" in names else "records of samples and processes")
     _keep_symbols(recorded.folders)
     if shipper:
         shipper.finish()
@@ -184,8 +184,15 @@ def _keep_symbols(folders: Sequence[Path]) -> None:
 
     found = [folder / DATA for folder in folders if (folder / DATA).is_file()]
     if found:
+        from clew.commands._recording import warn
         from clew.ingest.keep import keep_binaries_met
+        from clew.native.library import load
 
+        try:
+            load()
+        except ClewError as error:
+            warn(f"what perf recorded is kept, and cannot be read yet: {error}")
+            return
         with suppress(KeyboardInterrupt, OSError):  # the program has ended well: that is what we end with
             for data in found:
                 keep_binaries_met(data)

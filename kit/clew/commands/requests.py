@@ -49,9 +49,9 @@ def run(args: argparse.Namespace) -> int:
     case = clew.open(args.case)
     lens = _options.lens_of(args, case)
     if args.slowest:
-        return show(questions.requests(case, lens, "dur_ns", args.slowest), args)
+        return show(questions.requests(case, lens, "dur_ns", args.slowest), args, case)
     if args.first:
-        return show(questions.requests(case, lens, "start_ns", args.first), args)
+        return show(questions.requests(case, lens, "start_ns", args.first), args, case)
     if args.latency:
         return show(questions.request_latency(case, lens), args)
     if args.time:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from clew.questions.answer import Answer
 
+_ROWS = 40
 _ENDINGS = {"ns": "_ns", "bytes": "_bytes"}
 
 
@@ -48,7 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--by", choices=("function", "module", "line"), default="function", help="what frames are merged by"
     )
     parser.add_argument("--least", type=float, default=0.5, metavar="PERCENT", help="of --tree (default: 0.5)")
-    parser.add_argument("--limit", type=_options.positive, default=40, metavar="N", help="rows (default: 40)")
+    parser.add_argument(
+        "--limit", type=_options.positive, metavar="N", help="rows (default: 40; all with --json and --csv)"
+    )
     parser.add_argument(
         "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json or .pb.gz (pprof)"
     )
@@ -72,10 +75,11 @@ def run(args: argparse.Namespace) -> int:
     case = clew.open(args.case)
     lens = _options.lens_of(args, case)
     edits = [(what, pattern) for what in ("hide", "focus", "drop", "merge") for pattern in getattr(args, what)]
+    limit = args.limit or (None if args.json or args.csv else _ROWS)
     if args.events:
         return show(questions.sample_events(case, lens), args)
     if args.wakeups:
-        return show(questions.wakeups(case, lens, args.limit), args)
+        return show(questions.wakeups(case, lens, args.limit or _ROWS), args)
     if args.count:
         return show(questions.samples_by(case, lens, args.count), args)
     if args.output:
@@ -88,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         if args.json or args.csv:
             return show(answer, args)
         return _show_tree(answer, args.least / 100)
-    answer = questions.functions(case, lens, by=args.by, edits=edits, limit=args.limit)
+    answer = questions.functions(case, lens, by=args.by, edits=edits, limit=limit)
     return show(_for_people(answer) if not (args.json or args.csv) else answer, args)
 
 

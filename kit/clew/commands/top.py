@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
 
     interval = _options.parse_time(args.interval)
     case = clew.open(args.case)
-    return show(questions.top(case, _options.lens_of(args, case), args.by, interval, args.n, args.sort), args)
+    return show(questions.top(case, _options.lens_of(args, case), args.by, interval, args.n, args.sort), args, case)

@@ -12,6 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from clew.capture.meta import RAW
 from clew.errors import ClewError
 from clew.export._perf_names import tidy, unknown
 from clew.export.collapse_perf import Collapse, Options
@@ -26,6 +27,8 @@ def collapse(path: Path, options: Options, say: Callable[[str], object]) -> Iter
     Text of perf script is folded as stackcollapse-perf.pl does. Of any other profile samples of one event are counted:
     that of ``options``, or the first. Raises ClewError if there is no sample, or nobody knows the file.
     """
+    if (path / RAW).is_dir():
+        raise ClewError(f"{path} is a case, not a profile: `clew stacks {path} -o FILE.folded` folds its stacks")
     reader = reader_of(path)
     if reader is None or reader is perf_script:
         with opened(path) as file:

@@ -18,6 +18,7 @@ def coverage(case: Case) -> Answer:
     kernel bytes; NULL: not known), ``unseen`` (why something was not recorded; NULL: nothing known to be missing).
     The kernel also counts what the loader reads of libraries (some kB), what the C library's streams read and write
     by themselves, and what clew reads of /proc (some 100 bytes for each process, and its parent when it waits).
+    Programs that were only sampled are not there: nobody counted their calls.
     """
     sql = """SELECT command, pid, counted_bytes, counted_calls, kernel_bytes, kernel_calls,
        CASE WHEN kernel_bytes > 0 THEN account_bytes / kernel_bytes END AS share, unseen
@@ -26,7 +27,9 @@ FROM (SELECT *, sum(counted_bytes) OVER (PARTITION BY capture_id, host, pid)::DO
                    counted_read_calls + counted_write_calls AS counted_calls,
                    kernel_read_bytes + kernel_write_bytes AS kernel_bytes,
                    kernel_read_calls + kernel_write_calls AS kernel_calls
-            FROM process))
+            FROM process JOIN capture USING (capture_id)
+            WHERE unseen IS NOT NULL
+               OR engine <> 'sampler' AND (counted_read_bytes IS NOT NULL OR kernel_read_bytes IS NOT NULL)))
 ORDER BY unseen IS NULL, share NULLS FIRST, kernel_bytes DESC NULLS LAST, command, pid, process_id"""
     return ask(case, sql, {}, "recorded beside what the kernel counted")
 

@@ -12,6 +12,10 @@ from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import Answer
 from clew.questions.forest import Edit, note, summary, weigh
+from clew.units import number
+
+NAMES = {"function": "functions", "module": "modules", "line": "lines"}
+"""What there are several of, by what frames are merged by."""
 
 
 def functions(
@@ -45,7 +49,8 @@ def functions(
     first = np.zeros(len(weighed.names), np.int64)
     first[key[::-1]] = weighed.forest.frame[::-1]
     order = np.lexsort((weighed.names.to_numpy(zero_copy_only=False), -each[1], -each[0]))
-    order = order[each[1][order] > 0][:limit]
+    order = order[each[1][order] > 0]
+    found, order = len(order), order[:limit]
     frames = weighed.forest.frames.select(["module", "kind"]).take(pa.array(first[order]))
     table = pa.table(
         {
@@ -59,4 +64,6 @@ def functions(
     )
     figures = summary(weighed)
     title = f"functions by {figures['event']} ({figures['unit']})"
-    return Answer(table, weighed.sql, title, note(weighed, figures), figures)
+    cut = f"{number(len(order))} of {number(found)} {NAMES[by]} are shown" if found > len(order) else None
+    said = "; ".join(filter(None, (cut, note(weighed, figures)))) or None
+    return Answer(table, weighed.sql, title, said, figures)

@@ -52,6 +52,27 @@ def test_lines(text: str, expected: list[tuple[str, float]], tmp_path: Path) -> 
     assert not found.notes
 
 
+def test_threads_as_py_spy_writes_them(tmp_path: Path) -> None:
+    text = (
+        "thread (7): MainThread 1;<module> (a.py:3);hot (a.py:1) 5\nthread (9): worker 0;hot (a.py:1) 4\nthread (7) 1\n"
+    )
+    found = read(text, tmp_path)
+    assert [(row["tid"], row["name"]) for row in found.threads.to_pylist()] == [
+        (7, "MainThread 1"),
+        (9, "worker 0"),
+        (7, None),
+    ]
+    assert [stack for _, stack, _ in rows(found)] == ["<module> (a.py:3);hot (a.py:1)", "hot (a.py:1)", ""]
+    found = read(
+        'process 7:"/bin/python3 w.py";hot (a.py:1) 5\nprocess 8:"x";thread (0x7F0A): t;hot (a.py:1) 4\n', tmp_path
+    )
+    assert [(row["pid"], row["tid"], row["name"], row["command"]) for row in found.threads.to_pylist()] == [
+        (7, None, None, "python3"),
+        (8, None, "t", "x"),
+    ]
+    assert [stack for _, stack, _ in rows(found)] == ["hot (a.py:1)", "hot (a.py:1)"]
+
+
 @pytest.mark.parametrize(
     "pack",
     [

@@ -12,6 +12,9 @@ from typing import Any
 
 import pytest
 
+import clew
+from clew import questions
+
 Command = Callable[..., list[str]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Begin = Callable[..., subprocess.Popen[str]]
@@ -45,6 +48,21 @@ def test_stacks_are_recorded_as_asked(record: Command, run: Run, recorded: Any, 
     assert graph != "fp" or min(recorded.printed()[name] for name in ("compute", "work", "main")) > 10
     assert graph != "dwarf,4096" or "sample_stack_user = 4096" in header
     assert recorded.meta()["options"]["call_graph"] == graph
+    case = clew.open(recorded.path)
+    assert case.sql("SELECT count(*) AS n FROM process").to_pylist()[0]["n"] > 0
+    assert questions.coverage(case).table.num_rows == 0, "nobody counted its calls"
+    case.close()
+
+
+def test_it_is_said_that_the_library_that_reads_it_is_missing(
+    attach: Command, run: Run, recorded: Any, does: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "CLEW_LIBRARY": str(tmp_path / "libclew.so")}
+    done = run([*attach("-q", "--engine", "perf"), "--", does, "compute", "100"], env=environment)
+    assert done.returncode == 0
+    assert "cannot be read yet" in done.stderr
+    assert "libclew.so" in done.stderr
+    assert recorded.functions()["compute"] > 5, "with the library it can be read"
 
 
 def test_a_program_is_recorded_from_its_exec_on(record: Command, run: Run, recorded: Any, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol, cast
 
 from clew.errors import ClewError
 from clew.ingest.profile import Profile
-from clew.ingest.profiles._perf_parts import parts_of
+from clew.ingest.profiles._perf_parts import FIRST, parts_of
 
 HEAD = 64 << 10
 """Bytes from the start of a file that readers are shown."""
@@ -60,7 +60,7 @@ def read_once(reader: Reader, path: Path) -> Profile:
 
 def is_folder_of_perf(path: Path) -> bool:
     """Whether ``path`` is a folder that perf record --threads wrote; raises ClewError if it cannot be read."""
-    return path.is_dir() and parts_of(path)[0].is_file() and reader_of(path) is not None
+    return path.is_dir() and (path / FIRST).is_file() and reader_of(path) is not None
 
 
 def reader_of(path: Path) -> Reader | None:
@@ -68,8 +68,11 @@ def reader_of(path: Path) -> Reader | None:
 
     Raises ClewError if it cannot be read.
     """
+    first = parts_of(path)[0]
+    if path.is_dir() and not first.is_file():
+        raise ClewError(f"{path} is a folder, not a profile")
     try:
-        with parts_of(path)[0].open("rb") as file:
+        with first.open("rb") as file:
             head = file.read(HEAD)
     except OSError as error:
         raise ClewError(f"cannot read {path}: {error.strerror}") from None

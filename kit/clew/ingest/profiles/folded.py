@@ -1,8 +1,9 @@
 """Folded stacks: one line for each stack, frames from the outermost joined by ``;``, then a blank and how often.
 
 The format of FlameGraph's stackcollapse scripts. Suffixes _[k], _[j] and _[i] of a frame say kernel, JIT and inlined.
-Two numbers in every line are a comparison: before and after. Where every stack begins with ``command-PID/TID``, that is
-its thread. In UTF-8 or, with a byte order mark, UTF-16; lines that are no stacks are counted and left out.
+Two numbers in every line are a comparison: before and after. Where every stack begins with ``command-PID/TID``, or as
+py-spy writes processes and threads, that is its thread. In UTF-8 or, with a byte order mark, UTF-16; lines that are no
+stacks are counted and left out.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import re
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +27,10 @@ FORMAT = "folded stacks"
 RANK = 90
 _COUNT = re.compile(r"\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30}")
 _THREAD = re.compile(r"(.*)-(\d{1,9}|\?)/(\d{1,9})$")
+_PY_SPY = re.compile(
+    r'(?=process |thread )(?:process (?P<pid>\d{1,9}):"(?P<command>[^"]*)"(?:;|$))?'
+    r"(?:thread \((?:(?P<tid>\d{1,9})|0x[0-9A-Fa-f]+)\)(?:: (?P<name>[^;]*))?(?:;|$))?"
+)
 _KINDS = {"_[k]": "kernel", "_[j]": "jit", "_[i]": "inlined"}
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TRUSTED = 50  # lines of which half must look right
@@ -101,12 +106,14 @@ class _Folded:
             self.stacks = [found[0] for found in first if found]
             before = np.array([found[1] for found in first if found])
             events, columns = ["after", "before"], {"weight": np.concatenate([columns["weight"], before])}
-        roots = [_THREAD.match(stack.partition(";")[0]) for stack in self.stacks]
-        threads, thread = dict[tuple[str, str, str], int](), None
-        if all(roots):
-            owners = [(found[1], found[2], found[3]) for found in roots if found]
-            thread = np.array([threads.setdefault(owner, len(threads)) for owner in owners], np.int32)
-            self.stacks = [stack.partition(";")[2] for stack in self.stacks]
+        threads, thread = dict[_Owner, int](), None
+        for tell in (_of_script, _of_py_spy):
+            told = [tell(stack) for stack in self.stacks]
+            if all(told):
+                owners = [found[0] for found in told if found]
+                thread = np.array([threads.setdefault(owner, len(threads)) for owner in owners], np.int32)
+                self.stacks = [found[1] for found in told if found]
+                break
         frames, stacks, stack = self.tables()
         turns = len(events)
         columns["event"] = np.repeat(np.arange(turns, dtype=np.uint16), len(self.stacks))
@@ -132,6 +139,15 @@ class _Folded:
         return tree.tables()[0], *chains.rows(rows)
 
 
+class _Owner(NamedTuple):
+    """A thread as stacks name it; None: not told."""
+
+    pid: int | None
+    tid: int | None
+    name: str | None
+    command: str | None
+
+
 class _Frames(dict[str, int]):
     """Names to rows of frames."""
 
@@ -145,10 +161,33 @@ class _Frames(dict[str, int]):
         return row
 
 
-def _threads(owners: list[tuple[str, str, str]]) -> pa.Table:
-    """Threads by (command, process, thread) as the stacks name them."""
-    rows = [(None if pid == "?" else int(pid), int(tid), comm, comm) for comm, pid, tid in owners]
-    main: dict[int | None, str] = {pid: comm for pid, tid, comm, _ in rows if pid == tid}
-    table = [(pid, tid, comm, main.get(pid, comm), None, None, None, None) for pid, tid, comm, _ in rows]
+def _of_script(stack: str) -> tuple[_Owner, str] | None:
+    """Whose the stack is, and the rest of it, where it begins with ``command-PID/TID``."""
+    root, _, rest = stack.partition(";")
+    found = _THREAD.match(root)
+    return (_Owner(_whole(found[2]), _whole(found[3]), found[1], None), rest) if found else None
+
+
+def _of_py_spy(stack: str) -> tuple[_Owner, str] | None:
+    """The same where it begins as ``py-spy record --format raw`` writes processes (with children) and threads."""
+    found = _PY_SPY.match(stack)
+    if not found:
+        return None
+    words = (found["command"] or "").split()
+    command = words[0].rpartition("/")[2] if words else None
+    return _Owner(_whole(found["pid"]), _whole(found["tid"]), found["name"], command), stack[found.end() :]
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _threads(owners: list[_Owner]) -> pa.Table:
+    """The threads that the stacks name; a process is called as its first thread is, if nothing else is known."""
+    main = {one.pid: one.name for one in owners if one.pid == one.tid}
+    table = [
+        (one.pid, one.tid, one.name, one.command or main.get(one.pid, one.name), None, None, None, None)
+        for one in owners
+    ]
     columns = list(zip(*table, strict=True)) or [()] * len(THREADS)
     return pa.table([pa.array(column, kind.type) for column, kind in zip(columns, THREADS, strict=True)], THREADS)

@@ -6,6 +6,7 @@ close.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from clew.ingest.profiles._text import unpacked
 
 FORMAT = "speedscope"
 RANK = 20
+_PY_SPY = re.compile(r'(?:Process (\d{1,9}) )?Thread (\d{1,9}) "(.*)"', re.DOTALL)
 _NS = {"nanoseconds": 1, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9}
 
 
@@ -37,10 +39,16 @@ def read(path: Path) -> Profile:
             unit = profile["unit"]
             event = Event("samples", "wall", "ns") if unit in _NS else Event("samples", "other", _unit(unit))
             index = events.setdefault(event, len(events))
-            thread = gathered.thread(None, None, str(profile.get("name") or f"profile {number + 1}"))
+            thread = gathered.thread(*_thread(str(profile.get("name") or f"profile {number + 1}")))
             add = _sampled if profile["type"] == "sampled" else _evented
             add(gathered, profile, frames, index, thread)
         return gathered.profile(list(events), path)
+
+
+def _thread(name: str) -> tuple[str | None, str | None, str]:
+    """(pid, tid, name) of a profile; py-spy writes all of them into its name."""
+    found = _PY_SPY.fullmatch(name)
+    return (found[1], found[2], found[3] or "main thread") if found else (None, None, name)
 
 
 def _text(value: Any) -> str | None:
