@@ -24,6 +24,13 @@ struct object {
 	const void *type;
 };
 
+/* Python/context.c of 3.7 to 3.14: */
+struct context {
+	struct object head;
+	const void *before, *variables, *references;
+	int entered; /* 0: nothing runs in it; a thread's own, made when it first asked for a variable */
+};
+
 uint32_t tasks_context_at;
 static struct object *(*real_copy)(void);
 static char *(*thread_state_now)(void);
@@ -60,12 +67,19 @@ static bool write_task(const struct call *call, enum clew_op op, uint64_t contex
 	return ring_write(call->slot, &record, NULL, 0, 0) != 0;
 }
 
-void tasks_write(const struct call *call)
+/* The thread's state holds on to its context, so both are there. */
+static uint64_t context_now(void)
 {
 	const char *state = thread_state_now();
-	uint64_t context = 0;
+	const struct context *context = NULL;
 	if (state)
 		copy_bytes(&context, state + tasks_context_at, sizeof context);
+	return context && context->entered ? (uintptr_t)context : 0;
+}
+
+void tasks_write(const struct call *call)
+{
+	const uint64_t context = context_now();
 	if ((told.slot == call->slot ? told.context : 0) == context)
 		return;
 	if (write_task(call, CLEW_OP_TASK_RUN, context)) {
