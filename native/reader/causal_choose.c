@@ -157,13 +157,6 @@ static uint8_t how_anchored(const struct attribution *work, int64_t client)
 	return work->links[client].queued ? CLEW_RULE_ORDER : CLEW_RULE_LOOP;
 }
 
-static uint8_t how_anchored(const struct attribution *work, int64_t client)
-{
-	if (work->links[client].head != client)
-		return CLEW_RULE_HELD;
-	return work->links[client].queued ? CLEW_RULE_ORDER : CLEW_RULE_LOOP;
-}
-
 struct choice clew_causal_choose(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
