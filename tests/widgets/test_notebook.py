@@ -1,6 +1,7 @@
 """What is left of the Explorer where no kernel runs: pages made by nbconvert."""
 
 from pathlib import Path
+from typing import Literal
 
 import nbformat
 import pytest
@@ -58,4 +59,28 @@ def test_nbconvert_shows_the_twins_once_the_state_is_stripped(
     assert page.evaluate("[...document.images].every(image => /[0-9]/.test(image.alt))")
     assert page.locator("figure table").count() == 5
     assert "nginx" in page.locator("figure table").first.inner_text()
+    context.close()
+
+
+PAPER = """[...document.images].map(image => {
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight), pen = canvas.getContext("2d");
+    pen.drawImage(image, 0, 0);
+    return [...pen.getImageData(1, 1, 1, 1).data];
+})"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_pictures_are_as_light_as_the_page_of_nbconvert(
+    executed: NotebookNode, browser: Browser, tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """Its pages are white, also for readers who like the dark: a picture cannot know, and is white, too."""
+    stripped = nbformat.from_dict(executed)
+    stripped.metadata.pop("widgets", None)
+    path = tmp_path / "notebook.html"
+    path.write_text(HTMLExporter(template_name="basic").from_notebook_node(stripped)[0])
+    context = browser.new_context(offline=True, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert page.evaluate(PAPER) == [[255, 255, 255, 255]] * 5
+    context.close()
     context.close()

@@ -96,7 +96,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         subtitle=safe(heading(case, redactor) + (f" · narrowed to {narrowed}" if narrowed else "")),
         style=assets.styles() + assets.read("report.css"),
         findings="\n".join(_finding(finding) for finding in found),
-        twins="\n".join(twin(name, drawing) for name, drawing in drawings.items()),
+        twins="\n".join(twin(name, drawing, follows=True) for name, drawing in drawings.items()),
         facts=facts(case, redactor, calls.bins, calls.dropped),
         privacy=safe(_PRIVATE if redactor.on else _OPEN),
         data=embedded(data),

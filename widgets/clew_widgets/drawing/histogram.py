@@ -61,6 +61,8 @@ def _picture(low: Sequence[int], high: Sequence[int], calls: Sequence[int], insi
     width = (still.WIDTH - _LEFT - 10) / len(calls)
     down = (_BOTTOM - _TOP) / max(calls)
     parts = [still.line(_LEFT, _BOTTOM, still.WIDTH - 10, _BOTTOM)]
+    end = duration(high[-1])
+    last = still.WIDTH - 10 - still.LETTER * (len(end) + 2)  # where the label at the end begins
     every = max(1, round(len(calls) / 9))
     for index, count in enumerate(calls):
         left = _LEFT + index * width
@@ -73,7 +75,8 @@ def _picture(low: Sequence[int], high: Sequence[int], calls: Sequence[int], insi
             parts.append(
                 still.label(left + width / 2, _BOTTOM - count * down - 5, number(count), anchor="middle", muted=True)
             )
-        if index % every == 0:
-            parts.append(still.label(left, _BOTTOM + 16, duration(low[index]), muted=True))
-    parts.append(still.label(still.WIDTH - 10, _BOTTOM + 16, duration(high[-1]), anchor="end", muted=True))
+        edge = duration(low[index])
+        if index % every == 0 and left + still.LETTER * len(edge) < last:
+            parts.append(still.label(left, _BOTTOM + 16, edge, muted=True))
+    parts.append(still.label(still.WIDTH - 10, _BOTTOM + 16, end, anchor="end", muted=True))
     return still.svg(_BOTTOM + 24, parts)

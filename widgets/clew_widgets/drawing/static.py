@@ -10,6 +10,9 @@ from clew.units import printable
 from clew_widgets.drawing import Drawing
 
 WIDTH = 720
+LETTER = 6.9
+"""About as wide as a letter is, in pixels."""
+
 _FILLS = {
     "s0": "#0b6db3",
     "s1": "#ee8a3c",
@@ -22,7 +25,10 @@ _FILLS = {
 }
 _STYLE = (
     "text{font:12px system-ui,sans-serif;fill:#1b1e23}.m{fill:#5b626d}.p{fill:#fff}.l{stroke:#d9dde3}.k{stroke:#1b1e23}"
-    "@media(prefers-color-scheme:dark){text{fill:#e6e8eb}.m{fill:#a4abb5}.p{fill:#16181c}.l{stroke:#3a3f47}.k{stroke:#e6e8eb}}"
+)
+_DARK = (
+    "@media(prefers-color-scheme:dark){text{fill:#e6e8eb}.m{fill:#a4abb5}.p{fill:#16181c}.l{stroke:#3a3f47}"
+    ".k{stroke:#e6e8eb}}"
 )
 _CELL = 'style="text-align:right;padding:1px 12px;white-space:nowrap"'
 _CELL_LEFT = 'style="text-align:left;padding:1px 12px;white-space:nowrap"'
@@ -55,7 +61,7 @@ def svg(height: float, parts: Sequence[str]) -> str:
     """A whole SVG picture, WIDTH pixels wide, that follows light and dark."""
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height:.0f}" '
-        f'viewBox="0 0 {WIDTH} {height:.0f}"><style>{_STYLE}</style>'
+        f'viewBox="0 0 {WIDTH} {height:.0f}"><style>{_STYLE}{_DARK}</style>'
         f'<rect class="p" width="100%" height="100%"/>{"".join(parts)}</svg>'
     )
 
@@ -72,11 +78,16 @@ def bars(rows: Sequence[tuple[str, float, str, str]]) -> str:
     return svg(20 * len(rows) + 10, parts)
 
 
-def twin(title: str, drawing: Drawing) -> str:
-    """The figure as HTML that sanitisers let pass: title, picture with the finding as its text, a small table."""
+def twin(title: str, drawing: Drawing, *, follows: bool = False) -> str:
+    """The figure as HTML that sanitisers let pass: title, picture with the finding as its text, a small table.
+
+    ``follows``: the page is dark where readers ask for it, and so is the picture. A page of somebody else (nbconvert's
+    is white for everybody) may not be, and a picture cannot see what it stands on: there it is on white paper.
+    """
     picture = ""
     if drawing.picture:
-        data = base64.b64encode(drawing.picture.encode()).decode()
+        drawn = drawing.picture if follows else drawing.picture.replace(_DARK, "", 1)
+        data = base64.b64encode(drawn.encode()).decode()
         picture = f'<img alt="{safe(drawing.finding)}" src="data:image/svg+xml;base64,{data}">'
     table = ""
     if drawing.rows:
