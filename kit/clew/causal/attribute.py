@@ -86,11 +86,12 @@ class Links:
 
     ``spans`` has an array for each name of _LINKED: ``parent`` is a place among them (-1: none), ``rule`` one of RULES
     by number; ``kept`` has what else is to be said of them: ``start`` and ``end`` are ns (NEVER: not seen), the others
-    numbers of ``pair``. ``work`` has the fields of native.causal.WORK: spans by place, threads by who.thread_no; of
-    one thread they are in order of time.
+    numbers of ``pair``. ``forks`` has ``place`` and ``msg_id`` of those that are programs started. ``work`` has the
+    fields of native.causal.WORK: spans by place, threads by who.thread_no; of one thread they are in order of time.
     """
 
     spans: Columns
+    forks: Columns
     kept: Kept
     work: Kept
     unlikely: pa.Table  # place, cause, confidence
@@ -119,7 +120,9 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
     _add_matches(connection, found)
     _add_programs(connection, found)
     doubts = dict(zip(("place", "cause", "confidence"), np.concatenate(unlikely, axis=1), strict=True))
-    return Links(found, kept, work, pa.table(doubts))
+    fork = np.flatnonzero(found["msg_id"] > FORKS)
+    forks = {"place": fork, "msg_id": found.pop("msg_id")[fork]}
+    return Links(found, forks, kept, work, pa.table(doubts))
 
 
 def _parts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:

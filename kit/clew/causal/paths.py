@@ -15,8 +15,8 @@ from clew.causal.match import FORKS, statements
 from clew.errors import ClewError
 from clew.native.causal import NEVER, roots, shapes, trees, walk
 
-SLICE = 1_000_000
-"""Rows that are written to a table at a time."""
+SLICE = 8 * 122_880
+"""Rows that are written to a table at a time: whole row groups of DuckDB."""
 
 _SPANS = """
 INSERT INTO span
@@ -24,7 +24,7 @@ SELECT f.place + 1, f.root + 1, f.parent + 1, w.capture_id, w.thread_id, w.host,
        CASE WHEN f.msg_id IS NULL THEN 'process' WHEN f.client THEN 'client' ELSE 'server' END, n.name, n.protocol,
        f.conn_id, f.start, f."end", r.status, r.error, f.msg_id, f.reply_msg_id, f.rule, f.confidence, f.depth,
        f.shape & 9007199254740991
-FROM found f
+FROM rows f
 JOIN who w ON w.thread_no = f.thread
 JOIN name_of n ON n.name_no = f.name
 JOIN status_of r ON r.status_no = f.status
@@ -33,7 +33,7 @@ JOIN status_of r ON r.status_no = f.status
 _WORKING = """
 INSERT INTO working
 SELECT w.host, w.pid, w.tid, x.start_ns, x.end_ns, x.root + 1, x.place + 1, x.confidence
-FROM worked x
+FROM rows x
 JOIN who w USING (thread_no)
 ANTI JOIN (SELECT process_id FROM descendant JOIN started USING (msg_id)) d USING (process_id)
 WHERE w.pid IS NOT NULL AND w.tid IS NOT NULL
@@ -67,14 +67,17 @@ def make(connection: duckdb.DuckDBPyConnection, links: Links) -> None:
     }
     with _registered(connection, tables):
         for low in range(0, len(parent), SLICE):
-            rows = _spans(links, slice(low, low + SLICE), parent, root, depth, shape)
-            with _registered(connection, {"found": rows}):
-                connection.execute(_SPANS)
+            found = _spans(links, slice(low, low + SLICE), parent, root, depth, shape)
+            _insert(connection, _SPANS, found)
         for statement in statements("paths.sql"):
             connection.execute(statement)
         for low in range(0, len(links.work), SLICE):
-            with _registered(connection, {"worked": _work(links, slice(low, low + SLICE), root)}):
-                connection.execute(_WORKING)
+            _insert(connection, _WORKING, _work(links, slice(low, low + SLICE), root))
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, query: str, rows: pa.Table) -> None:  # noqa: ARG001 -- see below
+    """Run ``query``, which asks ``rows`` by that name; registered, they would be held until the transaction ends."""
+    connection.execute(query)
 
 
 @contextmanager
@@ -152,8 +155,8 @@ def _steps(
 
 def _forks(links: Links, root: NDArray[np.int64]) -> pa.Table:
     """Programs that were started for a request: (number of the fork, place, root)."""
-    place = np.flatnonzero(links.spans["msg_id"] > FORKS)
-    found = {"msg_id": links.spans["msg_id"][place], "place": place, "root": root[place]}
+    place = links.forks["place"]
+    found = {**links.forks, "root": root[place]}
     return pa.table(found | {"confidence": links.spans["confidence"][place]})
 
 

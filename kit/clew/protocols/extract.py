@@ -161,9 +161,5 @@ def _insert(
     for name, words in (("role", ROLES), ("protocol", names)):
         column = pa.DictionaryArray.from_arrays(made[name].combine_chunks(), pa.array(words, pa.string()))
         made = made.set_column(made.schema.get_field_index(name), name, column)
-    connection.register("made", made)
-    try:
-        connection.execute(_INSERT)
-    finally:
-        connection.unregister("made")
+    connection.execute(_INSERT)  # it asks made by that name: registered, it would be held until the transaction ends
     return len(messages)
