@@ -112,7 +112,7 @@ struct clew_slot {
 	uint32_t depth;    /* records being written, one inside the other (signal handlers) */
 	uint64_t reserved; /* of the writers (ring.c): where the last record begun ends, and whether it is marked yet */
 	_Atomic uint64_t write;     /* ring position up to which records are whole; store-release */
-	uint64_t read_cache;        /* last value of `read` that the thread saw */
+	uint64_t limit;             /* records up to here need no look at `read`, `populated` and the ring's end */
 	uint64_t outer_sp;          /* stack pointer of the outermost writer */
 	_Atomic uint64_t populated; /* ring bytes that may be touched; only grows */
 	uint32_t seq;

@@ -133,7 +133,7 @@ static void clear(struct clew_slot *slot)
 {
 	slot->depth = 0;
 	slot->reserved = 0;
-	slot->read_cache = 0;
+	slot->limit = 0;
 	slot->outer_sp = 0;
 	slot->seq = 0;
 	slot->vfork_child = 0;

@@ -132,6 +132,14 @@ uint64_t conn_entry_slow(const struct call *call, int fd)
 	return look_up(call, fd, entry);
 }
 
+/* Only where it is still what it was: another thread may have put something else there. */
+uint64_t conn_entry_after(const struct call *call, int fd, uint64_t before)
+{
+	const conn_entry_t *at = entry_of(fd);
+	const bool same = at && atomic_load_explicit(at, memory_order_relaxed) == before;
+	return same ? look_up(call, fd, before) : before & ~CONN_PENDING;
+}
+
 uint64_t conn_of(const struct call *call, int fd)
 {
 	return conn_entry(call, fd) & CONN_ID;

@@ -33,21 +33,28 @@ struct conn_origin {
 
 #define CONN_TABLE_SIZE (1u << 20) /* descriptors; the kernel's own limit unless fs.nr_open was raised */
 typedef _Atomic uint64_t conn_entry_t;
-extern _Atomic(conn_entry_t *) conn_table; /* NULL: not recording, or no memory */
+extern CLEW_LOCAL _Atomic(conn_entry_t *) conn_table; /* NULL: not recording, or no memory */
 
 uint64_t conn_entry_slow(const struct call *call, int fd);
+
+/* What the table says of fd; 0: nothing, or something else must be asked first. */
+static inline uint64_t conn_entry_ready(const struct call *call, int fd)
+{
+	conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
+	if (unlikely((unsigned)fd >= CONN_TABLE_SIZE || !entries || call->slot->vfork_child))
+		return 0;
+	const uint64_t entry = atomic_load_explicit(&entries[fd], memory_order_relaxed);
+	return likely(!(entry & CONN_UNVERIFIED)) ? entry : 0;
+}
 
 /* conn_of() with the flags still on. */
 static inline uint64_t conn_entry(const struct call *call, int fd)
 {
-	conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
-	if (likely((unsigned)fd < CONN_TABLE_SIZE && entries && !call->slot->vfork_child)) {
-		const uint64_t entry = atomic_load_explicit(&entries[fd], memory_order_relaxed);
-		if (likely(entry && !(entry & (CONN_PENDING | CONN_UNVERIFIED))))
-			return entry;
-	}
-	return conn_entry_slow(call, fd);
+	const uint64_t entry = conn_entry_ready(call, fd);
+	return likely(entry && !(entry & CONN_PENDING)) ? entry : conn_entry_slow(call, fd);
 }
+/* The entry after a call on fd where it was `before` and CONN_PENDING: the addresses may be known by now. */
+uint64_t conn_entry_after(const struct call *call, int fd, uint64_t before);
 /* Puts a new connection for fd in the table and writes its CONN record; 0 if the call is not traced. */
 uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin);
 /* Two ends made by one call (pipe, socketpair), which name each other; *pair gets fds and ids. */
@@ -101,10 +108,12 @@ static inline uint64_t conn_carry(const struct clew_slot *thread, uint64_t conn_
 	if (unlikely(!slot))
 		return CLEW_NO_OFFSET;
 	const uint32_t state = atomic_load_explicit(&slot->state, memory_order_relaxed);
-	if (unlikely(state & CLEW_CONN_UNCOUNTED))
-		return CLEW_NO_OFFSET;
-	if (unlikely(state)) /* closed elsewhere, alive here */
+	if (unlikely(state)) {
+		if (state & CLEW_CONN_UNCOUNTED)
+			return CLEW_NO_OFFSET;
+		/* closed elsewhere, alive here */
 		atomic_fetch_and_explicit(&slot->state, (uint16_t)~CLEW_CONN_CLOSED, memory_order_relaxed);
+	}
 	uint64_t *by_owner = out ? &slot->owner_out : &slot->owner_in;
 	_Atomic uint64_t *by_others = out ? &slot->out : &slot->in;
 	const uint32_t owner = atomic_load_explicit(&slot->owner, memory_order_relaxed);

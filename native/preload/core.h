@@ -34,6 +34,7 @@
 #include "ticks.h"
 
 #define CLEW_EXPORT __attribute__((visibility("default")))
+#define CLEW_LOCAL __attribute__((visibility("hidden"))) /* reached without a look into a table of addresses */
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -64,10 +65,10 @@ union process_page {
 	struct process state;
 	char page[CLEW_PAGE];
 };
-extern union process_page process_page;
+extern CLEW_LOCAL union process_page process_page;
 #define process (&process_page.state)
-extern struct clew_arena *arena;        /* NULL: not recording; every wrapper passes through */
-extern __thread struct clew_slot *self; /* NULL until the thread's first call; initial-exec TLS */
+extern CLEW_LOCAL struct clew_arena *arena; /* NULL: not recording; every wrapper passes through */
+extern __thread struct clew_slot *self;     /* NULL until the thread's first call; initial-exec TLS */
 
 /* A call in progress. slot == NULL: nothing to be counted or recorded. */
 struct call {
@@ -103,8 +104,11 @@ static inline void call_begin(struct call *call)
 	uint32_t mode = 0;
 	if (likely(slot != NULL))
 		mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
-	if (unlikely(!mode))
-		slot = slot && process->live == 1 ? NULL : call_enter(&mode); /* NULL: switched off */
+	if (unlikely(!mode)) {
+		uint32_t found = 0;
+		slot = slot && process->live == 1 ? NULL : call_enter(&found); /* NULL: switched off */
+		mode = found;
+	}
 	call->slot = slot;
 	call->mode = mode;
 	if (likely(slot != NULL))

@@ -117,35 +117,36 @@ static inline bool text_equal(const char *a, const char *b)
 	return text_starts(a, b) && a[text_length(b)] == 0;
 }
 
-/* Copies size bytes without libc: a sanitizer's memcpy would look at them. */
+/* Copies size bytes without libc: a sanitizer's memcpy would look at them. The last pieces of a size overlap. */
 static inline void copy_bytes(void *to, const void *from, size_t size)
 {
 	char *target = to;
 	const char *source = from;
-	while (size >= 16) {
-		__builtin_memcpy(target, source, 16);
+	if (likely(size < 16)) {
+		if (size >= 8) {
+			uint64_t first, last;
+			__builtin_memcpy(&first, source, 8);
+			__builtin_memcpy(&last, source + size - 8, 8);
+			__builtin_memcpy(target, &first, 8);
+			__builtin_memcpy(target + size - 8, &last, 8);
+		} else if (size >= 4) {
+			uint32_t first, last;
+			__builtin_memcpy(&first, source, 4);
+			__builtin_memcpy(&last, source + size - 4, 4);
+			__builtin_memcpy(target, &first, 4);
+			__builtin_memcpy(target + size - 4, &last, 4);
+		} else if (size) {
+			target[0] = source[0];
+			target[size / 2] = source[size / 2];
+			target[size - 1] = source[size - 1];
+		}
+		return;
+	}
+	for (size_t at = 0; at + 16 <= size; at += 16) {
+		__builtin_memcpy(target + at, source + at, 16);
 		__asm__ volatile("" ::: "memory"); /* else the compiler makes a call of memcpy of the loop */
-		target += 16;
-		source += 16;
-		size -= 16;
 	}
-	if (size & 8) {
-		__builtin_memcpy(target, source, 8);
-		target += 8;
-		source += 8;
-	}
-	if (size & 4) {
-		__builtin_memcpy(target, source, 4);
-		target += 4;
-		source += 4;
-	}
-	if (size & 2) {
-		__builtin_memcpy(target, source, 2);
-		target += 2;
-		source += 2;
-	}
-	if (size & 1)
-		*target = *source;
+	__builtin_memcpy(target + size - 16, source + size - 16, 16);
 }
 
 static inline void zero_bytes(void *at, size_t size)

@@ -9,8 +9,6 @@
 
 #define TEXT_LIMIT 4096u
 
-__thread struct moved_last moved_last[2];
-
 /* The thread ends inside the call: there is no result and no errno. */
 void io_cancelled(struct io_call *call)
 {
@@ -21,9 +19,16 @@ void io_cancelled(struct io_call *call)
 		.result = -1,
 		.error = ECANCELED,
 		.offset = CLEW_NO_OFFSET,
-		.conn_id = io_traced(call) && call->fd >= 0 ? conn_of(&call->core, call->fd) : 0,
+		.conn_id = io_conn(call),
 	};
 	io_finish(call, &end);
+}
+
+/* A descriptor that is seen for the first time: what that costs is not the call's. */
+void io_look_closely(struct io_call *call)
+{
+	call->entry = conn_entry_slow(&call->core, call->fd);
+	call->core.begin = ticks_now();
 }
 
 static size_t capacity_of(const struct iovec *data, size_t count)
@@ -39,7 +44,7 @@ static bool buffers_were_used(const struct io_call *call, int flags)
 {
 	if (!(flags & MSG_TRUNC))
 		return true;
-	const enum clew_kind kind = conn_kind(conn_of(&call->core, call->fd));
+	const enum clew_kind kind = conn_kind(io_conn(call));
 	return kind == CLEW_KIND_UDP || kind == CLEW_KIND_UNIX;
 }
 
@@ -48,8 +53,8 @@ void io_received(struct io_call *call, int64_t result, const void *buffer, size_
 	if (!io_counted(call))
 		return;
 	const bool used = !io_traced(call) || result <= 0 || buffers_were_used(call, flags);
-	const struct iovec data = {(void *)(uintptr_t)buffer, size};
-	io_moved(call, IO_IN, result, &data, 1, used ? size : 0, io_message_flags(flags), IO_STREAM);
+	io_moved_one(call, IO_IN, result, buffer, used ? size : 0, io_message_flags(flags), IO_STREAM);
+	call->core.slot = NULL;
 }
 
 void io_moved_message(struct io_call *call, enum io_direction direction, int64_t result, const struct msghdr *message,
@@ -77,7 +82,7 @@ void io_moved_messages(struct io_call *call, enum io_direction direction, int re
 		end.bytes += messages[i].msg_len;
 	struct iovec data[2] = {{&moved, sizeof moved}, {NULL, 0}};
 	if (io_traced(call)) {
-		end.conn_id = conn_of(&call->core, call->fd);
+		end.conn_id = io_conn(call);
 		end.offset = conn_advance(end.conn_id, direction == IO_OUT, end.flags & CLEW_F_PEEK ? 0 : end.bytes);
 		moved.bytes = end.bytes;
 		if (result > 0 && messages->msg_hdr.msg_iovlen && buffers_were_used(call, flags)) {
@@ -105,7 +110,7 @@ void io_moved_items(struct io_call *call, size_t items, size_t item_size)
 	const struct iovec data = {&moved, sizeof moved};
 	end.bytes = moved.bytes;
 	if (io_traced(call)) {
-		end.conn_id = call->fd >= 0 ? conn_of(&call->core, call->fd) : 0;
+		end.conn_id = io_conn(call);
 		conn_set_state(end.conn_id, CLEW_CONN_UNCOUNTED);
 		end.flags = CLEW_F_STRUCT;
 		end.data = &data;

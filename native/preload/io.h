@@ -30,9 +30,11 @@ struct io_call {
 	struct call core;
 	enum clew_op op;
 	int fd;
+	uint64_t entry; /* of fd in the table of descriptors, before the call; 0: not known, or not asked for */
 };
 
 void io_cancelled(struct io_call *call);
+void io_look_closely(struct io_call *call);
 
 static inline void io_leave(struct io_call *call)
 {
@@ -42,8 +44,16 @@ static inline void io_leave(struct io_call *call)
 
 /* Declares `call` and starts it. */
 #define IO_CALL(call, OPERATION, descriptor)                                                                           \
-	struct io_call call __attribute__((cleanup(io_leave))) = {.op = CLEW_OP_##OPERATION, .fd = (descriptor)};          \
+	struct io_call call __attribute__((cleanup(io_leave)));                                                            \
+	call.op = CLEW_OP_##OPERATION;                                                                                     \
+	call.fd = (descriptor);                                                                                            \
+	call.entry = 0;                                                                                                    \
 	call_begin(&call.core)
+
+/* The same for a call on what `descriptor` is now: when it returns, another thread may have closed or replaced that. */
+#define IO_CALL_ON(call, OPERATION, descriptor)                                                                        \
+	IO_CALL(call, OPERATION, descriptor);                                                                              \
+	io_look(&call)
 
 static inline bool io_counted(const struct io_call *call)
 {
@@ -53,6 +63,26 @@ static inline bool io_counted(const struct io_call *call)
 static inline bool io_traced(const struct io_call *call)
 {
 	return call->core.slot != NULL && (call->core.mode & CLEW_TRACE);
+}
+
+static inline void io_look(struct io_call *call)
+{
+	if (io_traced(call)) {
+		call->entry = conn_entry_ready(&call->core, call->fd);
+		if (unlikely(!call->entry))
+			io_look_closely(call);
+	}
+}
+
+/* What the call was on, to be asked after it. */
+static inline uint64_t io_entry(const struct io_call *call)
+{
+	return unlikely(call->entry & CONN_PENDING) ? conn_entry_after(&call->core, call->fd, call->entry) : call->entry;
+}
+
+static inline uint64_t io_conn(const struct io_call *call)
+{
+	return io_entry(call) & CONN_ID;
 }
 
 /* What every record of the call says. Reads errno, so nothing that sets it may come before. */
@@ -79,8 +109,7 @@ static inline void io_end(struct io_call *call, int64_t result)
 	if (!io_counted(call))
 		return;
 	struct end end = io_result(call, result);
-	if (io_traced(call) && call->fd >= 0)
-		end.conn_id = conn_of(&call->core, call->fd);
+	end.conn_id = io_conn(call);
 	io_finish(call, &end);
 }
 
@@ -115,44 +144,30 @@ struct moved_last {
 extern __thread struct moved_last moved_last[2];
 #define IO_STREAM INT64_MIN /* position: wherever the descriptor stands */
 
+/* ---- moved.c: calls that move bytes and are counted ---- */
+
 /*
  * A call that moved `result` bytes between call->fd and `count` buffers that hold `capacity` bytes. A device
  * may say that it took bytes it never looked at (/dev/null), so no payload of those is kept.
  */
-static inline void io_moved(struct io_call *call, enum io_direction direction, int64_t result, const struct iovec *data,
-							int count, size_t capacity, uint16_t flags, int64_t position)
-{
-	struct end end = io_result(call, result);
-	end.bytes = result > 0 ? (uint64_t)result : 0;
-	end.flags = flags;
-	if (io_traced(call)) {
-		tasks_tell(&call->core);
-		const uint64_t entry = conn_entry(&call->core, call->fd);
-		end.conn_id = entry & CONN_ID;
-		if (unlikely((unsigned)call->fd <= 2))
-			io_standard_stream(call->fd, end.conn_id);
-		if (end.bytes && !(flags & CLEW_F_PEEK))
-			moved_last[direction] = (struct moved_last){end.conn_id, call->core.begin};
-		end.offset = position != IO_STREAM ? (uint64_t)position
-										   : conn_carry(call->core.slot, end.conn_id, direction == IO_OUT,
-														flags & CLEW_F_PEEK ? 0 : end.bytes);
-		if (likely(end.conn_id && !(entry & CONN_NO_PAYLOAD))) {
-			end.data = data;
-			end.data_count = count;
-			end.data_size = end.bytes < capacity ? end.bytes : capacity;
-		}
-	}
-	io_finish(call, &end);
-}
+void io_moved(struct io_call *call, enum io_direction direction, int64_t result, const struct iovec *data, int count,
+			  size_t capacity, uint16_t flags, int64_t position);
+/* io_moved() of one buffer; plainly: without flags and position. */
+void io_moved_one(struct io_call *call, enum io_direction direction, int64_t result, const void *buffer, size_t size,
+				  uint16_t flags, int64_t position);
+void io_moved_plainly(struct io_call *call, enum io_direction direction, int64_t result, const void *buffer,
+					  size_t size);
 
-/* io_moved() of one buffer. */
 static inline void io_moved_buffer(struct io_call *call, enum io_direction direction, int64_t result,
 								   const void *buffer, size_t size, uint16_t flags, int64_t position)
 {
 	if (!io_counted(call))
 		return;
-	const struct iovec data = {(void *)(uintptr_t)buffer, size};
-	io_moved(call, direction, result, &data, 1, size, flags, position);
+	if (__builtin_constant_p(flags) && flags == 0 && position == IO_STREAM)
+		io_moved_plainly(call, direction, result, buffer, size);
+	else
+		io_moved_one(call, direction, result, buffer, size, flags, position);
+	call->core.slot = NULL;
 }
 
 /* io_moved() of readv, writev and their kin: they never move more than the buffers hold. */

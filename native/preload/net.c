@@ -47,13 +47,12 @@ static void end_with_address(struct io_call *call, int result, const struct sock
 	if (!io_counted(call))
 		return;
 	const bool known = size <= sizeof(struct sockaddr_storage) && io_argument_was_read(result);
-	const uint64_t conn_id = io_traced(call) ? conn_of(&call->core, call->fd) : 0;
-	io_end_struct(call, result, conn_id, address, known ? size : 0);
+	io_end_struct(call, result, io_conn(call), address, known ? size : 0);
 }
 
 CLEW_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 {
-	IO_CALL(call, BIND, fd);
+	IO_CALL_ON(call, BIND, fd);
 	const int result = REAL(bind)(fd, address, size);
 	if (result == 0 && io_traced(&call))
 		conn_describe(&call.core, fd, 0, 0);
@@ -63,7 +62,7 @@ CLEW_EXPORT int bind(int fd, const struct sockaddr *address, socklen_t size)
 
 CLEW_EXPORT int listen(int fd, int backlog)
 {
-	IO_CALL(call, LISTEN, fd);
+	IO_CALL_ON(call, LISTEN, fd);
 	const int result = REAL(listen)(fd, backlog);
 	if (result == 0 && io_traced(&call))
 		conn_describe(&call.core, fd, 0, 0); /* listen gives an address to a socket that has none */
@@ -74,16 +73,15 @@ CLEW_EXPORT int listen(int fd, int backlog)
 static void accepted(struct io_call *call, int result)
 {
 	if (result >= 0)
-		conn_made(&call->core, result,
-				  (struct conn_origin){.kind = io_traced(call) ? conn_kind(conn_of(&call->core, call->fd)) : 0,
-									   .flags = CLEW_CONN_ACCEPTED,
-									   .access = O_RDWR + 1});
+		conn_made(
+			&call->core, result,
+			(struct conn_origin){.kind = conn_kind(io_conn(call)), .flags = CLEW_CONN_ACCEPTED, .access = O_RDWR + 1});
 	io_end(call, result);
 }
 
 CLEW_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *size)
 {
-	IO_CALL(call, ACCEPT, fd);
+	IO_CALL_ON(call, ACCEPT, fd);
 	const int result = REAL(accept)(fd, address, size);
 	accepted(&call, result);
 	return result;
@@ -91,7 +89,7 @@ CLEW_EXPORT int accept(int fd, struct sockaddr *address, socklen_t *size)
 
 CLEW_EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
 {
-	IO_CALL(call, ACCEPT, fd);
+	IO_CALL_ON(call, ACCEPT, fd);
 	const int result = REAL(accept4)(fd, address, size, flags);
 	accepted(&call, result);
 	return result;
@@ -100,7 +98,7 @@ CLEW_EXPORT int accept4(int fd, struct sockaddr *address, socklen_t *size, int f
 #define WRAP_CONNECT(name)                                                                                             \
 	CLEW_EXPORT int name(int fd, const struct sockaddr *address, socklen_t size)                                       \
 	{                                                                                                                  \
-		IO_CALL(call, CONNECT, fd);                                                                                    \
+		IO_CALL_ON(call, CONNECT, fd);                                                                                 \
 		const int result = REAL(name)(fd, address, size);                                                              \
 		connected(&call, result, address, size);                                                                       \
 		return result;                                                                                                 \
@@ -123,7 +121,7 @@ WRAP_CONNECT(__connect)
 
 CLEW_EXPORT int shutdown(int fd, int how)
 {
-	IO_CALL(call, SHUTDOWN, fd);
+	IO_CALL_ON(call, SHUTDOWN, fd);
 	const int result = REAL(shutdown)(fd, how);
 	io_end(&call, result);
 	return result;

@@ -22,7 +22,7 @@ ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags
 #define WRAP_READ(name)                                                                                                \
 	CLEW_EXPORT ssize_t name(int fd, void *buffer, size_t size)                                                        \
 	{                                                                                                                  \
-		IO_CALL(call, READ, fd);                                                                                       \
+		IO_CALL_ON(call, READ, fd);                                                                                    \
 		const ssize_t result = REAL(name)(fd, buffer, size);                                                           \
 		io_moved_buffer(&call, IO_IN, result, buffer, size, 0, IO_STREAM);                                             \
 		return result;                                                                                                 \
@@ -32,7 +32,7 @@ WRAP_READ(__read)
 
 CLEW_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
 {
-	IO_CALL(call, READ, fd);
+	IO_CALL_ON(call, READ, fd);
 	const ssize_t result = REAL(__read_chk)(fd, buffer, size, room);
 	io_moved_buffer(&call, IO_IN, result, buffer, size, 0, IO_STREAM);
 	return result;
@@ -41,7 +41,7 @@ CLEW_EXPORT ssize_t __read_chk(int fd, void *buffer, size_t size, size_t room)
 #define WRAP_PREAD(name, offset_t)                                                                                     \
 	CLEW_EXPORT ssize_t name(int fd, void *buffer, size_t size, offset_t offset)                                       \
 	{                                                                                                                  \
-		IO_CALL(call, PREAD, fd);                                                                                      \
+		IO_CALL_ON(call, PREAD, fd);                                                                                   \
 		const ssize_t result = REAL(name)(fd, buffer, size, offset);                                                   \
 		io_moved_buffer(&call, IO_IN, result, buffer, size, 0, offset);                                                \
 		return result;                                                                                                 \
@@ -53,7 +53,7 @@ WRAP_PREAD(__pread64, off64_t)
 #define WRAP_PREAD_CHK(name, offset_t)                                                                                 \
 	CLEW_EXPORT ssize_t name(int fd, void *buffer, size_t size, offset_t offset, size_t room)                          \
 	{                                                                                                                  \
-		IO_CALL(call, PREAD, fd);                                                                                      \
+		IO_CALL_ON(call, PREAD, fd);                                                                                   \
 		const ssize_t result = REAL(name)(fd, buffer, size, offset, room);                                             \
 		io_moved_buffer(&call, IO_IN, result, buffer, size, 0, offset);                                                \
 		return result;                                                                                                 \
@@ -63,7 +63,7 @@ WRAP_PREAD_CHK(__pread64_chk, off64_t)
 
 CLEW_EXPORT ssize_t readv(int fd, const struct iovec *data, int count)
 {
-	IO_CALL(call, READV, fd);
+	IO_CALL_ON(call, READV, fd);
 	const ssize_t result = REAL(readv)(fd, data, count);
 	io_moved_vector(&call, IO_IN, result, data, count, IO_STREAM);
 	return result;
@@ -72,7 +72,7 @@ CLEW_EXPORT ssize_t readv(int fd, const struct iovec *data, int count)
 #define WRAP_PREADV(name, offset_t)                                                                                    \
 	CLEW_EXPORT ssize_t name(int fd, const struct iovec *data, int count, offset_t offset)                             \
 	{                                                                                                                  \
-		IO_CALL(call, PREADV, fd);                                                                                     \
+		IO_CALL_ON(call, PREADV, fd);                                                                                  \
 		const ssize_t result = REAL(name)(fd, data, count, offset);                                                    \
 		io_moved_vector(&call, IO_IN, result, data, count, offset);                                                    \
 		return result;                                                                                                 \
@@ -84,7 +84,7 @@ WRAP_PREADV(preadv64, off64_t)
 #define WRAP_PREADV2(name, offset_t)                                                                                   \
 	CLEW_EXPORT ssize_t name(int fd, const struct iovec *data, int count, offset_t offset, int flags)                  \
 	{                                                                                                                  \
-		IO_CALL(call, PREADV, fd);                                                                                     \
+		IO_CALL_ON(call, PREADV, fd);                                                                                  \
 		const ssize_t result = REAL(name)(fd, data, count, offset, flags);                                             \
 		io_moved_vector(&call, IO_IN, result, data, count, offset == -1 ? IO_STREAM : offset);                         \
 		return result;                                                                                                 \
@@ -94,7 +94,7 @@ WRAP_PREADV2(preadv64v2, off64_t)
 
 CLEW_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)
 {
-	IO_CALL(call, RECV, fd);
+	IO_CALL_ON(call, RECV, fd);
 	const ssize_t result = REAL(recv)(fd, buffer, size, flags);
 	io_received(&call, result, buffer, size, flags);
 	return result;
@@ -102,7 +102,7 @@ CLEW_EXPORT ssize_t recv(int fd, void *buffer, size_t size, int flags)
 
 CLEW_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, int flags)
 {
-	IO_CALL(call, RECV, fd);
+	IO_CALL_ON(call, RECV, fd);
 	const ssize_t result = REAL(__recv_chk)(fd, buffer, size, room, flags);
 	io_received(&call, result, buffer, size, flags);
 	return result;
@@ -111,7 +111,7 @@ CLEW_EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t size, size_t room, i
 CLEW_EXPORT ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struct sockaddr *address,
 							 socklen_t *address_size)
 {
-	IO_CALL(call, RECVFROM, fd);
+	IO_CALL_ON(call, RECVFROM, fd);
 	const ssize_t result = REAL(recvfrom)(fd, buffer, size, flags, address, address_size);
 	io_received(&call, result, buffer, size, flags);
 	return result;
@@ -120,7 +120,7 @@ CLEW_EXPORT ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, struc
 CLEW_EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t size, size_t room, int flags, struct sockaddr *address,
 								   socklen_t *address_size)
 {
-	IO_CALL(call, RECVFROM, fd);
+	IO_CALL_ON(call, RECVFROM, fd);
 	const ssize_t result = REAL(__recvfrom_chk)(fd, buffer, size, room, flags, address, address_size);
 	io_received(&call, result, buffer, size, flags);
 	return result;
@@ -144,7 +144,7 @@ static void forget_received(struct msghdr *message)
 
 CLEW_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
-	IO_CALL(call, RECVMSG, fd);
+	IO_CALL_ON(call, RECVMSG, fd);
 	const ssize_t result = REAL(recvmsg)(fd, message, flags);
 	if (unlikely(result >= 0 && message->msg_controllen))
 		forget_received(message);
@@ -154,7 +154,7 @@ CLEW_EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 CLEW_EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags, struct timespec *timeout)
 {
-	IO_CALL(call, RECVMMSG, fd);
+	IO_CALL_ON(call, RECVMMSG, fd);
 	const int result = REAL(recvmmsg)(fd, messages, count, flags, timeout);
 	for (int i = 0; i < result; i++)
 		if (unlikely(messages[i].msg_hdr.msg_controllen))

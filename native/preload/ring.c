@@ -12,44 +12,13 @@
 #include <time.h>
 
 #include "internal.h"
+#include "ring.h"
 #include "stack.h"
 
 #define RECORD_MOST (4u << 20) /* so that the size fits in UNIT_BITS */
 #define TEXT_LIMIT 4096u
-#define SMALL 256u        /* no limit but payload_head applies to what is not larger */
 #define SIGNAL_FRAME 512u /* a handler's stack pointer is at least this far below what it interrupted */
 #define FULL UINT64_MAX
-#define UNIT_BITS                                                                                                      \
-	20 /* slot->reserved := ring position / CLEW_ALIGN << UNIT_BITS | bytes not yet marked / CLEW_ALIGN                \
-		*/
-#define UNITS ((UINT64_C(1) << UNIT_BITS) - 1)
-#define fence() atomic_signal_fence(memory_order_seq_cst)
-
-/* Compare and swap against this thread's own signal handlers only: no lock prefix. */
-static inline bool local_swap(uint64_t *at, uint64_t old, uint64_t new)
-{
-#if defined(__x86_64__)
-	bool done;
-	__asm__ volatile("cmpxchgq %3, %1" : "=@ccz"(done), "+m"(*at), "+a"(old) : "r"(new) : "memory");
-	return done;
-#else
-	return __atomic_compare_exchange_n(at, &old, new, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
-#endif
-}
-
-static inline void local_and(uint64_t *at, uint64_t mask)
-{
-#if defined(__x86_64__)
-	__asm__ volatile("andq %1, %0" : "+m"(*at) : "er"(mask) : "memory");
-#else
-	__atomic_fetch_and(at, mask, __ATOMIC_RELAXED);
-#endif
-}
-
-static inline char *ring_of(struct clew_slot *slot)
-{
-	return (char *)slot + CLEW_SLOT_HEADER;
-}
 
 static uint64_t monotonic_ns(void)
 {
@@ -89,9 +58,8 @@ void ring_populate_all(struct clew_slot *slot)
 /* Is there room up to `end`? With --on-full wait: waits for it while the recorder lives. */
 static bool room(struct clew_slot *slot, uint64_t end)
 {
-	uint64_t ring_size = arena->ring_size;
-	slot->read_cache = atomic_load_explicit(&slot->read, memory_order_acquire);
-	if (end - slot->read_cache <= ring_size)
+	const uint64_t ring_size = arena->ring_size;
+	if (end - atomic_load_explicit(&slot->read, memory_order_acquire) <= ring_size)
 		return true;
 	if (arena->on_full != CLEW_ON_FULL_WAIT || slot->depth != 1 || process->sandboxed)
 		return false;
@@ -103,41 +71,22 @@ static bool room(struct clew_slot *slot, uint64_t end)
 			break;
 		struct timespec pause = {0, 50000};
 		RAW_2(SYS_nanosleep, &pause, NULL);
-		slot->read_cache = atomic_load_explicit(&slot->read, memory_order_acquire);
-		found = end - slot->read_cache <= ring_size;
+		found = end - atomic_load_explicit(&slot->read, memory_order_acquire) <= ring_size;
 	}
 	slot->waits++;
 	slot->wait_ticks += ticks_now() - began;
 	return found;
 }
 
-static inline void record_first_word(char *at, uint32_t size, uint16_t op, uint16_t flags)
+/* How far records that begin at `at` may go before somebody must look again. All it is made of only grows. */
+static void set_limit(struct clew_slot *slot, uint64_t at)
 {
-	uint64_t word = size | (uint64_t)op << 32 | (uint64_t)flags << 48;
-	fence();
-	__builtin_memcpy(at, &word, sizeof word);
-	fence();
-}
-
-static inline uint64_t stack_pointer(void)
-{
-	uint64_t value;
-#if defined(__x86_64__)
-	__asm__ volatile("movq %%rsp, %0" : "=r"(value));
-#else
-	__asm__ volatile("mov %0, sp" : "=r"(value));
-#endif
-	return value;
-}
-
-static inline uint64_t position_of(uint64_t reserved)
-{
-	return (reserved >> UNIT_BITS) * CLEW_ALIGN;
-}
-
-static inline uint64_t local_load(const uint64_t *at)
-{
-	return __atomic_load_n(at, __ATOMIC_RELAXED);
+	const uint64_t ring_size = arena->ring_size;
+	uint64_t limit = (at & ~(ring_size - 1)) + ring_size;
+	const uint64_t room = atomic_load_explicit(&slot->read, memory_order_acquire) + ring_size;
+	const uint64_t pages = atomic_load_explicit(&slot->populated, memory_order_relaxed);
+	limit = room < limit ? room : limit;
+	slot->limit = pages < limit ? pages : limit;
 }
 
 /* Marks bytes as PAD, in two where they go over the ring's end. */
@@ -156,7 +105,7 @@ static void mark(struct clew_slot *slot, uint64_t at, uint64_t size)
  * Reserves size contiguous bytes, a PAD for now; gives their ring position or FULL. Until the PAD is there
  * `reserved` says how long it has to be: whoever comes before that, or after we have been jumped out of, writes it.
  */
-static inline uint64_t reserve(struct clew_slot *slot, uint32_t size)
+static uint64_t reserve(struct clew_slot *slot, uint32_t size)
 {
 	uint64_t ring_size = arena->ring_size;
 	for (;;) {
@@ -165,10 +114,13 @@ static inline uint64_t reserve(struct clew_slot *slot, uint32_t size)
 		uint64_t left = ring_size - (at & (ring_size - 1));
 		uint64_t skip = unlikely(size > left) ? left : 0;
 		uint64_t end = at + skip + size;
-		if (unlikely(end > atomic_load_explicit(&slot->populated, memory_order_relaxed)) && !populate(slot, end))
-			return FULL;
-		if (unlikely(end - slot->read_cache > ring_size) && !room(slot, end))
-			return FULL;
+		if (end > slot->limit) {
+			if (end > atomic_load_explicit(&slot->populated, memory_order_relaxed) && !populate(slot, end))
+				return FULL;
+			if (!room(slot, end))
+				return FULL;
+			set_limit(slot, at + skip);
+		}
 		if (unlikely(old & UNITS))
 			mark(slot, at - (old & UNITS) * CLEW_ALIGN, (old & UNITS) * CLEW_ALIGN);
 		uint64_t new = end / CLEW_ALIGN << UNIT_BITS | (skip + size) / CLEW_ALIGN;
@@ -181,7 +133,7 @@ static inline uint64_t reserve(struct clew_slot *slot, uint32_t size)
 }
 
 /* Publishes what is whole. A handler that comes in between does not publish: look again. */
-static inline void leave(struct clew_slot *slot, uint32_t depth)
+void ring_leave(struct clew_slot *slot, uint32_t depth)
 {
 	fence();
 	if (depth) {
@@ -207,7 +159,7 @@ void ring_recover(struct clew_slot *slot, uint32_t depth)
 {
 	if (slot->depth > depth) {
 		slot->dropped_records += slot->depth - depth;
-		leave(slot, depth);
+		ring_leave(slot, depth);
 	}
 }
 
@@ -267,24 +219,50 @@ static __attribute__((noinline)) struct share share_of_much(size_t size, uint16_
 	return (struct share){head, tail, CLEW_F_CUT};
 }
 
-static inline struct share share_of(size_t size, uint16_t flags)
+static struct share share_of(size_t size, uint16_t flags)
 {
-	if (likely(size <= SMALL && size <= arena->payload_head))
-		return (struct share){size, 0, 0};
-	return share_of_much(size, flags);
+	return ring_takes(size) ? (struct share){size, 0, 0} : share_of_much(size, flags);
 }
 
-/* Gives the record's seq; 0 = it was lost. */
-static inline __attribute__((always_inline)) uint32_t emit(struct clew_slot *slot, const struct clew_record *record,
-														   const struct iovec *data, int count, size_t size)
+/* The rest of writing a record, where the outermost writer is the depth-th under this one. */
+static uint32_t put(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+					size_t size, uint32_t seq, uint32_t depth)
 {
 	const struct share share = share_of(size, record->flags);
-	uint16_t flags = record->flags | share.cut;
-	uint32_t kept = (uint32_t)(share.head + share.tail);
-	uint32_t total = (uint32_t)sizeof *record + ((kept + CLEW_ALIGN - 1) & ~(CLEW_ALIGN - 1));
+	const uint16_t flags = (uint16_t)(record->flags | share.cut | (depth ? CLEW_F_NESTED : 0));
+	const uint32_t kept = (uint32_t)(share.head + share.tail);
+	const uint32_t total = (uint32_t)sizeof *record + ((kept + CLEW_ALIGN - 1) & ~(CLEW_ALIGN - 1));
+	const uint64_t at = reserve(slot, total);
+	if (unlikely(at == FULL)) {
+		local_add(&slot->dropped_records, 1);
+		local_add(&slot->dropped_bytes, total);
+		ring_leave(slot, depth);
+		return 0;
+	}
+	char *to = ring_of(slot) + (at & (arena->ring_size - 1));
+	record_fill(to, record, seq, (uint32_t)share.head, (uint16_t)share.tail);
+	if (kept) {
+		__builtin_memset(to + total - CLEW_ALIGN, 0, CLEW_ALIGN);
+		char *payload = to + sizeof *record;
+		gather(payload, data, count, 0, share.head);
+		gather(payload + share.head, data, count, size - share.tail, share.tail);
+	}
+	record_first_word(to, total, record->op, flags);
+	ring_leave(slot, depth);
+	return seq;
+}
 
+uint32_t ring_put_slowly(struct clew_slot *slot, const struct clew_record *record, const void *data, size_t size,
+						 uint32_t seq)
+{
+	return put(slot, record, &(struct iovec){(void *)(uintptr_t)data, size}, 1, size, seq, 0);
+}
+
+uint32_t ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
+					size_t size)
+{
 	/* Announce: from here a handler is an inner writer. outer_sp twice: a handler may come in between. */
-	uint64_t stack = stack_pointer();
+	const uint64_t stack = stack_pointer();
 	uint32_t depth = __atomic_load_n(&slot->depth, __ATOMIC_RELAXED);
 	if (unlikely(depth))
 		depth = entered_again(slot, stack);
@@ -294,83 +272,36 @@ static inline __attribute__((always_inline)) uint32_t emit(struct clew_slot *slo
 	fence();
 	if (!depth)
 		__atomic_store_n(&slot->outer_sp, stack, __ATOMIC_RELAXED);
-	else
-		flags |= CLEW_F_NESTED;
-
-	uint32_t seq = local_next(&slot->seq) + 1;
-	uint64_t at = reserve(slot, total);
-	if (unlikely(at == FULL)) {
-		local_add(&slot->dropped_records, 1);
-		local_add(&slot->dropped_bytes, total);
-		leave(slot, depth);
-		return 0;
-	}
-	char *to = ring_of(slot) + (at & (arena->ring_size - 1));
-	struct clew_record *made = (struct clew_record *)to;
-	made->begin = record->begin;
-	made->ticks = record->ticks;
-	made->result = record->result;
-	made->conn_id = record->conn_id;
-	made->offset = record->offset;
-	made->fd = record->fd;
-	made->seq = seq;
-	made->error = record->error;
-	made->tail = (uint16_t)share.tail;
-	made->head = (uint32_t)share.head;
-	if (kept) {
-		__builtin_memset(to + total - CLEW_ALIGN, 0, CLEW_ALIGN);
-		char *payload = to + sizeof *record;
-		if (likely(count == 1 && !share.tail)) {
-			copy_bytes(payload, data->iov_base, share.head);
-		} else {
-			gather(payload, data, count, 0, share.head);
-			gather(payload + share.head, data, count, size - share.tail, share.tail);
-		}
-	}
-	record_first_word(to, total, record->op, flags);
-	leave(slot, depth);
-	/* The recorder had these lines: have them back by the next call. */
-	__builtin_prefetch(to + total, 1);
-	__builtin_prefetch(to + total + 64, 1);
-	return seq;
-}
-
-uint32_t ring_write(struct clew_slot *slot, const struct clew_record *record, const struct iovec *data, int count,
-					size_t size)
-{
-	return emit(slot, record, data, count, size);
+	return put(slot, record, data, count, size, local_next(&slot->seq) + 1, depth);
 }
 
 void call_end(const struct call *call, const struct end *end)
 {
 	struct clew_slot *slot = call->slot;
-	uint64_t ticks = ticks_now() - call->begin;
-	if (call->mode & CLEW_COUNT) {
-		struct clew_counter *counter = &slot->counter[end->op];
-		local_add(&counter->calls, 1);
-		local_add(&counter->bytes, end->bytes);
-		local_add(&counter->ticks, ticks);
-		if (unlikely(end->error))
-			local_add(&counter->errors, 1);
+	const uint64_t ticks = ticks_now() - call->begin;
+	if (call->mode & CLEW_COUNT)
+		call_count(slot, end->op, end->bytes, end->error, ticks);
+	uint32_t seq = 0;
+	if (call->mode & CLEW_TRACE) {
+		const struct clew_record record = {
+			.op = (uint16_t)end->op,
+			.flags = end->flags,
+			.begin = call->begin,
+			.ticks = ticks,
+			.result = end->result,
+			.conn_id = end->conn_id,
+			.offset = end->offset,
+			.fd = end->fd,
+			.error = (uint16_t)end->error,
+		};
+		const size_t size = end->data ? end->data_size : 0;
+		if ((!size || end->data_count == 1) && ring_takes(size)) {
+			seq = ring_put(slot, &record, size ? end->data->iov_base : NULL, size);
+		} else {
+			const struct clew_record copy = record; /* so that only here it has to be in memory */
+			seq = ring_write(slot, &copy, end->data, end->data_count, size);
+		}
 	}
-	if (!(call->mode & (CLEW_TRACE | CLEW_STACKS)))
-		return;
-	if (unlikely(!(call->mode & CLEW_TRACE))) {
-		stack_of_call(slot, end->op, 0, call->begin);
-		return;
-	}
-	struct clew_record record = {
-		.op = (uint16_t)end->op,
-		.flags = end->flags,
-		.begin = call->begin,
-		.ticks = ticks,
-		.result = end->result,
-		.conn_id = end->conn_id,
-		.offset = end->offset,
-		.fd = end->fd,
-		.error = (uint16_t)end->error,
-	};
-	const uint32_t seq = emit(slot, &record, end->data, end->data_count, end->data ? end->data_size : 0);
 	if (unlikely(call->mode & CLEW_STACKS))
 		stack_of_call(slot, end->op, seq, call->begin);
 }

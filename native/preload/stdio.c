@@ -61,10 +61,10 @@ WRAP_FOPEN(fopen64)
 
 CLEW_EXPORT FILE *fdopen(int fd, const char *mode)
 {
-	IO_CALL(call, FOPEN, fd);
+	IO_CALL_ON(call, FOPEN, fd);
 	FILE *result = REAL(fdopen)(fd, mode);
 	if (result && io_traced(&call))
-		conn_set_state(conn_of(&call.core, fd), CLEW_CONN_UNCOUNTED);
+		conn_set_state(io_conn(&call), CLEW_CONN_UNCOUNTED);
 	io_end(&call, result ? fd : -1);
 	return result;
 }
@@ -95,7 +95,7 @@ CLEW_EXPORT int fclose(FILE *file)
 #define WRAP_FREAD(name)                                                                                               \
 	CLEW_EXPORT size_t name(void *buffer, size_t size, size_t count, FILE *file)                                       \
 	{                                                                                                                  \
-		IO_CALL(call, FREAD, descriptor_of(file));                                                                     \
+		IO_CALL_ON(call, FREAD, descriptor_of(file));                                                                  \
 		const size_t result = REAL(name)(buffer, size, count, file);                                                   \
 		io_moved_items(&call, result, size);                                                                           \
 		return result;                                                                                                 \
@@ -106,7 +106,7 @@ WRAP_FREAD(fread_unlocked)
 #define WRAP_FREAD_CHK(name)                                                                                           \
 	CLEW_EXPORT size_t name(void *buffer, size_t room, size_t size, size_t count, FILE *file)                          \
 	{                                                                                                                  \
-		IO_CALL(call, FREAD, descriptor_of(file));                                                                     \
+		IO_CALL_ON(call, FREAD, descriptor_of(file));                                                                  \
 		const size_t result = REAL(name)(buffer, room, size, count, file);                                             \
 		io_moved_items(&call, result, size);                                                                           \
 		return result;                                                                                                 \
@@ -117,7 +117,7 @@ WRAP_FREAD_CHK(__fread_unlocked_chk)
 #define WRAP_FWRITE(name)                                                                                              \
 	CLEW_EXPORT size_t name(const void *buffer, size_t size, size_t count, FILE *file)                                 \
 	{                                                                                                                  \
-		IO_CALL(call, FWRITE, descriptor_of(file));                                                                    \
+		IO_CALL_ON(call, FWRITE, descriptor_of(file));                                                                 \
 		const size_t result = REAL(name)(buffer, size, count, file);                                                   \
 		io_moved_items(&call, result, size);                                                                           \
 		return result;                                                                                                 \
@@ -128,7 +128,7 @@ WRAP_FWRITE(fwrite_unlocked)
 #define WRAP_FFLUSH(name)                                                                                              \
 	CLEW_EXPORT int name(FILE *file)                                                                                   \
 	{                                                                                                                  \
-		IO_CALL(call, FFLUSH, descriptor_of(file));                                                                    \
+		IO_CALL_ON(call, FFLUSH, descriptor_of(file));                                                                 \
 		const int result = REAL(name)(file);                                                                           \
 		io_end(&call, result);                                                                                         \
 		return result;                                                                                                 \

@@ -9,7 +9,7 @@
 
 CLEW_EXPORT int fsync(int fd)
 {
-	IO_CALL(call, FSYNC, fd);
+	IO_CALL_ON(call, FSYNC, fd);
 	const int result = REAL(fsync)(fd);
 	io_end(&call, result);
 	return result;
@@ -17,7 +17,7 @@ CLEW_EXPORT int fsync(int fd)
 
 CLEW_EXPORT int fdatasync(int fd)
 {
-	IO_CALL(call, FDATASYNC, fd);
+	IO_CALL_ON(call, FDATASYNC, fd);
 	const int result = REAL(fdatasync)(fd);
 	io_end(&call, result);
 	return result;

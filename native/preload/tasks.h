@@ -13,7 +13,7 @@
 #include "core.h"
 
 /* Where PyThreadState has its context; 0 = not known (yet): nothing to tell. */
-extern uint32_t tasks_context_at;
+extern CLEW_LOCAL uint32_t tasks_context_at;
 
 void tasks_start(void);
 /* A loop is made, after all that it is made of was loaded. */

@@ -30,8 +30,7 @@ static void add_ready(struct ready_list *list, int fd, uint32_t events)
 
 static void waited(struct io_call *call, int result, const struct ready_list *list)
 {
-	const uint64_t conn_id = io_traced(call) && call->fd >= 0 ? conn_of(&call->core, call->fd) : 0;
-	io_end_struct(call, result, conn_id, list->ready, (size_t)list->count * sizeof list->ready[0]);
+	io_end_struct(call, result, io_conn(call), list->ready, (size_t)list->count * sizeof list->ready[0]);
 }
 
 static void polled(struct io_call *call, int result, const struct pollfd *fds, nfds_t count)
@@ -142,7 +141,7 @@ static void epolled(struct io_call *call, int result, const struct epoll_event *
 
 CLEW_EXPORT int epoll_wait(int fd, struct epoll_event *events, int most, int timeout)
 {
-	IO_CALL(call, EPOLL_WAIT, fd);
+	IO_CALL_ON(call, EPOLL_WAIT, fd);
 	const int result = REAL(epoll_wait)(fd, events, most, timeout);
 	epolled(&call, result, events);
 	return result;
@@ -150,7 +149,7 @@ CLEW_EXPORT int epoll_wait(int fd, struct epoll_event *events, int most, int tim
 
 CLEW_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int most, int timeout, const sigset_t *mask)
 {
-	IO_CALL(call, EPOLL_PWAIT, fd);
+	IO_CALL_ON(call, EPOLL_PWAIT, fd);
 	const int result = REAL(epoll_pwait)(fd, events, most, timeout, mask);
 	epolled(&call, result, events);
 	return result;
@@ -161,7 +160,7 @@ int epoll_pwait2(int fd, struct epoll_event *events, int most, const struct time
 CLEW_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int most, const struct timespec *timeout,
 							 const sigset_t *mask)
 {
-	IO_CALL(call, EPOLL_PWAIT, fd);
+	IO_CALL_ON(call, EPOLL_PWAIT, fd);
 	const int result = REAL(epoll_pwait2)(fd, events, most, timeout, mask);
 	epolled(&call, result, events);
 	return result;

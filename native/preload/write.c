@@ -14,7 +14,7 @@ ssize_t __send(int fd, const void *buffer, size_t size, int flags);
 #define WRAP_WRITE(name)                                                                                               \
 	CLEW_EXPORT ssize_t name(int fd, const void *buffer, size_t size)                                                  \
 	{                                                                                                                  \
-		IO_CALL(call, WRITE, fd);                                                                                      \
+		IO_CALL_ON(call, WRITE, fd);                                                                                   \
 		const ssize_t result = REAL(name)(fd, buffer, size);                                                           \
 		io_moved_buffer(&call, IO_OUT, result, buffer, size, 0, IO_STREAM);                                            \
 		return result;                                                                                                 \
@@ -25,7 +25,7 @@ WRAP_WRITE(__write)
 #define WRAP_PWRITE(name, offset_t)                                                                                    \
 	CLEW_EXPORT ssize_t name(int fd, const void *buffer, size_t size, offset_t offset)                                 \
 	{                                                                                                                  \
-		IO_CALL(call, PWRITE, fd);                                                                                     \
+		IO_CALL_ON(call, PWRITE, fd);                                                                                  \
 		const ssize_t result = REAL(name)(fd, buffer, size, offset);                                                   \
 		io_moved_buffer(&call, IO_OUT, result, buffer, size, 0, offset);                                               \
 		return result;                                                                                                 \
@@ -36,7 +36,7 @@ WRAP_PWRITE(__pwrite64, off64_t)
 
 CLEW_EXPORT ssize_t writev(int fd, const struct iovec *data, int count)
 {
-	IO_CALL(call, WRITEV, fd);
+	IO_CALL_ON(call, WRITEV, fd);
 	const ssize_t result = REAL(writev)(fd, data, count);
 	io_moved_vector(&call, IO_OUT, result, data, count, IO_STREAM);
 	return result;
@@ -45,7 +45,7 @@ CLEW_EXPORT ssize_t writev(int fd, const struct iovec *data, int count)
 #define WRAP_PWRITEV(name, offset_t)                                                                                   \
 	CLEW_EXPORT ssize_t name(int fd, const struct iovec *data, int count, offset_t offset)                             \
 	{                                                                                                                  \
-		IO_CALL(call, PWRITEV, fd);                                                                                    \
+		IO_CALL_ON(call, PWRITEV, fd);                                                                                 \
 		const ssize_t result = REAL(name)(fd, data, count, offset);                                                    \
 		io_moved_vector(&call, IO_OUT, result, data, count, offset);                                                   \
 		return result;                                                                                                 \
@@ -57,7 +57,7 @@ WRAP_PWRITEV(pwritev64, off64_t)
 #define WRAP_PWRITEV2(name, offset_t)                                                                                  \
 	CLEW_EXPORT ssize_t name(int fd, const struct iovec *data, int count, offset_t offset, int flags)                  \
 	{                                                                                                                  \
-		IO_CALL(call, PWRITEV, fd);                                                                                    \
+		IO_CALL_ON(call, PWRITEV, fd);                                                                                 \
 		const ssize_t result = REAL(name)(fd, data, count, offset, flags);                                             \
 		io_moved_vector(&call, IO_OUT, result, data, count, offset == -1 ? IO_STREAM : offset);                        \
 		return result;                                                                                                 \
@@ -68,7 +68,7 @@ WRAP_PWRITEV2(pwritev64v2, off64_t)
 #define WRAP_SEND(name)                                                                                                \
 	CLEW_EXPORT ssize_t name(int fd, const void *buffer, size_t size, int flags)                                       \
 	{                                                                                                                  \
-		IO_CALL(call, SEND, fd);                                                                                       \
+		IO_CALL_ON(call, SEND, fd);                                                                                    \
 		const ssize_t result = REAL(name)(fd, buffer, size, flags);                                                    \
 		io_moved_buffer(&call, IO_OUT, result, buffer, size, io_message_flags(flags), IO_STREAM);                      \
 		return result;                                                                                                 \
@@ -79,7 +79,7 @@ WRAP_SEND(__send)
 CLEW_EXPORT ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const struct sockaddr *address,
 						   socklen_t address_size)
 {
-	IO_CALL(call, SENDTO, fd);
+	IO_CALL_ON(call, SENDTO, fd);
 	const ssize_t result = REAL(sendto)(fd, buffer, size, flags, address, address_size);
 	io_moved_buffer(&call, IO_OUT, result, buffer, size, io_message_flags(flags), IO_STREAM);
 	return result;
@@ -87,7 +87,7 @@ CLEW_EXPORT ssize_t sendto(int fd, const void *buffer, size_t size, int flags, c
 
 CLEW_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 {
-	IO_CALL(call, SENDMSG, fd);
+	IO_CALL_ON(call, SENDMSG, fd);
 	const ssize_t result = REAL(sendmsg)(fd, message, flags);
 	io_moved_message(&call, IO_OUT, result, message, flags);
 	return result;
@@ -95,7 +95,7 @@ CLEW_EXPORT ssize_t sendmsg(int fd, const struct msghdr *message, int flags)
 
 CLEW_EXPORT int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 {
-	IO_CALL(call, SENDMMSG, fd);
+	IO_CALL_ON(call, SENDMMSG, fd);
 	const int result = REAL(sendmmsg)(fd, messages, count, flags);
 	io_moved_messages(&call, IO_OUT, result, messages, flags);
 	return result;
