@@ -29,7 +29,6 @@ struct step {
 	int64_t span; /* NONE: a signal */
 	int32_t thread;
 	uint8_t kind;
-	bool queued; /* STEP_DONE: in the order of the queue that it was told through */
 };
 
 struct list { /* of open server spans, in order of arrival */
@@ -54,7 +53,8 @@ struct thread_state {
 	int64_t pending, handed_back; /* calls since it last handed something back, and when that was */
 	bool serves;                  /* it receives or answers requests */
 	bool told_turns, input_last;
-	bool looked_at; /* causal_waiting.c */
+	int32_t several, between, came_now; /* causal_waiting.c: turns in which several things came in, and so on */
+	bool sent_now, between_now;
 };
 
 struct span_state {         /* of a server span; of a client span `owner` alone */

@@ -347,22 +347,6 @@ static bool is_plain(struct attribution *work, int64_t steps, int64_t group, int
 	return true;
 }
 
-/* Loops with requests that wait for connections. */
-static int64_t look_at_queues(struct web *web, int64_t steps, int64_t group)
-{
-	for (int32_t i = 0; i < web->outputs_count; i++) {
-		const int32_t thread = web->work->in->thread[web->outputs[i].span];
-		struct thread_state *state = clew_causal_thread(web->work, thread);
-		if (!web->outputs[i].queued || !state->told_turns || state->looked_at)
-			continue;
-		state->looked_at = true;
-		const int64_t error = clew_causal_waiting(web->work, steps, group, thread);
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state)
 {
 	struct web web = {.work = work};
@@ -380,7 +364,7 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 		const int64_t span = web.inputs[i].span;
 		work->steps_ns[i] = web.inputs[i].received ? work->in->start[span] : work->in->end[span];
 	}
-	result = look_at_queues(&web, steps, group);
+	result = clew_causal_waiting(work, steps, group);
 	if (result < 0)
 		goto end;
 	result = -ENOMEM;

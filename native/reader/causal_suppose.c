@@ -38,14 +38,14 @@ static void swap(struct scene *scene, int a, int b)
 
 void clew_suppose_give(struct scene *scene, const struct call *call, int64_t full)
 {
-	struct option options[SUPPOSED * 4];
+	struct option options[SUPPOSED * OPTIONS];
 	int made = 0, place[SUPPOSED], count = 0;
 	for (int of = 0; of < scene->count; of++)
 		made += clew_supposed_options(scene, of, call, full, options + made);
 	qsort(options, (size_t)made, sizeof *options, by_score);
 	const double least = options[0].score - FORGOTTEN;
 	const double best = options[0].score;
-	while (made > 1 && (made > SUPPOSED || options[made - 1].score < least))
+	while (made > 1 && (made > scene->most || options[made - 1].score < least))
 		made--;
 	/* Those that go on stand first; each further option of one gets a copy of it. */
 	for (int of = 0; of < scene->count; of++)

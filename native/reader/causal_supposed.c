@@ -7,11 +7,24 @@
  * waits. A connection that becomes free goes to whoever waits longest for one to that address, with all the tickets
  * that he took at once.
  */
+#include <string.h>
+
 #include "causal_waiting.h"
 
 /* How unlikely things are: logarithms. */
-static const double MORE = -0.8, ENOUGH = -0.6, NOT_AS_EVER = -4, KEPT = -1.6, ELSEWHERE = -2.5;
+static const double MORE = -0.8, ENOUGH = -0.6, NOT_AS_EVER = -4, NOT_AS_LAST = -2, KEPT = -1.6;
+static const double ELSEWHERE = -2.5, NOWHERE = -6, OUT_OF_TURN = -8;
 static const double STILL_MISSING = -3, NOT_ITS_TURN = -6, NOBODY_AWAKE = -1;
+
+static bool is_known(const struct way *way)
+{
+	return way->asked > 0;
+}
+
+static double otherwise(const struct way *way)
+{
+	return way->asked >= STEADY ? NOT_AS_EVER : NOT_AS_LAST;
+}
 
 static int32_t way_of(struct scene *scene, uint64_t stage)
 {
@@ -36,6 +49,7 @@ static void begin_batch(struct scene *scene, struct waiting *request, int64_t wo
 	}
 	request->batch = 0;
 	request->sent = 0;
+	memset(request->sent_to, 0, sizeof request->sent_to);
 	request->closed = false;
 	request->woke = woke;
 	request->way = way_of(scene, request->stage);
@@ -49,11 +63,16 @@ void clew_supposed_arrive(struct scene *scene, struct supposition *one, int32_t 
 	one->awake = request;
 }
 
-void clew_supposed_close(struct scene *scene, struct supposition *one, int32_t request)
+void clew_supposed_close(struct scene *scene, struct supposition *one, int32_t request, bool sure)
 {
 	struct waiting *of = &one->requests[request];
-	if (of->way && of->sent)
-		one->ways[of->way].asks = of->sent < 255 ? (uint8_t)of->sent : 255;
+	struct way *way = &one->ways[of->way];
+	if (of->way && of->sent) {
+		const bool same = memcmp(way->asks, of->sent_to, sizeof way->asks) == 0;
+		memcpy(way->asks, of->sent_to, sizeof way->asks);
+		way->asked = !same ? (way->asked < STEADY ? 1 : 0) : way->asked;
+		way->asked = sure ? SURE : way->asked < STEADY ? way->asked + 1 : way->asked;
+	}
 	of->closed = true;
 	if (!of->missing)
 		begin_batch(scene, of, of->rested);
@@ -61,8 +80,21 @@ void clew_supposed_close(struct scene *scene, struct supposition *one, int32_t r
 
 static bool has_all(const struct supposition *one, const struct waiting *of)
 {
-	const uint8_t asks = one->ways[of->way].asks;
-	return of->closed || (asks && of->sent >= asks);
+	const struct way *way = &one->ways[of->way];
+	bool all = is_known(way);
+	for (int pool = 0; pool < POOLS; pool++)
+		all &= of->sent_to[pool] >= way->asks[pool];
+	return of->closed || all;
+}
+
+/* Passed over: it has no ticket left, or waits for something else. */
+static void skip(struct scene *scene, struct supposition *one, int32_t request, int32_t pool)
+{
+	struct waiting *of = &one->requests[request];
+	if (of->sent)
+		clew_supposed_close(scene, one, request, false);
+	else if (of->way)
+		one->ways[of->way].never |= (uint8_t)(1 << pool);
 }
 
 void clew_supposed_reply(struct scene *scene, struct supposition *one, int32_t flight)
@@ -82,25 +114,29 @@ void clew_supposed_give(struct scene *scene, struct supposition *one, const stru
 						const struct call *call)
 {
 	one->score = option->score;
+	if (option->keeps == KEEPS && one->requests[one->awake].sent)
+		clew_supposed_close(scene, one, one->awake, false);
 	if (one->awake != NONE && option->keeps != KEEPS_UNKNOWN && one->requests[one->awake].way)
 		one->ways[one->requests[one->awake].way].keeping = option->keeps;
-	if (option->closes != NONE)
-		clew_supposed_close(scene, one, option->closes);
+	for (int i = 0; i < SKIPPED; i++)
+		if (option->skips[i] != NONE)
+			skip(scene, one, option->skips[i], call->pool);
 	if (call->flight != NONE)
 		one->flights[call->flight] = option->request;
 	if (option->request == NONE)
 		return;
 	struct waiting *of = &one->requests[option->request];
 	if (of->sent && !of->missing && option->request == one->awake && !call->queued)
-		clew_supposed_close(scene, one, option->request); /* what it does now is something new */
-	if (!of->sent && of->way && one->ways[of->way].pool == NONE)
-		one->ways[of->way].pool = call->pool;
+		clew_supposed_close(scene, one, option->request, false); /* what it does now is something new */
+	if (!of->sent && of->way)
+		one->ways[of->way].never &= (uint8_t)~(1 << call->pool);
 	scene->nodes[scene->nodes_count % NODES] = (struct node){call->span, of->last_call, call->queued};
 	of->last_call = scene->nodes_count++;
 	of->calls += clew_causal_mix((uint64_t)call->span + 1);
 	of->batch += clew_causal_mix(call->name);
 	of->missing += call->replied;
 	of->sent += of->sent < UINT16_MAX;
+	of->sent_to[call->pool] += of->sent_to[call->pool] < UINT8_MAX;
 }
 
 /* The connection on which a reply came in goes to somebody else: what he was given is exchanged. */
@@ -128,9 +164,9 @@ bool clew_supposed_answer(struct scene *scene, struct supposition *one, int32_t 
 		if (one->awake != NONE && one->awake != request)
 			exchange(scene, one, request, one->awake);
 	} else if (of->sent) { /* it may have had tickets left, but had not */
-		const uint8_t asks = one->ways[of->way].asks;
-		one->score += asks ? NOT_AS_EVER : 0;
-		clew_supposed_close(scene, one, request);
+		const struct way *way = &one->ways[of->way];
+		one->score += is_known(way) ? otherwise(way) : 0;
+		clew_supposed_close(scene, one, request, false);
 	}
 	for (int32_t flight = 0; of->missing && flight < scene->flights; flight++)
 		if (one->flights[flight] == request)
@@ -142,67 +178,88 @@ bool clew_supposed_answer(struct scene *scene, struct supposition *one, int32_t 
 }
 
 /* Whether a request may have a ticket for a pool that has been full since step `full`. */
-static bool may_wait(const struct supposition *one, const struct waiting *of, const struct call *call, int64_t full)
+static bool may_wait(const struct supposition *one, const struct waiting *of, int32_t pool, int64_t full)
 {
-	if (!of->open || of->woke < full)
+	const struct way *way = &one->ways[of->way];
+	if (!of->open || of->closed || of->woke < full)
 		return false;
+	if (is_known(way) && of->sent_to[pool] < way->asks[pool])
+		return of->sent || !of->missing;
 	if (of->sent)
-		return !has_all(one, of);
-	const int32_t pool = one->ways[of->way].pool;
-	return !of->missing && (pool == NONE || pool == call->pool);
+		return !is_known(way) || (of->missing && way->asked < STEADY);
+	return !of->missing && !is_known(way) && !(way->never >> pool & 1);
 }
 
-/* Who comes first of those that wait, `but` left out. */
-static int32_t first_of(const struct scene *scene, const struct supposition *one, const struct call *call, int64_t full,
-						int32_t but)
+/* Who comes next of those that wait, after `before`. */
+static int32_t next_of(const struct scene *scene, const struct supposition *one, int32_t pool, int64_t full,
+					   int32_t before)
 {
-	int32_t first = NONE;
+	const int64_t from = before == NONE ? 0 : one->requests[before].woke;
+	int32_t next = NONE;
 	for (int32_t at = 0; at < scene->high; at++) {
 		const struct waiting *of = &one->requests[at];
-		if (at == but || (at == one->awake && !of->sent) || !may_wait(one, of, call, full))
+		if (at == before || (at == one->awake && !of->sent) || !may_wait(one, of, pool, full))
 			continue;
-		if (first == NONE || (of->woke < one->requests[first].woke) != scene->newest_first)
-			first = at;
+		if (before != NONE && (of->woke > from) == scene->newest_first)
+			continue;
+		if (next == NONE || (of->woke < one->requests[next].woke) != scene->newest_first)
+			next = at;
 	}
-	return first;
+	return next;
+}
+
+/* How likely it is that a request that may wait takes one more ticket, or (not `more`) that it does not. */
+static double chance(const struct scene *scene, const struct supposition *one, const struct waiting *of, int32_t pool,
+					 bool more)
+{
+	const struct way *way = &one->ways[of->way];
+	if (!is_known(way))
+		return of->sent ? (more ? MORE : ENOUGH) : more ? 0 : scene->pools > 1 ? ELSEWHERE : NOWHERE;
+	if (of->sent_to[pool] >= way->asks[pool])
+		return more ? otherwise(way) : 0;
+	return more ? 0 : of->sent ? otherwise(way) : OUT_OF_TURN;
 }
 
 int clew_supposed_options(const struct scene *scene, int of, const struct call *call, int64_t full,
-						  struct option options[static 4])
+						  struct option options[static OPTIONS])
 {
 	const struct supposition *one = &scene->all[of];
 	const struct waiting *awake = one->awake == NONE ? NULL : &one->requests[one->awake];
-	const struct option plain = {one->score, of, one->awake, NONE, KEEPS_UNKNOWN};
-	options[0] = plain;
-	const int32_t first = call->queued ? first_of(scene, one, call, full, NONE) : NONE;
-	if (first == NONE) {
-		options[0].score += awake ? 0 : NOBODY_AWAKE;
-		return 1;
-	}
-	const uint8_t keeping = awake ? one->ways[awake->way].keeping : KEEPS_NOT;
-	const bool ready = awake && first != one->awake && awake->open && !awake->missing && !awake->sent;
-	const double passed_on = ready && keeping == KEEPS ? NOT_AS_EVER : 0;
-	const uint8_t not_kept = ready ? KEEPS_NOT : KEEPS_UNKNOWN;
-	const struct waiting *waits = &one->requests[first];
-	const bool known = one->ways[waits->way].asks > 0;
+	const bool ready = awake && awake->open && !awake->missing, fresh = ready && !awake->sent;
+	const uint8_t keeping = fresh ? one->ways[awake->way].keeping : KEEPS_UNKNOWN;
+	const struct option plain = {one->score, of, NONE, {NONE, NONE}, KEEPS_UNKNOWN};
+	struct option option = plain;
 	int count = 0;
-	options[count] = plain;
-	options[count].score += passed_on + (waits->sent && !known ? MORE : 0);
-	options[count].keeps = not_kept;
-	options[count++].request = first;
-	if (waits->sent || scene->pools > 1) { /* it has no ticket left, or waits for something else */
-		const int32_t next = first_of(scene, one, call, full, first);
-		options[count] = plain;
-		options[count].request = next == NONE ? one->awake : next;
-		options[count].keeps = not_kept;
-		options[count].closes = waits->sent ? first : NONE;
-		options[count].score += passed_on + (!waits->sent ? ELSEWHERE : known ? NOT_AS_EVER : ENOUGH);
-		count += options[count].request != NONE && options[count].request != first;
+	bool nobody = !call->queued;
+	for (int32_t next = NONE; !nobody && count <= SKIPPED; count++) {
+		next = next_of(scene, one, call->pool, full, next);
+		nobody = next == NONE;
+		if (nobody)
+			break;
+		const struct waiting *waits = &one->requests[next];
+		options[count] = option;
+		options[count].request = next;
+		options[count].score += chance(scene, one, waits, call->pool, true) + (keeping == KEEPS ? NOT_AS_EVER : 0);
+		options[count].keeps = fresh ? KEEPS_NOT : KEEPS_UNKNOWN;
+		const double passed = chance(scene, one, waits, call->pool, false);
+		option.score += passed;
+		if (passed <= OUT_OF_TURN || count == SKIPPED) {
+			count++;
+			break;
+		}
+		option.skips[count] = next;
 	}
-	if (ready) {
+	if (nobody) {
+		options[count] = option;
+		options[count].request = one->awake;
+		options[count++].score += awake ? 0 : NOBODY_AWAKE;
+	}
+	if (count > nobody && ready) { /* somebody waits, yet the connection is kept */
 		options[count] = plain;
+		options[count].request = one->awake;
 		options[count].keeps = KEEPS;
-		options[count++].score += keeping == KEEPS ? 0 : keeping == KEEPS_NOT ? NOT_AS_EVER : KEPT;
+		options[count].score += keeping == KEEPS ? 0 : keeping == KEEPS_NOT ? NOT_AS_EVER : KEPT;
+		options[count++].score += awake->sent ? ENOUGH : 0;
 	}
 	return count;
 }

@@ -15,10 +15,12 @@
 #include "causal_waiting.h"
 
 enum {
-	LESSON = 60000, /* steps */
+	SOME = 24,      /* suppositions in a lesson; if that is not enough, SUPPOSED */
+	FEW = 8,        /* the same when ways are known */
 	TRUSTED = 10,   /* of so many requests at most one may not fit */
 	KNOWN_LOOP = 8, /* turns in which several things came in, before it is said what a loop does */
 	AT_ONCE = 4,    /* of so many such turns in one or more something went out in between */
+	LOOPS = 16,     /* threads of a process that are looked at, at most: keeps the time linear */
 };
 
 struct pool_now {
@@ -38,10 +40,13 @@ struct queue {
 	int32_t free_requests, free_flights;
 	int32_t *in_use; /* by connection: calls without a reply */
 	struct pool_now *pools;
-	int64_t *owner; /* by span: NONE, or of a request that fits */
+	uint8_t *short_of; /* by pool: its number below POOLS */
+	int64_t *owner;    /* by span: NONE, or of a request that fits */
 	bool *queued;
-	int32_t freed, asked; /* connection, pool; of what is being done now */
+	int32_t freed; /* connection whose reply is being dealt with */
+	int32_t full;  /* pools */
 	int64_t fits, ended;
+	bool asked; /* something was, since something came in */
 	bool overflow;
 };
 
@@ -84,41 +89,25 @@ static bool is_replied(const struct queue *queue, int64_t head)
 	return in->end[tail] != CLEW_NEVER && in->end_thread[tail] == queue->thread;
 }
 
-/* What is said once for all: how many connections are in use at most, and whether the loop goes on at once. */
-static bool look_at_loop(struct queue *queue, int64_t steps)
+/* How many connections are in use at most. */
+static void measure_pools(struct queue *queue, int64_t steps)
 {
 	const struct attribution *work = queue->work;
-	int64_t inputs = 0, turns = 0, between = 0;
-	bool sent = false, split = false;
 	for (int64_t i = 0; i < steps; i++) {
 		const struct step *step = &work->steps[i];
-		if (step->thread != queue->thread || step->kind == STEP_DONE)
+		if (step->thread != queue->thread)
 			continue;
-		switch (step->kind) {
-		case STEP_SENT:
-			if (is_head(queue, step->span) && is_replied(queue, step->span))
-				use(queue, step->span);
-			sent = true;
-			break;
-		case STEP_ANSWERED:
-			sent = true;
-			break;
-		case STEP_REPLIED:
-			if (is_tail(queue, step->span) && is_replied(queue, work->links[step->span].head))
-				release(queue, step->span);
-			/* fall through */
-		case STEP_RECEIVED:
-			inputs++;
-			split |= sent;
-			break;
-		default:
-			turns += inputs > 1 && sent;
-			between += inputs > 1 && split;
-			inputs = 0;
-			sent = split = false;
-		}
+		if (step->kind == STEP_SENT && is_head(queue, step->span) && is_replied(queue, step->span))
+			use(queue, step->span);
+		else if (step->kind == STEP_REPLIED && is_tail(queue, step->span) &&
+				 is_replied(queue, work->links[step->span].head))
+			release(queue, step->span);
 	}
-	return turns >= KNOWN_LOOP && between * AT_ONCE >= turns;
+	for (int64_t pool = 0; pool < work->in->conns; pool++) {
+		queue->scene.pools += queue->pools[pool].most > 0;
+		const int32_t count = queue->scene.pools < POOLS ? queue->scene.pools : POOLS;
+		queue->short_of[pool] = (uint8_t)(count > 0 ? count - 1 : 0);
+	}
 }
 
 static int32_t take_place(struct queue *queue, int32_t *free, int32_t *count, int32_t *high, int32_t most)
@@ -138,15 +127,19 @@ static void finish(struct queue *queue)
 	struct scene *scene = &queue->scene;
 	if (queue->freed != NONE) {
 		struct pool_now *pool = &queue->pools[queue->work->in->pool[queue->freed]];
-		pool->full = pool->full && pool->busy >= pool->most;
+		if (pool->full && pool->busy < pool->most) {
+			pool->full = false;
+			queue->full--;
+		}
 	}
-	if (queue->asked != NONE && !queue->pools[queue->asked].full) /* who would have asked for more, could have */
+	if (queue->asked && !queue->full) /* who would have asked for more, could have */
 		for (int i = 0; i < scene->count; i++) {
 			const int32_t awake = scene->all[i].awake;
 			if (awake != NONE && scene->all[i].requests[awake].open && scene->all[i].requests[awake].sent)
-				clew_supposed_close(scene, &scene->all[i], awake);
+				clew_supposed_close(scene, &scene->all[i], awake, true);
 		}
-	queue->freed = queue->asked = NONE;
+	queue->freed = NONE;
+	queue->asked = false;
 	for (int i = 0; i < scene->count; i++)
 		scene->all[i].awake = NONE;
 }
@@ -189,7 +182,7 @@ static void send(struct queue *queue, int64_t span)
 		return;
 	struct call call = {.span = span,
 						.name = in->name[span],
-						.pool = in->pool[in->conn[span]],
+						.pool = queue->short_of[in->pool[in->conn[span]]],
 						.flight = NONE,
 						.queued = pool->full && queue->freed == in->conn[span],
 						.replied = is_replied(queue, span)};
@@ -200,12 +193,13 @@ static void send(struct queue *queue, int64_t span)
 	}
 	if (pool->busy >= pool->most && !pool->full) {
 		pool->full = true;
+		queue->full++;
 		pool->since = scene->woke;
 	}
 	if (call.queued)
 		queue->freed = NONE;
 	else
-		queue->asked = call.pool;
+		queue->asked = true;
 	clew_suppose_give(scene, &call, pool->since);
 }
 
@@ -254,7 +248,9 @@ static void begin(struct queue *queue, int64_t spans)
 	scene->high = scene->flights = 0;
 	scene->nodes_count = 0;
 	queue->free_requests = queue->free_flights = 0;
-	queue->freed = queue->asked = NONE;
+	queue->freed = NONE;
+	queue->asked = false;
+	queue->full = 0;
 	queue->fits = queue->ended = 0;
 }
 
@@ -265,7 +261,16 @@ static void forget_ways(struct scene *scene)
 	scene->count = 1;
 	for (int i = 0; i < SUPPOSED; i++)
 		for (int way = 0; way < WAYS; way++)
-			scene->all[i].ways[way] = (struct way){.pool = NONE};
+			scene->all[i].ways[way] = (struct way){{0}, 0, 0, 0};
+}
+
+/* What was not seen while there was nothing to wait for may not be so. */
+static void forget_unsure(struct scene *scene)
+{
+	for (int i = 0; i < scene->count; i++)
+		for (int way = 0; way < scene->ways; way++)
+			if (scene->all[i].ways[way].asked != SURE)
+				scene->all[i].ways[way] = (struct way){{0}, 0, 0, 0};
 }
 
 static bool go_through(struct queue *queue, int64_t steps, int64_t spans)
@@ -316,8 +321,9 @@ static bool make(struct queue *queue, int64_t spans)
 	queue->free_flight = calloc(FLIGHTS, sizeof *queue->free_flight);
 	queue->in_use = calloc(conns, sizeof *queue->in_use);
 	queue->pools = calloc(conns, sizeof *queue->pools);
+	queue->short_of = calloc(conns, sizeof *queue->short_of);
 	return made && scene->stages && scene->way_of && scene->nodes && queue->places && queue->owner && queue->queued &&
-		   queue->free_request && queue->free_flight && queue->in_use && queue->pools;
+		   queue->free_request && queue->free_flight && queue->in_use && queue->pools && queue->short_of;
 }
 
 static void unmake(struct queue *queue)
@@ -337,21 +343,27 @@ static void unmake(struct queue *queue)
 	free(queue->free_flight);
 	free(queue->in_use);
 	free(queue->pools);
+	free(queue->short_of);
 }
 
 static void find(struct queue *queue, int64_t steps, int64_t spans)
 {
+	static const int64_t lessons[] = {20000, 8000}; /* steps; the more suppositions, the fewer */
 	struct scene *scene = &queue->scene;
-	const int64_t lesson = steps < LESSON ? steps : LESSON;
-	if (!look_at_loop(queue, steps))
-		return;
-	for (int64_t conn = 0; conn < queue->work->in->conns; conn++)
-		scene->pools += queue->pools[conn].most > 0;
+	measure_pools(queue, steps);
 	for (int newest_first = 0; newest_first < 2; newest_first++) {
 		scene->newest_first = newest_first;
 		queue->overflow = false;
 		forget_ways(scene);
-		if (!go_through(queue, lesson, spans) || !go_through(queue, steps, spans))
+		scene->most = SOME;
+		bool learned = go_through(queue, steps < lessons[0] ? steps : lessons[0], spans);
+		if (!learned) {
+			forget_unsure(scene);
+			scene->most = SUPPOSED;
+			learned = go_through(queue, steps < lessons[1] ? steps : lessons[1], spans);
+		}
+		scene->most = FEW;
+		if (!learned || !go_through(queue, steps, spans))
 			continue;
 		for (int64_t i = 0; i < spans; i++)
 			if (queue->owner[i] != NONE) {
@@ -363,7 +375,27 @@ static void find(struct queue *queue, int64_t steps, int64_t spans)
 	}
 }
 
-int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t group, int32_t thread)
+/* Whether threads go on with something as soon as it comes in: then what goes out stands between what comes in. */
+static void look_at_loops(struct attribution *work, int64_t steps)
+{
+	for (int64_t i = 0; i < steps; i++) {
+		const struct step *step = &work->steps[i];
+		struct thread_state *thread = clew_causal_thread(work, step->thread);
+		if (step->kind == STEP_SENT || step->kind == STEP_ANSWERED) {
+			thread->sent_now = true;
+		} else if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
+			thread->came_now++;
+			thread->between_now |= thread->sent_now;
+		} else if (step->kind != STEP_DONE) {
+			thread->several += thread->came_now > 1 && thread->sent_now;
+			thread->between += thread->came_now > 1 && thread->between_now;
+			thread->came_now = 0;
+			thread->sent_now = thread->between_now = false;
+		}
+	}
+}
+
+static int64_t look_at_queue(struct attribution *work, int64_t steps, int64_t group, int32_t thread)
 {
 	struct queue queue = {.work = work, .first = work->in->first[group], .thread = thread, .scene = {.work = work}};
 	const int64_t spans = work->in->first[group + 1] - queue.first;
@@ -372,4 +404,22 @@ int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t gro
 		find(&queue, steps, spans);
 	unmake(&queue);
 	return made ? 0 : -ENOMEM;
+}
+
+int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t group)
+{
+	look_at_loops(work, steps);
+	int looked = 0;
+	for (int64_t i = 0; i < steps && looked < LOOPS; i++) {
+		struct thread_state *thread = clew_causal_thread(work, work->steps[i].thread);
+		if (work->steps[i].kind != STEP_SENT || thread->several < KNOWN_LOOP ||
+			thread->between * AT_ONCE < thread->several)
+			continue;
+		thread->several = 0; /* it has been looked at */
+		looked++;
+		const int64_t error = look_at_queue(work, steps, group, work->steps[i].thread);
+		if (error)
+			return error;
+	}
+	return 0;
 }

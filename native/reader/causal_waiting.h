@@ -16,7 +16,12 @@ enum {
 	REQUESTS = 2048, /* open at once on a thread, at most */
 	FLIGHTS = 2048,  /* calls without a reply, at most */
 	WAYS = 1024,     /* situations that are told apart; others have way 0, of which nothing is known */
-	SUPPOSED = 16,   /* suppositions that are followed at once */
+	SUPPOSED = 96,   /* suppositions that are followed at once */
+	POOLS = 4,       /* that are told apart */
+	SURE = 5,        /* the same for one that was seen while there was nothing to wait for */
+	STEADY = 4,      /* times that a way was the same, before it is expected */
+	OPTIONS = 5,     /* at most, for one call in one supposition */
+	SKIPPED = 2,     /* requests that are passed over for one call, at most */
 	NODES = 1 << 20, /* calls remembered until their request ends */
 };
 
@@ -29,14 +34,16 @@ struct waiting { /* an open request, as a supposition has it */
 	int64_t rested;             /* step at which nothing of it was missing any more */
 	int32_t missing, way;       /* replies; its situation */
 	uint16_t sent;              /* calls of this batch */
+	uint8_t sent_to[POOLS];     /* the same by pool */
 	uint8_t batches;            /* ended, 8 at most */
 	bool closed, doubted, open; /* closed: no tickets are left */
 };
 
 struct way {
-	int32_t pool;    /* that the first call of a batch goes to, or NONE */
-	uint8_t asks;    /* calls in a batch; 0: not known */
-	uint8_t keeping; /* whether it goes on with the connection that its reply came in on: enum keeping */
+	uint8_t asks[POOLS]; /* calls in a batch, by pool; all 0: not known */
+	uint8_t asked;       /* how often that was so in a row */
+	uint8_t never;       /* pools, as bits, that those in this situation do not wait for */
+	uint8_t keeping;     /* whether it goes on with the connection that its reply came in on: enum keeping */
 };
 
 enum keeping { KEEPS_UNKNOWN, KEEPS_NOT, KEEPS };
@@ -57,7 +64,7 @@ struct node {
 struct call { /* that is to be given to a request */
 	int64_t span;
 	uint64_t name;
-	int32_t pool, flight;
+	int32_t pool, flight; /* pool: below POOLS */
 	bool queued, replied; /* on a connection that was in use until just now; a reply will come */
 };
 
@@ -74,29 +81,29 @@ struct scene {
 	int32_t pools;
 	bool newest_first; /* the queue is a stack */
 	struct supposition all[SUPPOSED];
-	int count; /* suppositions, the first so many of all */
+	int count, most; /* suppositions, the first so many of all; and at most */
 };
 
 struct option {
 	double score;
-	int of;          /* supposition */
-	int32_t request; /* that gets the call, or NONE */
-	int32_t closes;  /* request that has no ticket left, or NONE */
-	uint8_t keeps;   /* what is said of the way of the request that is awake */
+	int of;                 /* supposition */
+	int32_t request;        /* that gets the call, or NONE */
+	int32_t skips[SKIPPED]; /* requests that have no ticket left, or wait for something else, or NONE */
+	uint8_t keeps;          /* what is said of the way of the request that is awake */
 };
 
 /* causal_supposed.c: what happens, in one supposition */
 void clew_supposed_arrive(struct scene *scene, struct supposition *one, int32_t request, uint64_t name);
 void clew_supposed_reply(struct scene *scene, struct supposition *one, int32_t flight);
-/** No tickets are left: what was sent at once is all. */
-void clew_supposed_close(struct scene *scene, struct supposition *one, int32_t request);
+/** No tickets are left: what was sent at once is all; `sure`: there was nothing to wait for. */
+void clew_supposed_close(struct scene *scene, struct supposition *one, int32_t request, bool sure);
 void clew_supposed_give(struct scene *scene, struct supposition *one, const struct option *option,
 						const struct call *call);
 /** A request was answered; returns whether that fits. */
 bool clew_supposed_answer(struct scene *scene, struct supposition *one, int32_t request);
 /** Who may have got a call on a connection of a pool that has been in use without a break since step `full`. */
 int clew_supposed_options(const struct scene *scene, int of, const struct call *call, int64_t full,
-						  struct option options[static 4]);
+						  struct option options[static OPTIONS]);
 
 /* causal_suppose.c: several suppositions */
 void clew_suppose_give(struct scene *scene, const struct call *call, int64_t full);
@@ -104,6 +111,6 @@ void clew_suppose_give(struct scene *scene, const struct call *call, int64_t ful
 int64_t clew_suppose_answer(struct scene *scene, int32_t request, bool *fits);
 
 /* causal_waiting.c */
-/** Find the owners of calls on a thread whose requests wait for connections, in work->links; 0, or -ENOMEM. */
-int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t group, int32_t thread);
+/** Find the owners of calls of loops whose requests wait for connections, in work->links; 0, or -ENOMEM. */
+int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t group);
 #endif
