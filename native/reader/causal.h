@@ -29,6 +29,7 @@ struct step {
 	int64_t span; /* NONE: a signal */
 	int32_t thread;
 	uint8_t kind;
+	bool queued; /* STEP_DONE: in the order of the queue that it was told through */
 };
 
 struct list { /* of open server spans, in order of arrival */
