@@ -160,6 +160,42 @@ print(address[1], udp.getsockname()[1])
     assert udp == {f"0.0.0.0:{client}", f"127.0.0.1:{server}"}
 
 
+@pytest.mark.parametrize("how", ["dup2", "close"])
+def test_a_call_that_blocks_is_on_what_its_number_was_when_it_began(record: Record, how: str) -> None:
+    code = """
+import os, socket, sys, threading, time
+ours, theirs = socket.socketpair()
+fd = ours.detach()
+theirs.send(b"early"); os.read(fd, 10)
+got = []
+thread = threading.Thread(target=lambda: got.append(os.read(fd, 10)))
+thread.start()
+while True:  # until the kernel has it in read(fd)
+    with open(f"/proc/self/task/{thread.native_id}/syscall") as file:
+        words = file.read().split()
+    if words[:2] == ["0" if os.uname().machine == "x86_64" else "63", hex(fd)]:
+        break
+    time.sleep(0.001)
+other, far = socket.socketpair()
+if sys.argv[1] == "dup2":
+    os.dup2(other.fileno(), fd)
+else:
+    os.close(fd)
+    assert os.dup(other.fileno()) == fd
+far.send(b"other")
+theirs.send(b"late")
+thread.join()
+assert got == [b"late"]
+assert os.read(fd, 10) == b"other"
+"""
+    seen = record(_python(code, how))
+    assert seen.exit_code == 0, seen.stderr
+    early, late, other = (next(r for r in seen.of("read") if r.head == text) for text in (b"early", b"late", b"other"))
+    assert early.fd == late.fd == other.fd
+    assert late.conn_id == early.conn_id != other.conn_id
+    assert (early.offset, late.offset, other.offset) == (0, 5, 0)
+
+
 def test_numbers_that_change_hands_between_threads(build: Callable[..., Path], record: Record, tmp_path: Path) -> None:
     threads, rounds = 6, 400
     for number in range(threads):
