@@ -65,7 +65,10 @@ def measure() -> Table:
         "sub-second heat map": lambda case: questions.heatmap(case, Lens()),
         "flame graph": lambda case: questions.flame(case, Lens()),
         "flame graph of ten seconds": lambda case: questions.flame(case, Lens(start_ns=0, end_ns=10**10)),
-        "callers (inverted)": lambda case: questions.flame(case, Lens(), direction="up"),
+        "callers (inverted), as views ask": lambda case: questions.flame(
+            case, Lens(), direction="up", narrowest=20_000
+        ),
+        "callers, every frame": lambda case: questions.flame(case, Lens(), direction="up"),
         "functions": lambda case: questions.functions(case, Lens()),
         "flame graph of one function": lambda case: questions.flame(case, Lens(functions=("function_7",))),
     }

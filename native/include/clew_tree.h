@@ -25,6 +25,26 @@ CLEW_TREE_API int64_t clew_tree_down(int64_t rows, const int32_t *parent, const 
 CLEW_TREE_API int64_t clew_tree_up(int64_t rows, const int32_t *parent, const int32_t *key, int64_t leaves,
 								   const int32_t *leaf, int32_t *node, int32_t *out_parent, int32_t *out_key,
 								   int64_t capacity);
+
+/** Ways from leaves up to their roots, and the tree that is made of them as far as it is wide enough. */
+struct clew_tree_callers {
+	int64_t rows;
+	const int32_t *parent, *key; /* of each row */
+	int64_t keys;                /* every key is smaller */
+	int64_t leaves;
+	const int32_t *leaf; /* rows where ways begin */
+	const double *value; /* and what each weighs */
+	int64_t path_count;
+	const int32_t *path; /* keys from the root down: only these are followed, and what is below them */
+	double least;        /* share of what the end of the path weighs; its own children are all made; 0: everything */
+	int64_t room;
+	int32_t *out_parent, *out_key; /* of each node; so are all that follow */
+	double *total;                 /* of all ways that come through it */
+	double *own;                   /* of those that end there */
+	int64_t *narrow;               /* number of ways that go on where it is too narrow */
+};
+/** Make that tree; returns the number of nodes. -ENOSPC: more room is needed. */
+CLEW_TREE_API int64_t clew_tree_callers(const struct clew_tree_callers *in);
 /** Add the value of each node to all above it. */
 CLEW_TREE_API void clew_tree_totals(int64_t nodes, const int32_t *parent, double *value);
 /** Nodes from the root to each node, from 1; 1 where a parent does not stand before its child. */

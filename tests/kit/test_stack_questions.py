@@ -218,3 +218,22 @@ def test_what_somebody_else_may_not_read_is_one_line(tmp_path: Path) -> None:
 
 def test_a_case_of_samples_says_so_where_calls_are_asked_for(case: Case) -> None:
     assert "5 samples: `clew stacks" in str(questions.counts(case, Lens()).note)
+
+
+def test_callers_for_a_drawing_are_made_where_they_can_be_seen(case: Case) -> None:
+    whole = questions.flame(case, Lens(), direction="up")
+    drawn = questions.flame(case, Lens(), direction="up", narrowest=10**9)
+    names = [name for name in drawn.table.column_names if name != "narrow"]
+    assert drawn.table.select(names).to_pylist() == whole.table.to_pylist()
+    assert set(drawn.table["narrow"].to_pylist()) == {0}
+    assert drawn.summary == whole.summary
+    wide = questions.flame(case, Lens(), direction="up", narrowest=3)  # below the first ones, 14 of 40 and more
+    assert rows(wide, "depth", "name", "self", "total", "narrow") == [
+        (0, "all", 0, 40, 0),
+        (1, "copy", 0, 22, 1),
+        (2, "parse", 0, 14, 2),
+        (1, "read", 0, 15, 0),
+        (2, "parse", 0, 15, 0),
+        (3, "main", 15, 15, 0),
+        (1, "main", 3, 3, 0),
+    ]

@@ -125,7 +125,7 @@ def test_pruning_keeps_what_is_wide_and_the_sum_of_the_rest() -> None:
     for at, row in enumerate(rows):
         if at not in merged:
             assert below.get(at, 0) + own[row] == pytest.approx(total[at], rel=1e-9)
-    assert f"{sum(merged.values()):,}" in merged_note(drawing, 20_000)
+    assert f"{sum(merged.values()):,}" in merged_note(drawing, table)
 
 
 def test_zooming_into_a_merged_place_sends_what_is_in_it() -> None:

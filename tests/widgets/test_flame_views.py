@@ -19,7 +19,7 @@ from clew.lens import Lens
 from clew_widgets import Explorer
 from clew_widgets.report import write_report
 from clew_widgets.views.diff import FlameDiff
-from clew_widgets.views.flame import DIRECTIONS, Flame
+from clew_widgets.views.flame import DIRECTIONS, Flame, names_to
 from clew_widgets.views.flame_chart import FlameChart
 from clew_widgets.views.sandwich import Sandwich
 from clew_widgets.views.stacks import Stacks, kinds
@@ -106,6 +106,29 @@ def test_form_event_and_merging_are_chosen_above(sampled: Case, taken: Callable[
     for nonsense in ({"type": "option", "name": "by", "value": "x"}, {"type": "open", "row": 10**9}, {"type": "?"}, {}):
         view.handle(nonsense)
     assert view.spec["body"]["form"] == "tree"
+
+
+def test_callers_that_were_too_narrow_come_when_they_are_opened(
+    sampled: Case, taken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew_widgets.views.flame.NARROWEST", 3)
+    view = Flame(sampled)
+    view.handle({"type": "option", "name": "shape", "value": "callers"})
+    assert view.answer is not None
+    assert view.spec["body"]["merged"] and view.spec["body"]["narrow"] == "stacks"
+    assert "too narrow" in view.spec["note"]
+    table = view.answer.table
+    row = next(row for row, many in enumerate(table["narrow"].to_pylist()) if many)
+    names = names_to(table, row)
+    view.handle({"type": "open", "row": row})
+    opened = view.answer.table
+    at = view.spec["body"]["at"]
+    assert names_to(opened, at) == names and opened["narrow"][at].as_py() == 0
+    below = sum(each["total"] for each in opened.to_pylist() if each["parent"] == at)
+    assert below + opened["self"][at].as_py() == opened["total"][at].as_py() == table["total"][row].as_py()
+    assert total(view) == weight(taken(), lambda _: True)
+    view.handle({"type": "open", "row": None})
+    assert view.answer.table.to_pylist() == table.to_pylist() and view.spec["body"]["at"] is None
 
 
 def test_frames_by_line_lead_back_to_their_function(sampled: Case) -> None:

@@ -58,7 +58,7 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
             most=NODES,
             narrowest=NARROWEST,
         )
-        said = [heading(figures), merged_note(drawing, tree.table.num_rows), tree.note or "", _HERE]
+        said = [heading(figures), merged_note(drawing, tree.table), tree.note or "", _HERE]
         _add(shown, "flame", f"Flame graph of {name}", drawing, tree, "; ".join(filter(None, said)))
         top = _masked(functions(case, lens, event, limit=ROWS), redactor)
         heads = draw_functions(top, name)

@@ -23,6 +23,7 @@ def _library() -> ctypes.CDLL:
     for name, result, arguments in (
         ("clew_tree_down", _COUNT, [_COUNT, _ANY, _ANY, _INT, ctypes.c_int, _ANY, _ANY, _ANY, _COUNT]),
         ("clew_tree_up", _COUNT, [_COUNT, _ANY, _ANY, _COUNT, _ANY, _ANY, _ANY, _ANY, _COUNT]),
+        ("clew_tree_callers", _COUNT, [_ANY]),
         ("clew_tree_totals", None, [_COUNT, _ANY, _ANY]),
         ("clew_tree_depths", None, [_COUNT, _ANY, _ANY]),
         ("clew_tree_flags", None, [_COUNT, _ANY, _ANY, _ANY]),
@@ -71,6 +72,60 @@ def merge_up(parent: Ints, key: Ints, leaves: Ints) -> Merged:
         if count != -errno.ENOSPC:
             check(count, "cannot merge stacks")
             return Merged(out_parent[:count].copy(), out_key[:count].copy(), node)
+        room *= 4
+
+
+class _Callers(ctypes.Structure):
+    """`struct clew_tree_callers` of native/include/clew_tree.h."""
+
+    _fields_ = [
+        ("rows", _COUNT),
+        ("parent", _ANY),
+        ("key", _ANY),
+        ("keys", _COUNT),
+        ("leaves", _COUNT),
+        ("leaf", _ANY),
+        ("value", _ANY),
+        ("path_count", _COUNT),
+        ("path", _ANY),
+        ("least", ctypes.c_double),
+        ("room", _COUNT),
+        *((name, _ANY) for name in ("out_parent", "out_key", "total", "own", "narrow")),
+    ]
+
+
+@dataclass(frozen=True)
+class Callers:
+    """A tree of callers as far as it is wide enough, a value for each node (node 0: the root of all)."""
+
+    parent: Ints
+    key: Ints
+    total: Floats
+    own: Floats
+    narrow: NDArray[np.int64]  # ways that go on from it where it is too narrow
+
+
+def callers(parent: Ints, key: Ints, leaves: Ints, value: Floats, path: Ints, least: float) -> Callers:
+    """Merge the ways from ``leaves`` (rows), which weigh ``value``, up to their roots.
+
+    Only what begins with ``path`` (keys) is followed, and below its end only what weighs the share ``least`` of it.
+    """
+    parent, key, leaves, path = _ints(parent), _ints(key), _ints(leaves), _ints(path)
+    value, room = np.ascontiguousarray(value, np.float64), 1 << 16
+    while True:
+        parents, keys, weight, own = (np.empty(room, kind) for kind in ("i4", "i4", "f8", "f8"))
+        narrow = np.empty(room, np.int64)
+        given = _Callers(len(key), _at(parent), _at(key), int(key.max(initial=-1)) + 1, len(leaves), _at(leaves))
+        given.value, given.path_count, given.path = _at(value), len(path), _at(path)
+        given.least, given.room = least, room
+        given.out_parent, given.out_key = _at(parents), _at(keys)
+        given.total, given.own, given.narrow = _at(weight), _at(own), _at(narrow)
+        count = _library().clew_tree_callers(ctypes.byref(given))
+        if count != -errno.ENOSPC:
+            check(count, "cannot merge stacks")
+            return Callers(
+                parents[:count].copy(), keys[:count].copy(), weight[:count].copy(), own[:count].copy(), narrow[:count]
+            )
         room *= 4
 
 

@@ -28,6 +28,8 @@ def flame(
     root: str | None = None,
     by: str = "function",
     edits: Sequence[Edit] = (),
+    narrowest: int | None = None,
+    within: Sequence[str] = (),
 ) -> Answer:
     """The samples of ``event`` under ``lens`` as a tree that a flame graph draws.
 
@@ -37,11 +39,26 @@ def flame(
     callers; "up": from the innermost function to its callers. ``root``: a function; with "down" what it calls, from its
     outermost occurrence in each stack, with "up" who calls it. ``by`` and ``edits``: see ``forest.weigh``. Summary:
     event, kind, unit, total, samples, without_stack. ``sql`` gives the weight of each stack, of which the tree is made.
+
+    ``narrowest``, with "up": a tree for drawing, without millions of frames that nobody could see. Of the frame that
+    ``within`` leads to (names from the outermost row down; empty: the root) all children are followed, below them what
+    is at least 1 / ``narrowest`` as wide; column ``narrow`` says how many stacks go on below a row in other frames.
     Raises ClewError where there are no samples, or ``root`` is in none.
     """
     weighed = weigh(case, lens, event, by=by, edits=edits)
+    if narrowest is not None and direction == "up":
+        return _callers(weighed, root, narrowest, within)
     merged, own, first = merge(weighed, direction, root)
     return answer_of(weighed, merged, own, first, {})
+
+
+def _callers(weighed: Weighed, root: str | None, narrowest: int, within: Sequence[str]) -> Answer:
+    """The tree of callers as far as it can be seen."""
+    leaves, value = _leaves(weighed, root)
+    path = np.array([_key(weighed, name) for name in within], np.int32)
+    made = tree.callers(weighed.forest.parent, weighed.key, leaves, value, path, 1 / narrowest)
+    merged = tree.Merged(made.parent, made.key, leaves)
+    return answer_of(weighed, merged, made.own, _of_keys(weighed, made.key), {}, made)
 
 
 def merge(weighed: Weighed, direction: str, root: str | None) -> tuple[tree.Merged, tree.Floats, tree.Ints]:
@@ -55,17 +72,25 @@ def merge(weighed: Weighed, direction: str, root: str | None) -> tuple[tree.Merg
         inside = merged.node >= 0
         own = tree.gather(merged.node[inside], weight[inside], len(merged.key))
         return merged, own, _firsts(merged, np.flatnonzero(inside & (weighed.key >= 0)).astype(np.int32), merged.node)
-    if at >= 0:
-        leaves, value = _outermost(weighed, at)
-    else:
-        leaves = np.flatnonzero(weight).astype(np.int32)
-        value = weight[leaves]
+    leaves, value = _leaves(weighed, root)
     merged = tree.merge_up(forest.parent, weighed.key, leaves)
     own = tree.gather(merged.node, value, len(merged.key))
+    return merged, own, _of_keys(weighed, merged.key)
+
+
+def _leaves(weighed: Weighed, root: str | None) -> tuple[tree.Ints, tree.Floats]:
+    """Rows where ways up to the callers begin, and what each weighs."""
+    if root is not None:
+        return _outermost(weighed, _key(weighed, root))
+    leaves = np.flatnonzero(weighed.weight).astype(np.int32)
+    return leaves, weighed.weight[leaves]
+
+
+def _of_keys(weighed: Weighed, key: tree.Ints) -> tree.Ints:
+    """A row of the forest for each key; -1 for a negative one."""
     rows = np.zeros(len(weighed.names), np.int32)
     rows[weighed.key] = np.arange(len(weighed.key))
-    first = np.where(merged.key >= 0, rows[merged.key], -1).astype(np.int32)
-    return merged, own, first
+    return np.where(key >= 0, rows[key], -1).astype(np.int32)
 
 
 def _key(weighed: Weighed, name: str) -> int:
@@ -94,13 +119,18 @@ def _firsts(merged: tree.Merged, rows: tree.Ints, node: tree.Ints) -> tree.Ints:
 
 
 def answer_of(
-    weighed: Weighed, merged: tree.Merged, own: tree.Floats, first: tree.Ints, more: dict[str, tree.Floats]
+    weighed: Weighed,
+    merged: tree.Merged,
+    own: tree.Floats,
+    first: tree.Ints,
+    more: dict[str, tree.Floats],
+    callers: tree.Callers | None = None,
 ) -> Answer:
     """The Answer for a merged tree; nodes that weigh nothing are left out.
 
-    ``more``: columns by name, one value for each node.
+    ``more``: columns by name, one value for each node; ``callers``: what the tree was made of if it is not whole.
     """
-    total = tree.totals(merged.parent, own)
+    total = tree.totals(merged.parent, own) if callers is None else callers.total
     largest = np.maximum.reduce([total, *more.values()]) if more else total
     ranks = np.zeros(len(weighed.names), np.int32)
     ranks[pc.sort_indices(weighed.names).to_numpy()] = np.arange(len(weighed.names))
@@ -126,6 +156,7 @@ def answer_of(
             "total": total[order],
             "start": start[order],
             **{name: values[order] for name, values in more.items()},
+            **({"narrow": callers.narrow[order]} if callers is not None else {}),
         }
     )
     figures = summary(weighed) | {"total": float(total[0])}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from clew.units import duration, number, printable, size
 from clew_widgets.drawing import Drawing
-from clew_widgets.drawing.flame_columns import MOST_NODES, NARROWEST, column, merged_sums, owned, places, prune
+from clew_widgets.drawing.flame_columns import MOST_NODES, NARROWEST, column, ended, merged_sums, owned, places, prune
 from clew_widgets.drawing.flame_figure import flame_figure
 from clew_widgets.drawing.flame_still import picture
 
@@ -54,7 +54,7 @@ def flame(
     focus, hide, merge, recursion, drop, function, command, brush, open). ``command`` prints the same; ``edits`` are
     shown as chips.
     ``whole``: what shares are of, if not of the root. A tree of more than ``most`` rows is
-    pruned of what is narrower than 1 / ``narrowest`` of ``at``.
+    pruned of what is narrower than 1 / ``narrowest`` of ``at``; one with a column ``narrow`` was when it was made.
     """
     parent = table["parent"].to_numpy().astype(np.int64)
     depth = table["depth"].to_numpy().astype(np.int64)
@@ -65,7 +65,11 @@ def flame(
     }
     weight = np.maximum.reduce([*values.values()])
     frames, place = places(table)
-    pruned = prune(parent, depth, weight, at, most, narrowest)
+    is_whole = "narrow" not in table.column_names
+    if is_whole:
+        pruned = prune(parent, depth, weight, at, most, narrowest)
+    else:
+        pruned = ended(parent, depth, table["narrow"].to_numpy())
     body: dict[str, Any] = {"form": "tree", **frames}
     if pruned is None:
         body |= {"depth": column("u2", depth), "place": column("u4", place), "merged": [], "rows": None}
@@ -81,7 +85,8 @@ def flame(
             "rows": column("u4", np.where(kept, pruned.rows, 0)),
         }
         for name, value in values.items():
-            body[name] = column("f8", merged_sums(pruned, parent, owned(parent, value), value))
+            own = owned(parent, value) if is_whole else table["self"].to_numpy()
+            body[name] = column("f8", merged_sums(pruned, parent, own, value))
     differs = "before" in values
     body |= {
         "grows": grows,
@@ -98,6 +103,7 @@ def flame(
         "undo": undo,
         "at": at,
         "whole": whole,
+        "narrow": "frames" if is_whole else "stacks",
     }
     if not weight[:1].sum() or len(parent) < 2:
         return Drawing("flame", body, _NOTHING, item=flame_figure())
@@ -109,9 +115,11 @@ def flame(
     return Drawing("flame", body, finding, picture(table, values, grows, unit), heads, rows, flame_figure())
 
 
-def merged_note(drawing: Drawing, total: int) -> str:
-    """What was left out of a drawing of a tree of ``total`` frames; nothing where all of it is there."""
-    many = sum(count for _, count in drawing.body["merged"])
+def merged_note(drawing: Drawing, table: pa.Table) -> str:
+    """What was left out of a drawing of ``table``; nothing where all of it is there."""
+    many, total = sum(count for _, count in drawing.body["merged"]), table.num_rows
+    if many and "narrow" in table.column_names:
+        return "callers that are too narrow to be drawn are merged"
     return f"{number(many)} of {number(total)} frames are too narrow to be drawn and merged" if many else ""
 
 

@@ -124,9 +124,28 @@ def prune(
         above = int(parent[above])
     # a frame can be heavier than its caller only by rounding, but a kept child of a dropped frame would have no place
     dropped = np.flatnonzero(~keep & keep[parent] & (np.arange(count) > 0))
-    rows = np.flatnonzero(keep)
     owners, which = np.unique(parent[dropped], return_inverse=True)
     many = np.bincount(which, size[dropped]).astype(np.int64)
+    return _with_boxes(np.flatnonzero(keep), owners, many, parent, depth, size)
+
+
+def ended(parent: NDArray[np.int64], depth: NDArray[np.int64], narrow: NDArray[np.int64]) -> Pruned | None:
+    """A tree whose narrow frames were never made: a box for the ``narrow`` stacks of each row; None: there are none."""
+    owners = np.flatnonzero(narrow)
+    if not len(owners):
+        return None
+    return _with_boxes(np.arange(len(parent)), owners, narrow[owners], parent, depth, sizes(parent, depth))
+
+
+def _with_boxes(
+    rows: NDArray[np.int64],
+    owners: NDArray[np.int64],
+    many: NDArray[np.int64],
+    parent: NDArray[np.int64],
+    depth: NDArray[np.int64],
+    size: NDArray[np.int64],
+) -> Pruned:
+    """``rows``, and a box for ``many`` after all that stands below each of ``owners``."""
     order = np.lexsort(
         (
             np.concatenate([np.zeros(len(rows)), -1.0 - depth[owners]]),

@@ -79,7 +79,7 @@ function flameTree(body, weight) {
     source: (row) => (source ? source[row] : row),
     row: (asked) => (source ? source.indexOf(asked) : asked < count ? asked : -1),
     name(row) {
-      return merged.has(row) ? `${grouped(merged.get(row))} narrow frames` : places.name(place[row]);
+      return merged.has(row) ? `${grouped(merged.get(row))} narrow ${body.narrow || "frames"}` : places.name(place[row]);
     },
     path(row) {
       const rows = [];

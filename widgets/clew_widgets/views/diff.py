@@ -87,7 +87,7 @@ class FlameDiff(StackView):
         before, after = (amount(figures["unit"], figures[f"{side}_total"]) for side in ("before", "after"))
         same = self.other is None and self.baseline() == self.model.lens
         warning = "Both sides are the same. Narrow the lens, or pin it and look at something else." if same else ""
-        note = "; ".join(filter(None, (f"before {before}, after {after}", merged_note(drawing, answer.table.num_rows))))
+        note = "; ".join(filter(None, (f"before {before}, after {after}", merged_note(drawing, answer.table))))
         return drawing, {
             "note": note,
             "warning": warning,

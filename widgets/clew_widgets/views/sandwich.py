@@ -13,6 +13,7 @@ from clew.questions.functions import functions
 from clew.units import number, printable
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.flame import amount, sandwich
+from clew_widgets.drawing.flame_columns import NARROWEST
 from clew_widgets.views.base import Control
 from clew_widgets.views.stack_view import COLOR, StackView, samples_in
 
@@ -45,7 +46,8 @@ class Sandwich(StackView):
         if self.state.function is None and self.top.table.num_rows:
             self.state.function = known[0].as_py()
         root = self.state.function
-        self.callers = self.answers.ask(flame, self.model.lens, event=event, direction="up", root=root)
+        up = {"direction": "up", "root": root, "narrowest": NARROWEST}
+        self.callers = self.answers.ask(flame, self.model.lens, event=event, **up)
         return self.answers.ask(flame, self.model.lens, event=event, direction="down", root=root)
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
