@@ -43,7 +43,7 @@ CREATE TABLE process (               -- one row for each program image: an exec 
     kernel_write_bytes UBIGINT,     -- wchar
     kernel_read_calls UBIGINT,      -- syscr
     kernel_write_calls UBIGINT,     -- syscw
-    unseen      VARCHAR             -- why (part of) this program was not recorded: static, setuid, abi, loader, io_uring, ...; sampler: calls only, it uses SIGPROF; NULL: recorded
+    unseen      VARCHAR             -- why (part of) this program was not recorded: static, setuid, abi, loader, io_uring, deepbind (a library loaded so that it passes clew by), ...; sampler: calls only, it uses SIGPROF; NULL: recorded
 );
 
 CREATE TABLE thread (

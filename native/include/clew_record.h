@@ -318,7 +318,8 @@ enum clew_unseen {
 	CLEW_UNSEEN_IO_URING = 5, /* the process uses io_uring: I/O through it is not seen */
 	CLEW_UNSEEN_NO_ARENA = 6, /* the arena could not be opened (user changed, chroot) */
 	CLEW_UNSEEN_UNREADABLE = 7,
-	CLEW_UNSEEN_PROFILER = 8 /* the program uses SIGPROF or forbids itself system calls: the sampler stood back */
+	CLEW_UNSEEN_PROFILER = 8, /* the program uses SIGPROF or forbids itself system calls: the sampler stood back */
+	CLEW_UNSEEN_DEEPBIND = 9  /* it asked for a library (the text) with RTLD_DEEPBIND: what that calls is not seen */
 };
 
 /* ---- segment files ---- */

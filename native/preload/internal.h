@@ -79,7 +79,8 @@ void note_cgi(struct clew_slot *slot); /* process_cgi.c: a program that was star
 void note_thread_start(struct clew_slot *slot);
 void note_thread_end(struct clew_slot *slot);
 void note_unseen(struct clew_slot *slot, enum clew_unseen reason, uint32_t pid, const char *path);
-void own_forget(void); /* in a child of fork: the kernel counts from 0 */
+void note_deepbind(struct clew_slot *slot); /* deepbind.c: libraries were loaded whose calls are not seen */
+void own_forget(void);                      /* in a child of fork: the kernel counts from 0 */
 bool pid_namespace_is_foreign(bool unless_known);
 long own_read(int fd, void *buffer, size_t size,
 			  int64_t offset); /* pread, or read if offset < 0; PROCESS_END leaves it out */

@@ -118,6 +118,8 @@ void note_process_start(struct clew_slot *slot)
 		write_process_start(slot, &info, NULL, NULL);
 	if (new_image)
 		note_cgi(slot);
+	else
+		note_deepbind(slot);
 }
 
 /* The number after `name` in /proc/self/io. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * @file
- * @brief vfork() and syscall(), which must not have a stack frame of their own, for aarch64.
+ * @brief vfork(), syscall() and dlopen(), which must not have a stack frame of their own, for aarch64.
  *
  * A child of vfork runs on its parent's stack and returns from vfork() before the parent does, so the
  * return address must not lie there: x30 keeps it over the system call.
@@ -51,6 +51,21 @@ syscall:
 	br	x16
 	.cfi_endproc
 	.size	syscall, .-syscall
+
+	/* void *dlopen(const char *path, int flags): a look, then on to the real one, which looks at who called it. */
+	.globl	dlopen
+	.type	dlopen, %function
+dlopen:
+	.cfi_startproc
+	stp	x0, x1, [sp, #-32]!
+	str	x30, [sp, #16]
+	bl	dlopen_look
+	mov	x16, x0
+	ldr	x30, [sp, #16]
+	ldp	x0, x1, [sp], #32
+	br	x16
+	.cfi_endproc
+	.size	dlopen, .-dlopen
 
 #endif
 	.section .note.GNU-stack, "", %progbits

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * @file
- * @brief vfork() and syscall(), which must not have a stack frame of their own, for x86-64.
+ * @brief vfork(), syscall() and dlopen(), which must not have a stack frame of their own, for x86-64.
  *
  * A child of vfork runs on its parent's stack and returns from vfork() before the parent does, so the
  * return address must not lie there: rdi keeps it over the system call.
@@ -63,6 +63,25 @@ syscall:
 	jmp	*%rax
 	.cfi_endproc
 	.size	syscall, .-syscall
+
+	/* void *dlopen(const char *path, int flags): a look, then on to the real one, which looks at who called it. */
+	.globl	dlopen
+	.type	dlopen, @function
+dlopen:
+	.cfi_startproc
+	endbr64
+	pushq	%rdi
+	pushq	%rsi
+	subq	$8, %rsp
+	.cfi_adjust_cfa_offset 24
+	call	dlopen_look
+	addq	$8, %rsp
+	popq	%rsi
+	popq	%rdi
+	.cfi_adjust_cfa_offset -24
+	jmp	*%rax
+	.cfi_endproc
+	.size	dlopen, .-dlopen
 
 #endif
 	.section .note.GNU-stack, "", %progbits

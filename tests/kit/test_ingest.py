@@ -303,12 +303,13 @@ def test_unseen_programs_are_programs(capture: Maker) -> None:
     made.clock(0)
     made.records(1, 5, 5, made.process(1, 5, "sh", exe="/bin/sh"))
     made.records(1, 5, 5, made.record(1, "unseen", b"/usr/bin/sudo", flags=1, result=2, fd=6, begin=20))
+    made.records(1, 5, 5, made.record(1, "unseen", b"/usr/lib/php/x.so", flags=1, result=9, fd=5, begin=25))
     made.block(6, struct.pack("<II", 5, 5), ticks=30)
     made.clock(100)
     made.write()
     case = clew.open(made.folder.parents[1])
     assert rows(case, "SELECT command, pid, unseen FROM process ORDER BY start_ns") == [
-        ("sh", 5, "io_uring"),
+        ("sh", 5, "deepbind, io_uring"),
         ("sudo", 6, "setuid"),
     ]
 

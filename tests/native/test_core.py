@@ -17,6 +17,7 @@ from clew import native
 from clew.native.decode import Flag
 
 Build = Callable[..., Path]
+SOURCES = Path(__file__).parents[2] / "native" / "tests"
 Record = Callable[..., Any]
 EMPTY_ENVIRONMENT = ("execve", "execvpe", "execle", "fexecve", "execveat", "noenv")
 EXECS = ("execv", "execvp", "execl", "execlp", *EMPTY_ENVIRONMENT)
@@ -225,6 +226,34 @@ def test_programs_that_cannot_be_seen_say_why(record: Record, tmp_path: Path) ->
     assert (recording.exit_code, recording.stdout, recording.stderr) == (0, "hello\n" * 4, "")
     reasons = {r.head.decode(): r.result for r in recording.of("unseen")}
     assert reasons == {str(static): 1, str(other_loader): 4, str(setuid): 2, str(script): 1}
+
+
+def test_a_library_that_is_bound_past_us_is_told_of(record: Record, tmp_path: Path) -> None:
+    """The loader finds libraries beside whoever calls dlopen, and binds them as it was asked to."""
+    source = SOURCES / "deepbind.c"
+    program, plugins = tmp_path / "program", tmp_path / "plugins"
+    plugins.mkdir()
+    for name in ("one", "two"):
+        library = ["-shared", "-fPIC", f'-DPLUGIN="{name}"', "-o", str(plugins / f"{name}.so")]
+        subprocess.run(["cc", str(source), *library], check=True)
+    subprocess.run(["cc", str(source), "-Wl,-rpath,$ORIGIN/plugins", "-o", str(program), "-ldl"], check=True)
+    missing, one, two = (str(plugins / name) for name in ("none.so", "one.so", "two.so"))
+
+    harmless = [str(program), "plain=one.so", f"look={two}", f"deep={missing}"]
+    recording = record(harmless)
+    assert seen(recording) == bare(*harmless)
+    assert recording.of("unseen") == []
+    assert [r.head for r in recording.of("write")] == [b"one\n", b"child\n"]
+
+    for asked in (one, "one.so"):
+        deep = [str(program), f"deep={asked}", f"deep={two}"]
+        recording = record(deep)
+        assert seen(recording) == bare(*deep)
+        assert [r.head for r in recording.of("write")] == [b"child\n"]
+        starts = [r.pid for r in recording.of("process_start")]
+        told = [(r.fd, r.pid, r.result, r.head.decode()) for r in recording.of("unseen")]
+        assert sorted(told) == sorted((pid, pid, 9, asked) for pid in starts)
+        assert len(starts) == 2
 
 
 def test_out_of_reach_of_library_and_arena(record: Record, tmp_path: Path) -> None:

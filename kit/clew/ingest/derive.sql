@@ -156,13 +156,13 @@ LEFT JOIN counted c USING (process_id)
 LEFT JOIN (SELECT o.process_id, string_agg(DISTINCT u.reason, ', ' ORDER BY u.reason) AS reason
            FROM landing.unseen u
            ASOF JOIN lineage o ON o.capture_id = u.capture_id AND o.pid = u.pid AND o.start_ns <= u.ts_ns
-           WHERE u.reason = 'io_uring' OR u.path IS NULL GROUP BY ALL) u USING (process_id);
+           WHERE u.reason IN ('io_uring', 'deepbind') OR u.path IS NULL GROUP BY ALL) u USING (process_id);
 INSERT INTO process
 SELECT (u.capture_id - 1)::UBIGINT * 1000000000000000 + 900000000000000
        + row_number() OVER (PARTITION BY u.capture_id ORDER BY u.ts_ns, u.pid, u.path, u.reason),
        u.capture_id, m.host, u.pid, coalesce(nullif(left(regexp_extract(u.path, '[^/]*$'), 15), ''), 'pid ' || u.pid), NULL,
        u.ts_ns, NULL, 'exec', left(regexp_extract(u.path, '[^/]*$'), 15), u.path, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, u.reason
-FROM (SELECT DISTINCT * FROM landing.unseen WHERE reason <> 'io_uring' AND path IS NOT NULL) u JOIN landing.meta m USING (capture_id);
+FROM (SELECT DISTINCT * FROM landing.unseen WHERE reason NOT IN ('io_uring', 'deepbind') AND path IS NOT NULL) u JOIN landing.meta m USING (capture_id);
 
 -- Threads and programs of profiles say all there is to say of themselves.
 INSERT INTO thread

@@ -85,7 +85,7 @@ SELECT $capture_id, thread_id, seq, ts_ns, op = $task_new, byte_offset FROM reco
 
 INSERT INTO landing.unseen
 SELECT $capture_id, fd, ts_ns, CASE result WHEN 1 THEN 'static' WHEN 2 THEN 'setuid' WHEN 3 THEN 'abi' WHEN 4 THEN 'loader'
-       WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' WHEN 8 THEN 'sampler' ELSE 'reason ' || result END, text
+       WHEN 5 THEN 'io_uring' WHEN 6 THEN 'no_arena' WHEN 7 THEN 'unreadable' WHEN 8 THEN 'sampler' WHEN 9 THEN 'deepbind' ELSE 'reason ' || result END, text
 FROM texts WHERE op = $unseen
 UNION ALL
 SELECT $capture_id, pid, ts_ns, coalesce(reason, 'unknown'), path FROM unseens;

@@ -20,7 +20,7 @@ OP_CONNECT = 55
 OP_MESSAGES = (8, 17)  # recvmmsg, sendmmsg
 KINDS = ("unknown", "file", "dir", "device", "pipe", "tcp", "udp", "unix", "socket", "anon", "listen")
 HOWS = ("first", "fork", "exec", "clone")
-UNSEEN = (None, "static", "setuid", "abi", "loader", "io_uring", "no_arena", "unreadable", "sampler")
+UNSEEN = (None, "static", "setuid", "abi", "loader", "io_uring", "no_arena", "unreadable", "sampler", "deepbind")
 
 _CONN = np.dtype(
     {
