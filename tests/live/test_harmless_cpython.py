@@ -13,6 +13,7 @@ import pytest
 
 MODULES = [
     "test_asyncio",
+    "test_context",
     "test_io",
     "test_mmap",
     "test_multiprocessing_main_handling",

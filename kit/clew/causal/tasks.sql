@@ -17,13 +17,13 @@ SELECT n.context_id, n.process_no, n.address, n.made_ns, m.context_id AS maker
 FROM numbered n
 ASOF LEFT JOIN numbered m ON m.process_no = n.process_no AND m.address = n.inside AND m.made_ns <= n.made_ns;
 
--- The context that each exchange begins in, and that in which a server answers.
+-- The context that each exchange begins in, and the one that it ends in.
 CREATE OR REPLACE TEMP TABLE moment AS
 SELECT p.msg_id, p.process_no, p.thread_no, p.start_ns AS ts_ns, 'begin' AS kind FROM pair p
 WHERE p.process_no IN (SELECT process_no FROM ran)
 UNION ALL
 SELECT p.msg_id, p.process_no, if(p.end_thread < 0, p.thread_no, p.end_thread), p.end_ns, 'end' FROM pair p
-WHERE NOT p.client AND p.end_ns IS NOT NULL AND p.process_no IN (SELECT process_no FROM ran);
+WHERE p.end_ns IS NOT NULL AND p.process_no IN (SELECT process_no FROM ran);
 
 CREATE OR REPLACE TEMP TABLE within AS
 WITH ran_in AS (
@@ -32,6 +32,12 @@ WITH ran_in AS (
     ASOF JOIN (SELECT * FROM ran WHERE NOT made) r ON r.thread_no = m.thread_no AND r.ts_ns <= m.ts_ns)
 SELECT a.msg_id, a.kind, c.context_id
 FROM ran_in a ASOF JOIN context c ON c.process_no = a.process_no AND c.address = a.address AND c.made_ns <= a.ts_ns;
+
+-- What receives replies to calls that others made may pass a connection on: what is sent there can be anybody's.
+CREATE OR REPLACE TEMP TABLE passing AS
+SELECT DISTINCT e.context_id
+FROM within e JOIN pair p USING (msg_id) LEFT JOIN within b ON b.msg_id = e.msg_id AND b.kind = 'begin'
+WHERE e.kind = 'end' AND p.client AND e.context_id IS DISTINCT FROM b.context_id;
 
 CREATE OR REPLACE TEMP TABLE served AS
 SELECT p.msg_id, p.conn_id, p.start_ns, coalesce(p.end_ns, 9223372036854775807) AS end_ns, b.context_id AS received_in,
@@ -44,7 +50,8 @@ WHERE NOT p.client AND (b.context_id IS NOT NULL OR e.context_id IS NOT NULL);
 -- A task that answers one connection only works for the request that it answers next, if that is there already.
 CREATE OR REPLACE TEMP TABLE answered AS
 SELECT answered_in AS context_id, msg_id, start_ns, end_ns FROM served
-WHERE answered_in IN (SELECT answered_in FROM served GROUP BY answered_in HAVING count(DISTINCT conn_id) = 1);
+WHERE answered_in IN (SELECT answered_in FROM served GROUP BY answered_in HAVING count(DISTINCT conn_id) = 1)
+      AND answered_in NOT IN (SELECT context_id FROM passing);
 
 -- What a context starts that received a request is for that request, unless one before it is not answered yet.
 CREATE OR REPLACE TEMP TABLE received AS
@@ -58,7 +65,8 @@ CREATE OR REPLACE TEMP TABLE at_work AS
 WITH asked AS (
     SELECT context_id AS of_context, 0::UBIGINT AS of_call, maker AS context_id, made_ns AS ts_ns FROM context WHERE maker IS NOT NULL
     UNION ALL
-    SELECT w.context_id, p.msg_id, w.context_id, p.start_ns FROM pair p JOIN within w ON w.msg_id = p.msg_id WHERE p.client),
+    SELECT w.context_id, p.msg_id, w.context_id, p.start_ns FROM pair p JOIN within w ON w.msg_id = p.msg_id AND w.kind = 'begin'
+    WHERE p.client),
 by_answer AS (
     SELECT a.of_context, a.of_call, s.msg_id, s.end_ns
     FROM asked a ASOF JOIN answered s ON s.context_id = a.context_id AND s.end_ns >= a.ts_ns
@@ -73,17 +81,19 @@ FROM by_answer x FULL JOIN by_request y USING (of_context, of_call);
 -- Else it works for what its maker worked for when it was made, as long as that is not answered.
 CREATE OR REPLACE TEMP TABLE made_for AS
 WITH RECURSIVE heir AS (
-    SELECT of_context AS context_id, served_id, end_ns FROM at_work WHERE of_call = 0
+    SELECT of_context AS context_id, served_id, end_ns FROM at_work
+    WHERE of_call = 0 AND of_context NOT IN (SELECT context_id FROM passing)
     UNION ALL
     SELECT c.context_id, h.served_id, h.end_ns
     FROM heir h JOIN context c ON c.maker = h.context_id
-    WHERE c.made_ns < h.end_ns AND c.context_id NOT IN (SELECT of_context FROM at_work WHERE of_call = 0))
+    WHERE c.made_ns < h.end_ns AND c.context_id NOT IN (SELECT of_context FROM at_work WHERE of_call = 0)
+          AND c.context_id NOT IN (SELECT context_id FROM passing))
 SELECT * FROM heir;
 
 INSERT INTO task_owner
 SELECT p.msg_id, coalesce(a.served_id, m.served_id) AS owner_msg_id
 FROM pair p
-JOIN within w ON w.msg_id = p.msg_id
+JOIN within w ON w.msg_id = p.msg_id AND w.kind = 'begin'
 LEFT JOIN at_work a ON a.of_call = p.msg_id
 LEFT JOIN made_for m ON m.context_id = w.context_id AND m.end_ns > p.start_ns
 WHERE p.client AND coalesce(a.served_id, m.served_id) IS NOT NULL;
