@@ -250,7 +250,7 @@ async def serve_back(told: int) -> None:
 
 def main() -> None:
     """Start back as a child, be front, end back."""
-    global back_port  # noqa: PLW0603
+    global back_port
     tells, told = os.pipe()
     child = os.fork()
     if not child:

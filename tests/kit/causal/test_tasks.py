@@ -20,11 +20,11 @@ class Loop:
         self.connection.execute(schema_text())
         self.connection.execute(
             "CREATE SCHEMA landing;"
-            "CREATE TABLE landing.task (capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, ts_ns BIGINT, made BOOLEAN,"
-            " address UBIGINT);"
+            "CREATE TABLE landing.task (capture_id UINTEGER, thread_id UBIGINT, seq UINTEGER, ts_ns BIGINT,"
+            " made BOOLEAN, address UBIGINT);"
             "CREATE TEMP TABLE who AS SELECT 1::UBIGINT AS thread_id, 0 AS process_no, 0 AS thread_no;"
-            "CREATE TEMP TABLE pair (msg_id UBIGINT, conn_id UBIGINT, process_no INTEGER, thread_no INTEGER, client BOOLEAN,"
-            " start_ns BIGINT, end_ns BIGINT, end_thread INTEGER);"
+            "CREATE TEMP TABLE pair (msg_id UBIGINT, conn_id UBIGINT, process_no INTEGER, thread_no INTEGER,"
+            " client BOOLEAN, start_ns BIGINT, end_ns BIGINT, end_thread INTEGER);"
             "CREATE TEMP TABLE task_owner (msg_id UBIGINT, owner_msg_id UBIGINT);"
             "CREATE TEMP TABLE queued (thread_id UBIGINT, seq UINTEGER, queued_ns BIGINT)"
         )
