@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * @brief Prints the cost of one malloc/free pair or one 1-byte read or write, in ns of thread CPU time.
+ * @brief For each line of its input prints the cost of one malloc/free pair or one 1-byte read or write, in ns.
  *
- * Usage: calls malloc|io THREADS ROUNDS. The figure is the best of ROUNDS, of the slowest thread in it: CPU time, so
- * that a busy machine disturbs it least.
+ * Usage: calls malloc|io THREADS [ROUNDS]. The figure is CPU time of the slowest thread. A round lasts milliseconds, so
+ * that programs that are compared can take turns often, and what changes the machine's speed meets all of them. With
+ * ROUNDS, so many are done at once and nobody is asked.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -13,11 +14,10 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BATCH = 64, PAIRS = 400000, CALLS = 100000, MOST_THREADS = 16, MOST_ROUNDS = 64 };
+enum { BATCH = 64, PAIRS = 200000, CALLS = 10000, MOST_THREADS = 16 };
 
-static int rounds;
 static int use_malloc;
-static double best[MOST_THREADS][MOST_ROUNDS];
+static int rounds = 1;
 
 static double cpu_ns(void)
 {
@@ -40,56 +40,66 @@ static void allocate(void)
 	}
 }
 
-static void transfer(void)
+static void transfer(const int ends[2], int calls)
 {
-	int ends[2];
 	char byte = 'x';
-	if (pipe(ends))
-		exit(1);
-	for (int done = 0; done < CALLS; done += 2) {
+	for (int done = 0; done < calls; done += 2) {
 		if (write(ends[1], &byte, 1) != 1 || read(ends[0], &byte, 1) != 1)
 			exit(1);
 	}
-	close(ends[0]);
-	close(ends[1]);
 }
 
-static void *work(void *argument)
+static void *work(void *result)
 {
-	double *mine = argument;
+	int ends[2];
+	if (pipe(ends))
+		exit(1);
+	transfer(ends, CALLS / 100); /* what other programs pushed out of the caches is not of interest */
+	double before = cpu_ns();
 	for (int round = 0; round < rounds; round++) {
-		double before = cpu_ns();
 		if (use_malloc)
 			allocate();
 		else
-			transfer();
-		mine[round] = (cpu_ns() - before) / (use_malloc ? PAIRS : CALLS);
+			transfer(ends, CALLS);
 	}
+	*(double *)result = (cpu_ns() - before) / (use_malloc ? PAIRS : CALLS) / rounds;
+	close(ends[0]);
+	close(ends[1]);
 	return NULL;
+}
+
+static void measure(int threads)
+{
+	pthread_t thread[MOST_THREADS];
+	double cost[MOST_THREADS], slowest = 0;
+	for (int i = 1; i < threads; i++) {
+		if (pthread_create(&thread[i], NULL, work, &cost[i]))
+			exit(1);
+	}
+	work(&cost[0]);
+	for (int i = 0; i < threads; i++) {
+		if (i > 0)
+			pthread_join(thread[i], NULL);
+		slowest = cost[i] > slowest ? cost[i] : slowest;
+	}
+	printf("%.3f\n", slowest);
+	fflush(stdout);
 }
 
 int main(int count, char **arguments)
 {
-	if (count != 4)
+	if (count != 3 && count != 4)
 		return 2;
 	use_malloc = strcmp(arguments[1], "malloc") == 0;
-	int threads = atoi(arguments[2]);
-	rounds = atoi(arguments[3]);
-	if (threads < 1 || threads > MOST_THREADS || rounds < 1 || rounds > MOST_ROUNDS)
+	const int threads = atoi(arguments[2]);
+	if (threads < 1 || threads > MOST_THREADS)
 		return 2;
-	pthread_t thread[MOST_THREADS];
-	for (int i = 0; i < threads; i++) {
-		if (pthread_create(&thread[i], NULL, work, best[i]))
-			return 1;
+	if (count == 4) {
+		rounds = atoi(arguments[3]);
+		measure(threads);
+		return 0;
 	}
-	double slowest = 0;
-	for (int i = 0; i < threads; i++) {
-		pthread_join(thread[i], NULL);
-		double least = best[i][0];
-		for (int round = 1; round < rounds; round++)
-			least = best[i][round] < least ? best[i][round] : least;
-		slowest = least > slowest ? least : slowest;
-	}
-	printf("%.3f\n", slowest);
+	while (getchar() != EOF)
+		measure(threads);
 	return 0;
 }

@@ -34,7 +34,7 @@ def measure() -> Table:
     with TemporaryDirectory(prefix="clew-bench-") as folder:
         program, case = compile_c(SOURCE, Path(folder) / "calls"), Path(folder) / "case"
         record = [*CLEW, "record", "-q", "--payload", "none", "--on-full", "wait", "-o", str(case), "--"]
-        subprocess.run([*record, str(program), "io", "2", "50"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([*record, str(program), "io", "2", "500"], check=True, stdout=subprocess.DEVNULL)
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.ingest", str(case)], check=True, stdout=subprocess.PIPE, text=True
         )

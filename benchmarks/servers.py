@@ -1,17 +1,21 @@
-"""What nginx and PostgreSQL lose of their throughput under each tracer, all tracers taking turns in one run."""
+"""What nginx and PostgreSQL lose of their throughput under each tracer, all tracers taking turns in one run.
+
+Throughput needs an idle machine; the CPU time of a request, of the server and of its tracer, does not.
+"""
 
 from __future__ import annotations
 
 import os
-import re
+import random
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -47,8 +51,40 @@ def traced_pid(tracer: str, pid: int) -> int:
     return int(children[0]) if children else pid
 
 
+def cpu_s(pid: int, *, children: bool) -> float:
+    """CPU seconds that the process has used so far, with those of its `children` that it has waited for."""
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(word) for word in words[11 : 15 if children else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server under its tracer."""
+
+    server: int
+    tracer: int
+
+    def cpu(self) -> float:
+        """CPU seconds of both so far."""
+        return cpu_s(self.server, children=True) + (
+            cpu_s(self.tracer, children=False) if self.tracer != self.server else 0.0
+        )
+
+    def processes(self) -> int:
+        """How many children the server has."""
+        return len(Path(f"/proc/{self.server}/task/{self.server}/children").read_text().split())
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a load generator got out of a server."""
+
+    rate: float  # requests a second
+    cpu_us: float  # CPU time of server and tracer, a request
+
+
 @contextmanager
-def serving(tracer: str, command: list[str], port: int) -> Iterator[None]:
+def serving(tracer: str, command: list[str], port: int) -> Iterator[Running]:
     """The server `command` under `tracer` until the block ends; RuntimeError if it does not listen in 30 s."""
     with traced(tracer, command) as line:
         server = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -61,51 +97,71 @@ def serving(tracer: str, command: list[str], port: int) -> Iterator[None]:
                 if server.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(f"{command[0]} did not start under {tracer}")
                 time.sleep(0.05)
-            yield
+            yield Running(traced_pid(tracer, server.pid), server.pid)
         finally:
             os.kill(traced_pid(tracer, server.pid), signal.SIGTERM)
             server.wait(timeout=60)
 
 
-def nginx_rates() -> dict[str, list[float]]:
-    """Requests a second of a 1 KiB file, 16 connections kept alive, for each tracer and turn."""
-    rates: dict[str, list[float]] = {tracer: [] for tracer in TRACERS}
+def take_turns(command: Callable[[int], list[str]], load: Callable[[int], float]) -> dict[str, list[Turn]]:
+    """Every tracer's turns, their order changes: `command(port)` serves, `load(port)` gives requests a second."""
+    found: dict[str, list[Turn]] = {tracer: [] for tracer in TRACERS}
+    order = random.Random(0)  # noqa: S311 -- an order of turns, no secret
+    for _ in range(TURNS):
+        for tracer in order.sample(list(TRACERS), len(TRACERS)):
+            port = free_port()
+            with serving(tracer, command(port), port) as running:
+                before, processes = running.cpu(), running.processes()
+                rate = load(port)
+                while running.processes() > processes:  # a process counts its children when they have ended
+                    time.sleep(0.01)
+                used = running.cpu() - before
+            found[tracer].append(Turn(rate, used / (rate * SECONDS) * 1e6))
+    return found
+
+
+def nginx_turns() -> dict[str, list[Turn]]:
+    """Requests of a 1 KiB file over 16 connections kept alive."""
     nginx = shutil.which("nginx", path="/usr/sbin:/usr/bin") or "nginx"
     with TemporaryDirectory(prefix="clew-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         (folder / "file").write_bytes(b"x" * 1024)
-        for _ in range(TURNS):
-            for tracer, found in rates.items():
-                port = free_port()
-                (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
-                command = [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", str(folder / "error.log")]
-                with serving(tracer, command, port):
-                    url = f"http://127.0.0.1:{port}/file"
-                    said = subprocess.run(
-                        ["wrk", "-t1", "-c16", f"-d{SECONDS}s", url], check=True, capture_output=True, text=True
-                    ).stdout
-                found.append(float(re.search(r"Requests/sec:\s+([\d.]+)", said)[1]))
-    return rates
+
+        def command(port: int) -> list[str]:
+            (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
+            return [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", str(folder / "error.log")]
+
+        def load(port: int) -> float:
+            url = f"http://127.0.0.1:{port}/file"
+            line = ["wrk", "-t1", "-c16", f"-d{SECONDS}s", url]
+            said = subprocess.run(line, check=True, capture_output=True, text=True).stdout
+            return float(said.split("Requests/sec:")[1].split()[0])
+
+        return take_turns(command, load)
 
 
-def pgbench_rates() -> dict[str, list[float]]:
-    """Transactions a second of pgbench's select-only script, 4 clients, for each tracer and turn."""
-    rates: dict[str, list[float]] = {tracer: [] for tracer in TRACERS}
+def pgbench_turns() -> dict[str, list[Turn]]:
+    """Transactions of pgbench's select-only script, 4 clients."""
     with Cluster() as cluster:
-        for _ in range(TURNS):
-            for tracer, found in rates.items():
-                port = free_port()
-                with serving(tracer, cluster.command(port), port):
-                    found.append(cluster.select_rate(port, SECONDS))
-    return rates
+        return take_turns(cluster.command, lambda port: cluster.select_rate(port, SECONDS))
 
 
 def measure() -> Table:
-    """Median throughput of each tracer, and its share of the bare server's in the same turns."""
-    table = Table("Servers under load", ("server", "tracer", "per second", "of bare"))
-    for server, rates in (("nginx + wrk", nginx_rates()), ("PostgreSQL + pgbench -S", pgbench_rates())):
-        for tracer, found in rates.items():
-            shares = [rate / bare for rate, bare in zip(found, rates["bare"], strict=True)]
-            table.rows.append((server, tracer, f"{statistics.median(found):,.0f}", f"{statistics.median(shares):.1%}"))
+    """Medians of each tracer's turns, and of their shares of the bare server's turns."""
+    columns = ("server", "tracer", "per second", "of bare", "CPU us a request", "of bare's")
+    table = Table("Servers under load", columns)
+    for server, turns in (("nginx + wrk", nginx_turns()), ("PostgreSQL + pgbench -S", pgbench_turns())):
+        for tracer, found in turns.items():
+            pairs = list(zip(found, turns["bare"], strict=True))
+            table.rows.append(
+                (
+                    server,
+                    tracer,
+                    f"{statistics.median(turn.rate for turn in found):,.0f}",
+                    f"{statistics.median(turn.rate / bare.rate for turn, bare in pairs):.1%}",
+                    f"{statistics.median(turn.cpu_us for turn in found):.1f}",
+                    f"{statistics.median(turn.cpu_us / bare.cpu_us for turn, bare in pairs):.1%}",
+                )
+            )
     return table
