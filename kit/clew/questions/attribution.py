@@ -185,11 +185,9 @@ def _worked(table: pa.Table, spans: Spans, times: Times) -> Ints:
     ids = spans.table["span_id"].to_numpy()
     if not len(ids) or not table.num_rows:
         return np.zeros(len(ids), np.int64)
-    order = np.argsort(ids, kind="stable")
-    wanted = table["span_id"].to_numpy()
-    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    place = span_times.places(ids, table["span_id"].to_numpy())
     low, high = table["start_ns"].to_numpy(), table["end_ns"].to_numpy()
-    mine = ids[place] == wanted
+    mine = place >= 0
     place, low, high = place[mine], low[mine], high[mine]
     above = spans.client[place] & (spans.parent[place] >= 0)  # work on a call is work for what the call is for
     place = np.where(above, spans.parent[place], place)

@@ -62,6 +62,7 @@ class Times:
     outlives: Flags
 
 
+_SPREAD = 16  # entries for each span at most, in a table by number
 _COLUMNS = "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns"
 
 
@@ -90,19 +91,28 @@ def ranges(case: Case, lens: Lens, most: int = 1_000_000) -> list[tuple[int, int
 def arrays(table: pa.Table) -> Spans:
     """Spans of the rows of ``table``; a parent that is not among them is as good as none."""
     ids = table["span_id"].to_numpy()
-    order = np.argsort(ids, kind="stable")
-    above = pc.fill_null(table["parent_span_id"], 0).to_numpy()
-    parent = np.full(len(ids), -1, np.int64)
-    if len(ids):
-        place = order[np.minimum(np.searchsorted(ids, above, sorter=order), len(ids) - 1)]
-        found = (ids[place] == above) & ~pc.is_null(table["parent_span_id"]).to_numpy()
-        found &= place != np.arange(len(ids))
-        parent[found] = place[found]
+    parent = places(ids, pc.fill_null(table["parent_span_id"], 0).to_numpy())
+    parent[pc.is_null(table["parent_span_id"]).to_numpy() | (parent == np.arange(len(ids)))] = -1
     start = table["start_ns"].to_numpy().astype(np.int64)
     end = pc.coalesce(table["end_ns"], table["start_ns"]).to_numpy().astype(np.int64)
     open_ = pc.is_null(table["end_ns"]).to_numpy()
     client = pc.equal(table["kind"], "client").to_numpy()
     return Spans(table, parent, start, np.maximum(start, end), open_, client)
+
+
+def places(ids: NDArray[np.unsignedinteger[Any]], wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
+    """Where in ``ids`` each of ``wanted`` is (the first, should it be there twice); -1: nowhere."""
+    if not len(ids):
+        return np.full(len(wanted), -1, np.int64)
+    lowest, highest = ids.min(), ids.max()
+    if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
+        table = np.full(int(highest - lowest) + 1, -1, np.int64)
+        table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
+        inside = (wanted >= lowest) & (wanted <= highest)
+        return np.where(inside, table[np.where(inside, wanted - lowest, 0)], -1)
+    order = np.argsort(ids, kind="stable")
+    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
+    return np.where(ids[place] == wanted, place, -1)
 
 
 def times(spans: Spans) -> Times:
