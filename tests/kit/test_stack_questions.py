@@ -59,6 +59,12 @@ def test_functions_that_are_not_shown_are_counted(case: Case, capsys: pytest.Cap
     assert len(capsys.readouterr().out.splitlines()) == 62
 
 
+def test_rebuild_counts_samples(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    case.close()
+    assert main(["rebuild", str(case.path)]) == 0
+    assert capsys.readouterr().out == f"{case.path}: 5 samples\n"
+
+
 def test_a_case_is_not_folded_but_told_how(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["collapse", str(case.path)]) == 2
     assert f"clew stacks {case.path} -o" in capsys.readouterr().err

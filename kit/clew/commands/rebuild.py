@@ -20,13 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Rebuild and say how many events there are."""
+    """Rebuild and say how many events and samples there are."""
     from pathlib import Path
 
+    import clew
     from clew.ingest.run import rebuild
     from clew.units import number
 
     events, recovered = rebuild(Path(args.case))
     more = f" ({number(recovered)} records recovered)" if recovered else ""
-    print(f"{args.case}: {number(events)} events{more}")
+    case = clew.open(args.case)
+    samples = case.sql("SELECT count(*) AS n FROM sample").to_pylist()[0]["n"]
+    case.close()
+    said = [f"{number(events)} events"] * bool(events or not samples) + [f"{number(samples)} samples"] * bool(samples)
+    print(f"{args.case}: {', '.join(said)}{more}")
     return 0
