@@ -30,17 +30,14 @@ called AS (
     FROM seen s LEFT JOIN near p ON p.span_id = s.parent_span_id
     WHERE s.kind = 'server' AND (p.span_id IS NULL OR p.kind <> 'client')
        OR s.kind = 'process' AND p.span_id IS NOT NULL
-       OR s.kind = 'internal' AND p.command <> s.command),
-said AS (
-    SELECT msg_id, bytes FROM message
-    WHERE msg_id IN (SELECT request_msg_id FROM called UNION ALL SELECT reply_msg_id FROM called))
+       OR s.kind = 'internal' AND p.command <> s.command)
 SELECT from_command, to_command, c.protocol, recorded,
        CAST(16 * log2(CASE WHEN dur_ns < 1 THEN 1 ELSE dur_ns END) AS SMALLINT) AS bucket,
        count(*) AS calls, count(*) FILTER (c.error) AS errors,
        sum(coalesce(q.bytes, 0) + coalesce(a.bytes, 0))
            FILTER (coalesce(q.bytes, a.bytes) IS NOT NULL)::BIGINT AS bytes,
        max(dur_ns) AS high_ns, count(*) FILTER (confidence < 0.899999) AS low_confidence
-FROM called c LEFT JOIN said q ON q.msg_id = c.request_msg_id LEFT JOIN said a ON a.msg_id = c.reply_msg_id
+FROM called c LEFT JOIN message q ON q.msg_id = c.request_msg_id LEFT JOIN message a ON a.msg_id = c.reply_msg_id
 GROUP BY ALL"""
 _SCHEMA = pa.schema(
     [
