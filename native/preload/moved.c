@@ -20,9 +20,9 @@ static inline __attribute__((always_inline)) uint64_t stream_moved(const struct 
 	if (unlikely((unsigned)call->fd <= 2))
 		io_standard_stream(call->fd, conn_id);
 	const bool moves = !(flags & CLEW_F_PEEK);
-	if (bytes && moves)
+	if (likely(bytes && moves))
 		moved_last[direction] = (struct moved_last){conn_id, call->core.begin};
-	if (position != IO_STREAM)
+	if (unlikely(position != IO_STREAM))
 		return (uint64_t)position;
 	return conn_carry(call->core.slot, conn_id, direction == IO_OUT, moves ? bytes : 0);
 }
@@ -57,9 +57,9 @@ static inline __attribute__((always_inline)) void moved_one(const struct io_call
 	const uint32_t mode = call->core.mode;
 	const int error = unlikely(result < 0) ? errno : 0;
 	uint32_t seq = 0;
-	if (mode & CLEW_COUNT)
+	if (likely(mode & CLEW_COUNT))
 		call_count(slot, call->op, bytes, error, ticks);
-	if (mode & CLEW_TRACE) {
+	if (likely(mode & CLEW_TRACE)) {
 		tasks_tell(&call->core);
 		const uint64_t entry = io_entry(call), conn_id = entry & CONN_ID;
 		const struct clew_record record = {

@@ -136,7 +136,7 @@ static inline __attribute__((always_inline)) uint32_t ring_put(struct clew_slot 
 	record_first_word(to, total, CLEW_OP_PAD, 0);
 	local_and(&slot->reserved, ~UNITS);
 	record_fill(to, record, seq, (uint32_t)size, 0);
-	if (size) {
+	if (likely(size)) {
 		__builtin_memset(to + total - CLEW_ALIGN, 0, CLEW_ALIGN);
 		copy_bytes(to + sizeof *record, data, size);
 	}
