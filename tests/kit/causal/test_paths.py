@@ -247,3 +247,16 @@ def test_errors_and_status(told: Told) -> None:
 def test_nothing_was_said(told: Told) -> None:
     assert told.linked() == []
     assert told.run("SELECT count(*) FROM request") == [(0,)]
+
+
+def test_in_slices_as_in_one(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    chain(told, 4)
+    told.linked()
+    tables = {name: told.run(f"SELECT * FROM {name} ORDER BY ALL") for name in ("span", "request", "shape", "working")}
+    assert len(tables["span"]) == 24 and len(tables["working"]) > 4
+    for name in tables:
+        told.run(f"DELETE FROM {name}")
+    monkeypatch.setattr(paths, "SLICE", 5)
+    told.linked()
+    for name, rows in tables.items():
+        assert told.run(f"SELECT * FROM {name} ORDER BY ALL") == rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -35,6 +36,16 @@ def spans_of(*rows: tuple[int | None, str, int, int | None]) -> span_times.Spans
 def own(spans: span_times.Spans) -> list[int | None]:
     times = span_times.times(spans)
     return [int(ns) if known else None for ns, known in zip(times.own, times.known, strict=True)]
+
+
+@pytest.mark.parametrize("spread", [3, 1 << 40])
+def test_spans_are_found_by_their_numbers(spread: int) -> None:
+    chance = np.random.default_rng(spread)
+    ids = (chance.permutation(300) * spread + (1 << 52)).astype(np.uint64)
+    wanted = np.r_[ids[::7], ids[:5] + np.uint64(1), np.uint64(0), ids.max() + np.uint64(9)].astype(np.uint64)
+    expected = [ids.tolist().index(number) if number in ids else -1 for number in wanted.tolist()]
+    assert span_times.places(ids, wanted).tolist() == expected
+    assert span_times.places(ids[:0], wanted[:2]).tolist() == [-1, -1]
 
 
 def test_children_one_after_the_other() -> None:
