@@ -95,7 +95,7 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
         "--no-wakeups",
         dest="wakeups",
         action="store_false",
-        help="leave out condition variables, semaphores and futexes: how threads hand work to each other",
+        help="leave out how threads hand work to each other (condition variables, semaphores, futexes) and asyncio's tasks",
     )
     group.add_argument(
         "--on-full",
