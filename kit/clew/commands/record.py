@@ -95,7 +95,8 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
         "--no-wakeups",
         dest="wakeups",
         action="store_false",
-        help="leave out how threads hand work to each other (condition variables, semaphores, futexes) and asyncio's tasks",
+        help="leave out how threads hand work to each other (condition variables, semaphores, futexes) and which task "
+        "of asyncio they work for",
     )
     group.add_argument(
         "--on-full",
