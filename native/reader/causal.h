@@ -55,7 +55,7 @@ struct thread_state {
 	bool serves;                  /* it receives or answers requests */
 	bool told_turns, input_last;
 	int32_t several, between, came_now; /* causal_waiting.c: turns in which several things came in, and so on */
-	bool sent_now, between_now;
+	bool sent_now, after_now, between_now;
 };
 
 struct span_state {         /* of a server span; of a client span `owner` alone */
@@ -71,6 +71,7 @@ struct span_state {         /* of a server span; of a client span `owner` alone 
 	int32_t missing;        /* replies that it waits for */
 	uint16_t made;          /* calls */
 	bool listed, taken;     /* open; a worker thread works for it */
+	bool doubted, certain;  /* causal_anchor.c: answered in the turn of another; first thing done in its turn */
 };
 
 struct conn_state {

@@ -31,6 +31,7 @@ struct input {
 	int32_t before; /* the one before it on its thread */
 	int32_t led_to; /* things that went out because of it */
 	bool received;  /* a request; else the last reply of a chain */
+	bool acted;     /* something went out since, within the turn */
 };
 
 struct output {
@@ -160,7 +161,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		web->outputs[web->outputs_count++] =
 			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false, thread->told_turns};
 	if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
-		web->inputs[web->inputs_count] = (struct input){step->span, thread->turn, thread->latest, 0, !client};
+		web->inputs[web->inputs_count] = (struct input){step->span, thread->turn, thread->latest, 0, !client, false};
 		thread->latest = web->inputs_count++;
 	}
 	return true;
@@ -321,10 +322,62 @@ static void explain(struct web *web, struct output *output, int round)
 		lead(web, cause, output);
 }
 
+/* Whether a reply is passed on while it still comes in. */
+static bool passes_on(const struct web *web, const struct output *answer)
+{
+	const struct clew_spans *in = web->work->in;
+	const int64_t last = web->work->spans[answer->span].given;
+	if (last == NONE)
+		return false;
+	const int64_t tail = web->work->links[last].tail, now = in->end[answer->span];
+	return in->whole[tail] <= now && in->end[tail] > now;
+}
+
+/* What came in just before, within a turn, is the cause; then an answer goes out in the turn of its own request. If it
+ * goes out in that of a call that was not the first thing done in its turn, a clock or a file may have been the cause
+ * of that call, and nothing is certain of either request. Sets the owner of each call as it would be, and `doubted` of
+ * such requests. */
+static void check_at_once(struct web *web)
+{
+	struct attribution *work = web->work;
+	for (int32_t i = 0; i < web->outputs_count; i++)
+		work->spans[web->outputs[i].span] = (struct span_state){.owner = NONE, .given = NONE};
+	for (int32_t i = 0; i < web->outputs_count; i++) {
+		const struct output *output = &web->outputs[i];
+		struct input *input = output->latest == NONE ? NULL : &web->inputs[output->latest];
+		if (!input || input->turn != output->turn)
+			continue;
+		const int64_t head = input->received ? NONE : work->links[input->span].head;
+		const int64_t cause = input->received ? input->span : work->spans[head].owner;
+		const bool first = !input->acted;
+		input->acted = true;
+		if (!output->answer) {
+			const int64_t known = work->links[output->span].owner;
+			const int64_t owner = known != NONE ? known : output->queued ? NONE : cause;
+			if (owner == NONE || !clew_causal_within(work, output->span, owner))
+				continue;
+			work->spans[output->span].owner = owner;
+			work->spans[output->span].certain = first || known != NONE;
+			work->spans[owner].given = output->span;
+		} else if (head != NONE && cause != NONE && cause != output->span && !work->spans[head].certain &&
+				   !passes_on(web, output)) {
+			work->spans[cause].doubted = work->spans[output->span].doubted = true;
+		}
+	}
+}
+
+static bool is_doubted(const struct web *web, const struct output *output)
+{
+	const int64_t likely = output->answer ? output->span : web->work->spans[output->span].owner;
+	return likely != NONE && web->work->spans[likely].doubted;
+}
+
 /* What goes out right after something came in, within a turn, was caused by that. */
 static void explain_at_once(struct web *web, struct output *output)
 {
 	if (output->latest == NONE || output->queued || !output->turns_told)
+		return;
+	if (is_doubted(web, output))
 		return;
 	struct input *input = &web->inputs[output->latest];
 	const int32_t before = input->led_to;
@@ -368,13 +421,14 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 	if (result < 0)
 		goto end;
 	result = -ENOMEM;
+	check_at_once(&web);
 	for (int32_t i = 0; i < web.outputs_count; i++)
 		explain_at_once(&web, &web.outputs[i]);
 	if (!learn_flow(&web))
 		goto end;
 	for (int round = 0; round < ROUNDS; round++)
 		for (int32_t i = web.outputs_count - 1; i >= 0; i--) /* from the last: what is known of the reply goes back */
-			if (web.outputs[i].cause == NONE)
+			if (web.outputs[i].cause == NONE && !is_doubted(&web, &web.outputs[i]))
 				explain(&web, &web.outputs[i], round);
 	work->group = state + 3;
 	result = clew_causal_hand_back(work, steps);

@@ -14,6 +14,7 @@
 /* How unlikely things are: logarithms. */
 static const double MORE = -0.8, ENOUGH = -0.6, NOT_AS_EVER = -4, NOT_AS_LAST = -2, KEPT = -1.6;
 static const double ELSEWHERE = -2.5, NOWHERE = -6, OUT_OF_TURN = -8;
+static const double PAUSED = -3.5, PAUSED_AGAIN = -0.7, BY_ITSELF = -5, NOT_AWAKE = -1.5;
 static const double STILL_MISSING = -3, NOT_ITS_TURN = -6, NOBODY_AWAKE = -1;
 
 static bool is_known(const struct way *way)
@@ -126,6 +127,7 @@ void clew_supposed_give(struct scene *scene, struct supposition *one, const stru
 	if (option->request == NONE)
 		return;
 	struct waiting *of = &one->requests[option->request];
+	one->ways[of->way].pauses |= option->paused && of->way;
 	if (of->sent && !of->missing && option->request == one->awake && !call->queued)
 		clew_supposed_close(scene, one, option->request, false); /* what it does now is something new */
 	if (!of->sent && of->way)
@@ -155,11 +157,26 @@ static void exchange(struct scene *scene, struct supposition *one, int32_t answe
 	to->woke = from->woke;
 }
 
+/* A reply may be passed on while it still comes in. */
+static bool passes_on(const struct scene *scene, const struct supposition *one, int32_t request)
+{
+	const struct attribution *work = scene->work;
+	const int64_t now = work->steps[scene->step].ns;
+	int32_t begun = 0;
+	for (int32_t flight = 0; one->requests[request].missing && flight < scene->flights; flight++)
+		begun += one->flights[flight] == request && work->in->whole[scene->calls[flight]] <= now;
+	return begun && begun == one->requests[request].missing;
+}
+
 bool clew_supposed_answer(struct scene *scene, struct supposition *one, int32_t request)
 {
 	struct waiting *of = &one->requests[request];
 	bool fits = one->awake == request && !of->missing;
-	if (!fits) {
+	if (passes_on(scene, one, request)) {
+		fits = true;
+	} else if (one->awake != request && !of->missing && !of->sent && one->ways[of->way].pauses) {
+		one->score += BY_ITSELF;
+	} else if (!fits) {
 		one->score += one->awake == request ? STILL_MISSING : one->awake == NONE ? NOBODY_AWAKE : NOT_ITS_TURN;
 		if (one->awake != NONE && one->awake != request)
 			exchange(scene, one, request, one->awake);
@@ -184,7 +201,9 @@ static bool may_wait(const struct supposition *one, const struct waiting *of, in
 	if (!of->open || of->closed || of->woke < full)
 		return false;
 	if (is_known(way) && of->sent_to[pool] < way->asks[pool])
-		return of->sent || !of->missing;
+		return of->sent || (!of->missing && !way->pauses);
+	if (way->pauses && !of->sent)
+		return false;
 	if (of->sent)
 		return !is_known(way) || (of->missing && way->asked < STEADY);
 	return !of->missing && !is_known(way) && !(way->never >> pool & 1);
@@ -220,6 +239,26 @@ static double chance(const struct scene *scene, const struct supposition *one, c
 	return more ? 0 : of->sent ? otherwise(way) : OUT_OF_TURN;
 }
 
+/* Requests that have all they asked for, and did nothing since: they may go on by themselves. */
+static int resting_options(const struct scene *scene, const struct option *plain, struct option *options)
+{
+	const struct supposition *one = &scene->all[plain->of];
+	const struct waiting *awake = one->awake == NONE ? NULL : &one->requests[one->awake];
+	const bool fresh = awake && awake->open && !awake->missing && !awake->sent;
+	int count = 0;
+	for (int32_t at = 0; at < scene->high && count < RESTING; at++) {
+		const struct waiting *of = &one->requests[at];
+		const struct way *way = &one->ways[of->way];
+		if (!of->open || of->missing || of->sent || at == one->awake || (of->woke >= scene->waits && !way->pauses))
+			continue;
+		options[count] = *plain;
+		options[count].request = at;
+		options[count].paused = true;
+		options[count++].score += (way->pauses ? PAUSED_AGAIN : PAUSED) + (fresh ? NOT_AWAKE : 0);
+	}
+	return count;
+}
+
 int clew_supposed_options(const struct scene *scene, int of, const struct call *call, int64_t full,
 						  struct option options[static OPTIONS])
 {
@@ -227,7 +266,7 @@ int clew_supposed_options(const struct scene *scene, int of, const struct call *
 	const struct waiting *awake = one->awake == NONE ? NULL : &one->requests[one->awake];
 	const bool ready = awake && awake->open && !awake->missing, fresh = ready && !awake->sent;
 	const uint8_t keeping = fresh ? one->ways[awake->way].keeping : KEEPS_UNKNOWN;
-	const struct option plain = {one->score, of, NONE, {NONE, NONE}, KEEPS_UNKNOWN};
+	const struct option plain = {one->score, of, NONE, {NONE, NONE}, false, KEEPS_UNKNOWN};
 	struct option option = plain;
 	int count = 0;
 	bool nobody = !call->queued;
@@ -261,5 +300,5 @@ int clew_supposed_options(const struct scene *scene, int of, const struct call *
 		options[count].score += keeping == KEEPS ? 0 : keeping == KEEPS_NOT ? NOT_AS_EVER : KEPT;
 		options[count++].score += awake->sent ? ENOUGH : 0;
 	}
-	return count;
+	return count + resting_options(scene, &plain, options + count);
 }

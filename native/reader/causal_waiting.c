@@ -16,7 +16,8 @@
 
 enum {
 	SOME = 24,      /* suppositions in a lesson; if that is not enough, SUPPOSED */
-	FEW = 8,        /* the same when ways are known */
+	FEW = 16,       /* the same when ways are known */
+	ENDED = 200,    /* requests, before it is said that none fits */
 	TRUSTED = 10,   /* of so many requests at most one may not fit */
 	KNOWN_LOOP = 8, /* turns in which several things came in, before it is said what a loop does */
 	AT_ONCE = 4,    /* of so many such turns in one or more something went out in between */
@@ -129,7 +130,8 @@ static void finish(struct queue *queue)
 		struct pool_now *pool = &queue->pools[queue->work->in->pool[queue->freed]];
 		if (pool->full && pool->busy < pool->most) {
 			pool->full = false;
-			queue->full--;
+			if (!--queue->full)
+				scene->waits = INT64_MAX;
 		}
 	}
 	if (queue->asked && !queue->full) /* who would have asked for more, could have */
@@ -189,11 +191,14 @@ static void send(struct queue *queue, int64_t span)
 	if (call.replied) {
 		call.flight = take_place(queue, queue->free_flight, &queue->free_flights, &scene->flights, FLIGHTS);
 		*place_of(queue, span) = call.flight;
+		if (call.flight != NONE)
+			scene->calls[call.flight] = queue->work->links[span].tail;
 		use(queue, span);
 	}
 	if (pool->busy >= pool->most && !pool->full) {
 		pool->full = true;
-		queue->full++;
+		if (!queue->full++)
+			scene->waits = scene->woke;
 		pool->since = scene->woke;
 	}
 	if (call.queued)
@@ -251,6 +256,7 @@ static void begin(struct queue *queue, int64_t spans)
 	queue->freed = NONE;
 	queue->asked = false;
 	queue->full = 0;
+	scene->waits = INT64_MAX;
 	queue->fits = queue->ended = 0;
 }
 
@@ -261,7 +267,7 @@ static void forget_ways(struct scene *scene)
 	scene->count = 1;
 	for (int i = 0; i < SUPPOSED; i++)
 		for (int way = 0; way < WAYS; way++)
-			scene->all[i].ways[way] = (struct way){{0}, 0, 0, 0};
+			scene->all[i].ways[way] = (struct way){{0}, 0, 0, false, 0};
 }
 
 /* What was not seen while there was nothing to wait for may not be so. */
@@ -270,14 +276,20 @@ static void forget_unsure(struct scene *scene)
 	for (int i = 0; i < scene->count; i++)
 		for (int way = 0; way < scene->ways; way++)
 			if (scene->all[i].ways[way].asked != SURE)
-				scene->all[i].ways[way] = (struct way){{0}, 0, 0, 0};
+				scene->all[i].ways[way] = (struct way){{0}, 0, 0, false, 0};
+}
+
+/* Nothing that came later would be told right. */
+static bool is_lost(const struct queue *queue)
+{
+	return queue->overflow || (queue->ended >= ENDED && queue->fits * 2 < queue->ended);
 }
 
 static bool go_through(struct queue *queue, int64_t steps, int64_t spans)
 {
 	const struct attribution *work = queue->work;
 	begin(queue, spans);
-	for (int64_t i = 0; i < steps && !queue->overflow; i++) {
+	for (int64_t i = 0; i < steps && !is_lost(queue); i++) {
 		const struct step *step = &work->steps[i];
 		const bool elsewhere = step->thread != queue->thread;
 		if (step->kind == STEP_DONE || (elsewhere && step->kind != STEP_ANSWERED))
@@ -296,7 +308,7 @@ static bool go_through(struct queue *queue, int64_t steps, int64_t spans)
 		else if (step->kind == STEP_ANSWERED)
 			answer(queue, step->span);
 	}
-	return !queue->overflow && (queue->ended - queue->fits) * TRUSTED <= queue->ended;
+	return !is_lost(queue) && (queue->ended - queue->fits) * TRUSTED <= queue->ended;
 }
 
 static bool make(struct queue *queue, int64_t spans)
@@ -313,6 +325,7 @@ static bool make(struct queue *queue, int64_t spans)
 	}
 	scene->stages = calloc(WAYS * 2, sizeof *scene->stages);
 	scene->way_of = calloc(WAYS * 2, sizeof *scene->way_of);
+	scene->calls = calloc(FLIGHTS, sizeof *scene->calls);
 	scene->nodes = malloc(NODES * sizeof *scene->nodes);
 	queue->places = calloc((size_t)spans + 1, sizeof *queue->places);
 	queue->owner = calloc((size_t)spans + 1, sizeof *queue->owner);
@@ -322,8 +335,9 @@ static bool make(struct queue *queue, int64_t spans)
 	queue->in_use = calloc(conns, sizeof *queue->in_use);
 	queue->pools = calloc(conns, sizeof *queue->pools);
 	queue->short_of = calloc(conns, sizeof *queue->short_of);
-	return made && scene->stages && scene->way_of && scene->nodes && queue->places && queue->owner && queue->queued &&
-		   queue->free_request && queue->free_flight && queue->in_use && queue->pools && queue->short_of;
+	return made && scene->stages && scene->way_of && scene->nodes && scene->calls && queue->places && queue->owner &&
+		   queue->queued && queue->free_request && queue->free_flight && queue->in_use && queue->pools &&
+		   queue->short_of;
 }
 
 static void unmake(struct queue *queue)
@@ -335,6 +349,7 @@ static void unmake(struct queue *queue)
 	}
 	free(queue->scene.stages);
 	free(queue->scene.way_of);
+	free(queue->scene.calls);
 	free(queue->scene.nodes);
 	free(queue->places);
 	free(queue->owner);
@@ -383,14 +398,15 @@ static void look_at_loops(struct attribution *work, int64_t steps)
 		struct thread_state *thread = clew_causal_thread(work, step->thread);
 		if (step->kind == STEP_SENT || step->kind == STEP_ANSWERED) {
 			thread->sent_now = true;
+			thread->after_now |= thread->came_now > 0;
 		} else if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
 			thread->came_now++;
-			thread->between_now |= thread->sent_now;
+			thread->between_now |= thread->after_now;
 		} else if (step->kind != STEP_DONE) {
 			thread->several += thread->came_now > 1 && thread->sent_now;
 			thread->between += thread->came_now > 1 && thread->between_now;
 			thread->came_now = 0;
-			thread->sent_now = thread->between_now = false;
+			thread->sent_now = thread->after_now = thread->between_now = false;
 		}
 	}
 }

@@ -13,14 +13,15 @@
 #include "causal.h"
 
 enum {
-	REQUESTS = 2048, /* open at once on a thread, at most */
+	REQUESTS = 1024, /* open at once on a thread, at most */
 	FLIGHTS = 2048,  /* calls without a reply, at most */
 	WAYS = 1024,     /* situations that are told apart; others have way 0, of which nothing is known */
-	SUPPOSED = 96,   /* suppositions that are followed at once */
+	SUPPOSED = 64,   /* suppositions that are followed at once */
 	POOLS = 4,       /* that are told apart */
 	SURE = 5,        /* the same for one that was seen while there was nothing to wait for */
 	STEADY = 4,      /* times that a way was the same, before it is expected */
-	OPTIONS = 5,     /* at most, for one call in one supposition */
+	OPTIONS = 8,     /* at most, for one call in one supposition */
+	RESTING = 3,     /* requests that may go on by themselves, of those looked at */
 	SKIPPED = 2,     /* requests that are passed over for one call, at most */
 	NODES = 1 << 20, /* calls remembered until their request ends */
 };
@@ -43,6 +44,7 @@ struct way {
 	uint8_t asks[POOLS]; /* calls in a batch, by pool; all 0: not known */
 	uint8_t asked;       /* how often that was so in a row */
 	uint8_t never;       /* pools, as bits, that those in this situation do not wait for */
+	bool pauses;         /* it goes on without anything that is seen: by a clock, or with a file */
 	uint8_t keeping;     /* whether it goes on with the connection that its reply came in on: enum keeping */
 };
 
@@ -77,6 +79,8 @@ struct scene {
 	int32_t ways;
 	struct node *nodes;
 	int64_t nodes_count;
+	int64_t waits;         /* step since which some pool has been full: since then requests may wait for it */
+	int64_t *calls;        /* [FLIGHTS]: the last span of each call */
 	int32_t high, flights; /* places in use are below */
 	int32_t pools;
 	bool newest_first; /* the queue is a stack */
@@ -89,6 +93,7 @@ struct option {
 	int of;                 /* supposition */
 	int32_t request;        /* that gets the call, or NONE */
 	int32_t skips[SKIPPED]; /* requests that have no ticket left, or wait for something else, or NONE */
+	bool paused;            /* that request went on by itself */
 	uint8_t keeps;          /* what is said of the way of the request that is awake */
 };
 

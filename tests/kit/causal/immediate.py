@@ -20,6 +20,7 @@ from clew.native.causal import Attribution, Signals, attribute
 
 TURN, IDLE = 1, 3
 Batch = Sequence[Any]
+Event = tuple[int, int, Callable[[], None]]
 Page = Callable[[random.Random], Sequence[Batch]]
 
 
@@ -54,16 +55,17 @@ class Loop:
         self.pools: dict[str, Pool] = {}
         for number, (name, (size, stack)) in enumerate(pools.items()):
             self.pools[name] = Pool([self._connection(number) for _ in range(size)], stack)
-        self.events: list[tuple[int, int, Callable[[], None]]] = []
+        self.events: list[Event] = []  # what comes in
+        self.clocks: list[Event] = []  # run before the loop asks what came in
         self.now, self.made, self.left = 1_000_000, 0, 0
 
     def _connection(self, pool: int) -> int:
         self.pool_of.append(pool)
         return len(self.pool_of) - 1
 
-    def _at(self, ns: int, what: Callable[[], None]) -> None:
+    def _at(self, ns: int, what: Callable[[], None], queue: list[Event] | None = None) -> None:
         self.made += 1
-        heapq.heappush(self.events, (ns, self.made, what))
+        heapq.heappush(self.events if queue is None else queue, (ns, self.made, what))
 
     def _act(self) -> int:
         self.now += self.random.randrange(5_000, 30_000)
@@ -74,7 +76,15 @@ class Loop:
         self.left = requests
         for customer in range(clients):
             self._arrive(self.random.randrange(2_000_000), customer, self._connection(100 + customer))
-        while self.events:
+        while self.events or self.clocks:
+            self._run_clocks()
+            if not self.events:
+                self.now = max(self.now, self.clocks[0][0]) if self.clocks else self.now
+                continue
+            if self.clocks and self.clocks[0][0] < self.events[0][0]:
+                self.signals.append((self._act(), IDLE))
+                self.now = max(self.now, self.clocks[0][0])
+                continue
             self.signals.append((self._act(), TURN if self.events[0][0] < self.now else IDLE))
             self.now = max(self.now, self.events[0][0])
             self.signals[-1] = (self.now + 1, self.signals[-1][1])
@@ -85,6 +95,11 @@ class Loop:
             for what in ready:
                 self._act()
                 what()
+
+    def _run_clocks(self) -> None:
+        while self.clocks and self.clocks[0][0] <= self.now:
+            self._act()
+            heapq.heappop(self.clocks)[2]()
 
     def _arrive(self, after: int, customer: int, conn: int) -> None:
         if self.left:
@@ -110,7 +125,7 @@ class Loop:
         request.missing = len(batch)
         for what in batch:
             if isinstance(what, int):
-                self._at(self.now + what, lambda: self._part_done(request))
+                self._at(self.now + what, lambda: self._part_done(request), self.clocks)
             else:
                 self._want(request, self.pools[what[1] if what[0] == "keep" else what[0]], what)
 

@@ -67,9 +67,8 @@ def test_who_waits_longest_gets_the_connection(pages: dict[int, Page], clients: 
     assert right >= 99
 
 
-@pytest.mark.parametrize("clients", [8, 64])
-def test_requests_may_keep_their_connection(clients: int) -> None:
-    right, wrong = followed(KEEPING, FOUR, clients, 1)
+def test_requests_may_keep_their_connection() -> None:
+    right, wrong = followed(KEEPING, FOUR, 8, 1)
     assert wrong == 0
     assert right >= 99
 
@@ -101,3 +100,10 @@ def test_what_never_is_the_same_twice_stays_open(clients: int) -> None:
     }
     _, wrong = followed(pages, FOUR, clients, 1)
     assert wrong <= 0.1
+
+
+def test_what_a_clock_set_going_is_seldom_put_below_what_came_in_just_before() -> None:
+    pages = {1: page([call(QUICK)], [300_000], [call(OTHER)]), 2: page([call(SLOW)], [call(QUICK)])}
+    right, wrong = followed(pages, {"database": (100, False)}, 8, 1)
+    assert wrong <= 5
+    assert right >= 85
