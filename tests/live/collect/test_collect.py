@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -29,6 +30,7 @@ from .conftest import (
     wait_until,
 )
 
+CUT_SECONDS = 30
 WRITES = """
 SELECT decode(head) AS said FROM event JOIN op USING (op_id) JOIN payload USING (thread_id, seq)
 WHERE op = 'write' AND event.fd = 1 ORDER BY seq
@@ -102,6 +104,7 @@ def test_the_connection_is_cut(
     before = received(tmp_path / "case")
     go_on(child)
     wait_until(lambda: received(tmp_path / "case") > before + 2000)
+    time.sleep(CUT_SECONDS)
     cable.mend()
     said = end(child)
     assert "sending goes on" in said
