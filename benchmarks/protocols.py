@@ -132,13 +132,16 @@ def report(path: Path) -> None:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{kept / in_c / 1e6:.0f}\t{kept / cpu / 1e6:.0f}\t{calls / in_c / 1e6:.1f}\t{calls / cpu / 1e6:.1f}\t"
-        f"{messages[0]:,} ({messages[1]:,} whole)\t{wall:.1f}\t{memory:.0f}"
+        f"{messages[0]:,} ({messages[1]:,} whole)\t{wall:.1f}\t{kept / wall / 1e6:.0f}\t{memory:.0f}"
     )
 
 
 def measure() -> Table:
-    """MB of payload and millions of calls for each second of CPU time."""
-    columns = ("protocol", "C: MB/s", "all: MB/s", "C: M calls/s", "all: M calls/s", "messages", "wall s", "memory MB")
+    """MB of payload and millions of calls for each second of CPU time; wall: on two processors."""
+    columns = (
+        *("protocol", "C: MB/s", "all: MB/s", "C: M calls/s", "all: M calls/s", "messages", "wall s", "wall: MB/s"),
+        "memory MB",
+    )
     table = Table("Payload to messages", columns)
     with TemporaryDirectory(prefix="clew-bench-") as folder:
         for name in SHAPES:
