@@ -34,8 +34,8 @@ def show(answer: Answer, args: argparse.Namespace, case: Case | None = None) -> 
 
 
 def _since_begin(table: pa.Table, case: Case) -> pa.Table:
-    moments = [name for name in table.column_names if name in MOMENTS]
-    if not moments or not table.num_rows:
+    moments = [name for name in table.column_names if name in MOMENTS and table[name].null_count < table.num_rows]
+    if not moments:
         return table
     origin = case.bounds()[0]
     for name in moments:
