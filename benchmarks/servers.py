@@ -64,11 +64,10 @@ class Running:
     server: int
     tracer: int
 
-    def cpu(self) -> float:
-        """CPU seconds of both so far."""
-        return cpu_s(self.server, children=True) + (
-            cpu_s(self.tracer, children=False) if self.tracer != self.server else 0.0
-        )
+    def cpu(self) -> tuple[float, float]:
+        """CPU seconds of server and tracer so far."""
+        alone = self.tracer == self.server
+        return cpu_s(self.server, children=True), 0.0 if alone else cpu_s(self.tracer, children=False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,8 @@ class Turn:
     """What a load generator got out of a server."""
 
     rate: float  # requests a second
-    cpu_us: float  # CPU time of server and tracer, a request
+    server_us: float  # CPU time a request
+    tracer_us: float
 
 
 @contextmanager
@@ -110,8 +110,9 @@ def take_turns(command: Callable[[int], list[str]], load: Callable[[int], float]
                 before = running.cpu()
                 rate = load(port)
                 time.sleep(0.2)  # a process counts its children's time when they have ended
-                used = running.cpu() - before
-            found[tracer].append(Turn(rate, used / (rate * SECONDS) * 1e6))
+                after = running.cpu()
+            each = [(now - then) / (rate * SECONDS) * 1e6 for now, then in zip(after, before, strict=True)]
+            found[tracer].append(Turn(rate, *each))
     return found
 
 
@@ -144,7 +145,7 @@ def pgbench_turns() -> dict[str, list[Turn]]:
 
 def measure() -> Table:
     """Medians of each tracer's turns, and of their shares of the bare server's turns."""
-    columns = ("server", "tracer", "per second", "of bare", "CPU us a request", "of bare's")
+    columns = ("server", "tracer", "per second", "of bare", "its CPU us a request", "of bare's", "tracer's CPU us")
     table = Table("Servers under load", columns)
     for server, turns in (("nginx + wrk", nginx_turns()), ("PostgreSQL + pgbench -S", pgbench_turns())):
         for tracer, found in turns.items():
@@ -155,8 +156,9 @@ def measure() -> Table:
                     tracer,
                     f"{statistics.median(turn.rate for turn in found):,.0f}",
                     f"{statistics.median(turn.rate / bare.rate for turn, bare in pairs):.1%}",
-                    f"{statistics.median(turn.cpu_us for turn in found):.1f}",
-                    f"{statistics.median(turn.cpu_us / bare.cpu_us for turn, bare in pairs):.1%}",
+                    f"{statistics.median(turn.server_us for turn in found):.1f}",
+                    f"{statistics.median(turn.server_us / bare.server_us for turn, bare in pairs):.1%}",
+                    f"{statistics.median(turn.tracer_us for turn in found):.1f}",
                 )
             )
     return table
