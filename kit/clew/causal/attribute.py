@@ -111,7 +111,8 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
         for name, kind in _LINKED.items():
             parts[name].append(part[name].astype(kind, copy=False))
         kept.append(part)
-        by_thread = np.argsort(working["thread"], kind="stable")
+        thread = working["thread"].astype(np.min_scalar_type(working["thread"].max(initial=0)))  # 16 bits are quick
+        by_thread = np.argsort(thread, kind="stable")
         work.append({name: working[name][by_thread] for name in _WORK})
         unlikely.append(doubtful + np.array([offset, offset, 0])[:, None])
         offset += len(part["parent"])
