@@ -337,11 +337,11 @@ static bool passes_on(const struct web *web, const struct output *answer)
  * goes out in that of a call that was not the first thing done in its turn, a clock or a file may have been the cause
  * of that call, and nothing is certain of either request. Sets the owner of each call as it would be, and `doubted` of
  * such requests. */
-static void check_at_once(struct web *web)
+static void check_at_once(struct web *web, int64_t group)
 {
 	struct attribution *work = web->work;
-	for (int32_t i = 0; i < web->outputs_count; i++)
-		work->spans[web->outputs[i].span] = (struct span_state){.owner = NONE, .given = NONE};
+	for (int64_t span = work->in->first[group]; span < work->in->first[group + 1]; span++)
+		work->spans[span] = (struct span_state){.owner = NONE, .given = NONE};
 	for (int32_t i = 0; i < web->outputs_count; i++) {
 		const struct output *output = &web->outputs[i];
 		struct input *input = output->latest == NONE ? NULL : &web->inputs[output->latest];
@@ -421,7 +421,7 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 	if (result < 0)
 		goto end;
 	result = -ENOMEM;
-	check_at_once(&web);
+	check_at_once(&web, group);
 	for (int32_t i = 0; i < web.outputs_count; i++)
 		explain_at_once(&web, &web.outputs[i]);
 	if (!learn_flow(&web))
