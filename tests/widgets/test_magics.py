@@ -53,15 +53,15 @@ def test_a_cell_is_recorded_and_shown(shell: InteractiveShell) -> None:
     assert names[1].startswith("<") or names[1] == "Thread._bootstrap", names[:3]  # no frame of IPython above the cell
     assert {"spin", "other", "wait"} <= set(names)
     threads = {row["name"]: row["weight"] for row in questions.samples_by(case, Lens(), "thread").table.to_pylist()}
-    assert 0.1e9 < threads["worker"] < 1e9
-    assert 0.3e9 < threads["MainThread"] < 3e9
+    assert threads["worker"] > 0.1e9
+    assert threads["MainThread"] > 0.3e9
     shown = shell.display_pub.outputs
     assert any("spin" in str(output["data"].get("text/html", "")) for output in shown)
     tid = case.sql("SELECT tid FROM thread WHERE name = 'MainThread'")["tid"][0].as_py()
     chart = questions.flame_chart(case, Lens(), tid).table.to_pylist()
     waited = [row for row in chart if row["name"] == "wait"]
-    assert len(waited) == 1
-    assert waited[0]["end_ns"] - waited[0]["start_ns"] > 0.2e9
+    assert waited
+    assert sum(row["end_ns"] - row["start_ns"] for row in waited) > 0.2e9
 
 
 def test_what_a_cell_raises_is_shown_and_kept(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> None:
