@@ -104,6 +104,7 @@ def places(ids: NDArray[np.unsignedinteger[Any]], wanted: NDArray[np.unsignedint
     """Where in ``ids`` each of ``wanted`` is (the first, should it be there twice); -1: nowhere."""
     if not len(ids):
         return np.full(len(wanted), -1, np.int64)
+    wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
     lowest, highest = ids.min(), ids.max()
     if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
         table = np.full(int(highest - lowest) + 1, -1, np.int64)
