@@ -77,35 +77,3 @@ by_request AS (
     WHERE s.end_ns > a.ts_ns AND s.free_ns <= a.ts_ns)
 SELECT of_context, of_call, coalesce(x.msg_id, y.msg_id) AS served_id, coalesce(x.end_ns, y.end_ns) AS end_ns
 FROM by_answer x FULL JOIN by_request y USING (of_context, of_call);
-
--- Else it works for what its maker worked for when it was made, as long as that is not answered.
-CREATE OR REPLACE TEMP TABLE made_for AS
-WITH RECURSIVE heir AS (
-    SELECT of_context AS context_id, served_id, end_ns FROM at_work
-    WHERE of_call = 0 AND of_context NOT IN (SELECT context_id FROM passing)
-    UNION ALL
-    SELECT c.context_id, h.served_id, h.end_ns
-    FROM heir h JOIN context c ON c.maker = h.context_id
-    WHERE c.made_ns < h.end_ns AND c.context_id NOT IN (SELECT of_context FROM at_work WHERE of_call = 0)
-          AND c.context_id NOT IN (SELECT context_id FROM passing))
-SELECT * FROM heir;
-
-INSERT INTO task_owner
-SELECT p.msg_id, coalesce(a.served_id, m.served_id) AS owner_msg_id
-FROM pair p
-JOIN within w ON w.msg_id = p.msg_id AND w.kind = 'begin'
-LEFT JOIN at_work a ON a.of_call = p.msg_id
-LEFT JOIN made_for m ON m.context_id = w.context_id AND m.end_ns > p.start_ns
-WHERE p.client AND coalesce(a.served_id, m.served_id) IS NOT NULL;
-
--- A worker makes a callback for its loop, puts it in the loop's queue and wakes it by a write (call_soon_threadsafe): of two
--- workers at once the one that was first in the queue may come to write last. What it made before it last moved bytes was
--- for something else.
-INSERT INTO queued
-WITH moved AS (
-    SELECT e.thread_id, e.seq, e.ts_ns, o.class, lag(e.seq) OVER (PARTITION BY e.thread_id ORDER BY e.seq) AS before
-    FROM event e JOIN op o USING (op_id)
-    WHERE o.class IN ('read', 'write') AND e.thread_id IN (SELECT thread_id FROM landing.task))
-SELECT m.thread_id, m.seq, t.ts_ns
-FROM moved m ASOF JOIN (SELECT * FROM landing.task WHERE made) t ON t.thread_id = m.thread_id AND t.seq < m.seq
-WHERE m.class = 'write' AND t.seq > coalesce(m.before, 0);

@@ -10,6 +10,7 @@ from clew.store import schema_text
 
 READS, SERVES, OTHER, CHILD, POOL = 0x10, 0x20, 0x30, 0x40, 0x50
 """Addresses of contexts."""
+LONG = 20_000
 
 
 class Loop:
@@ -189,6 +190,23 @@ def test_who_reads_the_replies_of_others_passes_connections_on(loop: Loop) -> No
     loop.makes(CHILD)
     loop.runs(CHILD)
     loop.calls()
+    loop.runs(SERVES)
+    loop.ends(request)
+    assert loop.owners() == {call: request}
+
+
+def test_a_timer_that_makes_the_next_one_costs_little(loop: Loop) -> None:
+    """Thousands of contexts, each made in the one before: looked through in a few steps, and still for the request."""
+    loop.runs(READS)
+    request = loop.receives()
+    loop.runs(SERVES)
+    loop.makes(0x1000)
+    loop.connection.execute(
+        "INSERT INTO landing.task SELECT 1, 1, $1 + i, $1 + i, i % 2 = 0, 4096 + i // 2 * 16 FROM range(1, $2) r(i)",
+        [loop.now, LONG],
+    )
+    loop.now += LONG
+    call = loop.calls()
     loop.runs(SERVES)
     loop.ends(request)
     assert loop.owners() == {call: request}
