@@ -4,7 +4,8 @@
  * @brief Tells of CPython's contexts: read where the thread state keeps them, and where copies are made.
  *
  * Nothing of the interpreter is linked to or changed, and none of its functions is called but the one that we stand in
- * front of and PyGILState_GetThisThreadState(), which needs no lock. Which field of PyThreadState holds the context is
+ * front of, and two that need no lock: whose thread state this is, and whether the interpreter ends. When it does it
+ * frees the states of threads that still run. Which field of PyThreadState holds the context is
  * another one in each version: it is the one that points to an object of that type when a copy was just made.
  */
 #include "tasks.h"
@@ -34,6 +35,7 @@ struct context {
 uint32_t tasks_context_at;
 static struct object *(*real_copy)(void);
 static char *(*thread_state_now)(void);
+static int (*is_ending)(void);
 static const void *context_type;
 
 static __thread struct {
@@ -70,7 +72,7 @@ static bool write_task(const struct call *call, enum clew_op op, uint64_t contex
 /* The thread's state holds on to its context, so both are there. */
 static uint64_t context_now(void)
 {
-	const char *state = thread_state_now();
+	const char *state = is_ending() ? NULL : thread_state_now();
 	const struct context *context = NULL;
 	if (state)
 		copy_bytes(&context, state + tasks_context_at, sizeof context);
@@ -125,7 +127,11 @@ void tasks_start(void)
 		return;
 	void *copy = dlsym(RTLD_DEFAULT, COPY);
 	void *now = copy ? dlsym(RTLD_DEFAULT, "PyGILState_GetThisThreadState") : NULL;
-	context_type = now ? dlsym(RTLD_DEFAULT, "PyContext_Type") : NULL;
+	void *ending = now ? dlsym(RTLD_DEFAULT, "Py_IsFinalizing") : NULL;
+	if (now && !ending)
+		ending = dlsym(RTLD_DEFAULT, "_Py_IsFinalizing"); /* before 3.13 */
+	context_type = ending ? dlsym(RTLD_DEFAULT, "PyContext_Type") : NULL;
+	__builtin_memcpy(&is_ending, &ending, sizeof ending);
 	__builtin_memcpy(&real_copy, &copy, sizeof copy);
 	__builtin_memcpy(&thread_state_now, &now, sizeof now);
 }

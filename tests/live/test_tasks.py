@@ -88,3 +88,26 @@ def test_without_wakeups_nothing_is_told_and_nothing_is_wrong(tmp_path: Path) ->
     case = followed(sys.executable, tmp_path, "streams", options=("--no-wakeups",))
     assert case.sql("SELECT count(*) AS n FROM landing.task").to_pylist() == [{"n": 0}]
     assert rules(case)["task"] == 0 and sum(rules(case).values()) == 3 * CUSTOMERS * PAGES
+
+
+ENDS = """
+import asyncio, os, threading
+async def main():
+    await asyncio.gather(*(asyncio.to_thread(int) for _ in range(4)))
+asyncio.run(main())
+def move(inside, outside):
+    while True:
+        os.write(outside, b"x")
+        os.read(inside, 1)
+for _ in range(8):
+    threading.Thread(target=move, args=os.pipe(), daemon=True).start()
+"""
+
+
+@pytest.mark.parametrize("python", PYTHONS.values(), ids=PYTHONS)
+def test_threads_that_outlive_their_interpreter(python: str, tmp_path: Path) -> None:
+    """It frees their states while they return from calls."""
+    for number in range(5):
+        command = [*CLEW, "record", "-q", "-o", str(tmp_path / str(number)), "--", python, "-c", ENDS]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
