@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import ssl
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,11 +49,17 @@ def followed(python: str, folder: Path, style: str, *certificate: str, options: 
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     command = [*CLEW, "record", "-q", *options, "-o", str(folder / "case"), "--"]
     program = [python, str(WORKLOADS / "tasks.py"), style, *certificate]
-    with subprocess.Popen([*command, *program], stdout=subprocess.PIPE, text=True) as recorded:
+    with (
+        subprocess.Popen([*command, *program], stdout=subprocess.PIPE, text=True) as recorded,
+        ThreadPoolExecutor(1) as apart,  # this thread may have a loop of its own: a browser's
+    ):
         assert recorded.stdout
-        asyncio.run(customers(int(recorded.stdout.readline()), context))
+        port = int(recorded.stdout.readline())
         children = Path(f"/proc/{recorded.pid}/task/{recorded.pid}/children").read_text().split()
-        subprocess.run(["kill", f"-{signal.SIGTERM.value}", children[0]], check=True)
+        try:
+            apart.submit(asyncio.run, customers(port, context)).result(timeout=60)
+        finally:
+            os.kill(int(children[0]), signal.SIGTERM)
         recorded.communicate(timeout=60)
     case = Case.open(folder / "case")
     case.trace()
