@@ -1,7 +1,7 @@
 """Requests through real servers are followed right: every system at 1, 8 and 64 clients with kept connections.
 
-One client's requests must all be right. With more, each system must reach what it has reached so far (`reached`): event
-loops and small pools are still below their bars, which `python -m tests.live.causal` holds against them in its table.
+One client's requests must all be right. With more, each system must reach what it steadily reaches with a few hundred
+requests on a busy machine (`reached`); `python -m tests.live.causal` holds the bars themselves against its table.
 """
 
 from __future__ import annotations
