@@ -3,10 +3,11 @@
  * @file
  * @brief Tells of CPython's contexts: read where the thread state keeps them, and where copies are made.
  *
- * Nothing of the interpreter is linked to or changed, and none of its functions is called but the one that we stand in
- * front of, and two that need no lock: whose thread state this is, and whether the interpreter ends. When it does it
- * frees the states of threads that still run. Which field of PyThreadState holds the context is
- * another one in each version: it is the one that points to an object of that type when a copy was just made.
+ * Nothing of the interpreter is linked to or changed but the slots that tasks_bind() fills, and none of its functions
+ * is called but the one that we stand in front of, and two that need no lock: whose thread state this is, and whether
+ * the interpreter ends. When it does it frees the states of threads that still run. Which field of PyThreadState holds
+ * the context is another one in each version: it is the one that points to an object of that type when a copy was just
+ * made.
  */
 #include "tasks.h"
 

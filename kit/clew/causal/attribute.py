@@ -164,6 +164,8 @@ def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[C
 
 def _places(numbers: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:
     """Where each of ``wanted`` stands among ``numbers``; -1: nowhere."""
+    if not len(wanted) or wanted.max() < 0:
+        return np.full(len(wanted), -1)
     order = np.argsort(numbers)
     at = np.minimum(np.searchsorted(numbers, wanted, sorter=order), len(order) - 1)
     return np.where(numbers[order[at]] == wanted, order[at], -1)
