@@ -42,7 +42,7 @@ async function drawLanes(root, item, send, loadBokeh) {
     model("brush").setv({ fill_color: colors.accent, fill_alpha: 0.2, line_color: colors.accent });
     const mark = (name, text) => make("span", {}, make("i", { class: `clew-mark clew-mark-${name}`, "aria-hidden": "true" }), text);
     legend.replaceChildren(...paints.legend.map(([fill, text]) => make("span", { title: text }, swatch(`f-${fill}`), text)),
-      make("span", { class: "clew-lanes-marks" }, mark("self", "at work itself"), mark("wait", "waiting"), mark("critical", "critical path"),
+      make("span", { class: "clew-lanes-marks" }, mark("self", "itself: at work, or in a queue"), mark("wait", "waiting"), mark("critical", "critical path"),
         ...(paints.has("weak") ? [mark("weak", "confidence below 0.9")] : []), ...(paints.has("unresolved") ? [mark("unresolved", "cause not found")] : []),
         ...(paints.has("open") ? [mark("unresolved", "end not seen")] : []), ...(paints.has("error") ? [mark("error", "failed")] : [])));
   }
