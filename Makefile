@@ -14,7 +14,7 @@ demo: setup-demo ## record nginx + an application + PostgreSQL under load; makes
 	@scripts/demo.sh
 
 lab: setup-demo ## open JupyterLab on the notebooks
-	@.venv/bin/jupyter lab --notebook-dir . notebooks/01_who_does_what.ipynb
+	@.venv/bin/jupyter lab $$([ "$$(id -u)" != 0 ] || echo --allow-root) --notebook-dir . notebooks/01_who_does_what.ipynb
 
 test: setup lint ## every check: lint, native, Python, live servers, notebooks, browser
 	@$(PYTEST)
