@@ -52,7 +52,10 @@ struct thread_state {
 	int64_t turn;          /* number of its turn */
 	int32_t latest;        /* causal_anchor.c: what came in last */
 	int64_t pending, handed_back; /* calls since it last handed something back, and when that was */
-	bool serves;                  /* it receives or answers requests */
+	int64_t first_pending;        /* ns: when the first of these was made */
+	int64_t unreplied;            /* those without a reply so far */
+	uint64_t did, did_before;     /* their names, in order; without the last of them */
+	bool serves, mixed;           /* it receives or answers requests; of its calls some may be another job's */
 	bool told_turns, input_last;
 	int32_t several, between, came_now; /* causal_waiting.c: turns in which several things came in, and so on */
 	bool sent_now, after_now, between_now;

@@ -8,6 +8,9 @@
  * hand-back was done for that request. Two that hand back at the same moment may be told in the other order, unless
  * their places in the queue are known: then the queue of jobs decides, which gives jobs out in the order in which
  * requests came in. It is believed only where all but a few jobs lie within the request that they are given to.
+ *
+ * A job that was done before anybody waited for it is told by the thread that serves itself. Which worker's it was is
+ * told by what requests of that name ask for, if one alone did just that; else what these workers did stays open.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -20,13 +23,26 @@ enum {
 	NEAR = 1000 * 1000, /* ns: hand-backs that may have changed places */
 	NEIGHBOURS = 6,
 	ROUNDS = 3,
+	WORKERS = 256, /* that are looked at for a job that no worker handed back, at most */
 };
+static const double USUAL = 0.2; /* share of the requests of a name */
 
 struct job {
 	int64_t first, count; /* calls, in the list of all */
 	int64_t taken, done;  /* ns: when its worker was free for it, when it was handed back */
 	int64_t server;       /* that it was done for */
 	bool queued;          /* `done` is its place in the queue */
+	bool mixed;           /* some of its calls may be another's */
+};
+
+struct jobs {
+	struct job *all;
+	int64_t count;
+	int64_t *calls; /* of one job they stand from the last one back */
+	int64_t listed;
+	int32_t workers[WORKERS];
+	int workers_count;
+	struct habits habits; /* what jobs for requests of a name call, in order */
 };
 
 static bool is_worker(const struct thread_state *thread)
@@ -34,34 +50,111 @@ static bool is_worker(const struct thread_state *thread)
 	return thread->calls && !thread->serves;
 }
 
-/* Jobs in the order in which they were handed back, each with the calls of its worker since the one before. */
-static int64_t list_jobs(struct attribution *work, int64_t steps, struct job *jobs, int64_t *calls)
+static void note_call(struct jobs *jobs, const struct attribution *work, struct thread_state *thread,
+					  const struct step *step)
 {
-	int64_t made = 0, listed = 0;
+	if (!thread->pending++) {
+		thread->first_pending = step->ns;
+		thread->unreplied = 0;
+		thread->did = thread->did_before = 0;
+	}
+	if (!thread->handed_back && thread->pending == 1 && jobs->workers_count < WORKERS)
+		jobs->workers[jobs->workers_count++] = step->thread;
+	thread->unreplied += work->in->end[step->span] != CLEW_NEVER;
+	thread->did_before = thread->did;
+	thread->did = clew_causal_mix(thread->did + work->in->name[step->span]);
+}
+
+static void note_reply(const struct attribution *work, struct thread_state *thread, int64_t client)
+{
+	if (thread->pending && work->in->asked[client] >= thread->first_pending)
+		thread->unreplied--;
+}
+
+/* A job is done: the calls of `worker` since the one before were made for it. */
+static void take_calls(struct jobs *jobs, struct attribution *work, int64_t step, int32_t worker)
+{
+	struct thread_state *thread = clew_causal_thread(work, worker);
+	struct job *job = &jobs->all[jobs->count - 1];
+	job->taken = thread->handed_back;
+	job->mixed = thread->mixed;
+	for (int64_t at = step - 1; at >= 0 && thread->pending; at--)
+		if (work->steps[at].thread == worker && work->steps[at].kind == STEP_SENT) {
+			jobs->calls[jobs->listed++] = work->steps[at].span;
+			job->count++;
+			thread->pending--;
+		}
+	thread->handed_back = work->steps[step].ns;
+	thread->mixed = false;
+}
+
+/* Whether that is what requests of this name usually have done; true where it is not known. */
+static bool is_usual(const struct jobs *jobs, const struct attribution *work, int64_t server, uint64_t did)
+{
+	return clew_habits_share(&jobs->habits, work->in->name[server], did, 1) >= USUAL;
+}
+
+/* Nobody handed back the job that was done last. */
+static void find_worker(struct jobs *jobs, struct attribution *work, int64_t step)
+{
+	const int64_t server = jobs->all[jobs->count - 1].server;
+	int32_t one = NONE;
+	int able = 0;
+	if (server == NONE)
+		return;
+	for (int i = 0; i < jobs->workers_count; i++) {
+		struct thread_state *thread = clew_causal_thread(work, jobs->workers[i]);
+		if (!thread->pending || thread->first_pending < work->in->start[server])
+			continue;
+		const bool whole = !thread->unreplied && is_usual(jobs, work, server, thread->did);
+		const bool went_on = thread->did_before && is_usual(jobs, work, server, thread->did_before);
+		one = whole && !went_on ? jobs->workers[i] : one;
+		able += whole + went_on;
+		thread->mixed |= whole || went_on;
+	}
+	const double without = clew_habits_share(&jobs->habits, work->in->name[server], 0, 1);
+	if (able == 1 && one != NONE && without < USUAL) {
+		clew_causal_thread(work, one)->mixed = false;
+		take_calls(jobs, work, step, one);
+	}
+}
+
+/* The next answer from step `from` on. */
+static int64_t next_answer(const struct attribution *work, int64_t steps, int64_t from)
+{
+	while (from < steps && work->steps[from].kind != STEP_ANSWERED)
+		from++;
+	return from;
+}
+
+/* Jobs in the order in which they were handed back, each with the calls of its worker since the one before. The answer
+ * may be on its way before the worker's call that wakes the loop has begun: only the order counts. */
+static bool list_jobs(struct jobs *jobs, struct attribution *work, int64_t steps)
+{
+	int64_t answer = -1;
 	for (int64_t i = 0; i < steps; i++) {
 		const struct step *step = &work->steps[i];
 		struct thread_state *thread = clew_causal_thread(work, step->thread);
+		if (step->kind == STEP_REPLIED)
+			note_reply(work, clew_causal_thread(work, work->in->thread[step->span]), step->span);
+		if (step->kind == STEP_SENT && is_worker(thread))
+			note_call(jobs, work, thread, step);
+		if (step->kind != STEP_DONE || !(is_worker(thread) || thread->serves))
+			continue;
+		answer = answer < steps ? next_answer(work, steps, answer + 1) : steps;
+		const int64_t server = answer < steps ? work->steps[answer].span : NONE;
+		jobs->all[jobs->count++] = (struct job){jobs->listed, 0, 0, step->ns, server, step->queued, false};
 		if (!is_worker(thread)) {
-			/* A job that was done before anybody waited for it is told by the thread that serves itself: whose, is not
-			 * seen. */
-			if (step->kind == STEP_DONE && thread->serves)
-				jobs[made++] = (struct job){listed, 0, 0, step->ns, NONE, step->queued};
+			find_worker(jobs, work, i);
 			continue;
 		}
-		thread->pending += step->kind == STEP_SENT;
-		if (step->kind != STEP_DONE)
-			continue;
-		struct job *job = &jobs[made++];
-		*job = (struct job){listed, 0, thread->handed_back, step->ns, NONE, step->queued};
-		for (int64_t at = i - 1; at >= 0 && thread->pending; at--)
-			if (work->steps[at].thread == step->thread && work->steps[at].kind == STEP_SENT) {
-				calls[listed++] = work->steps[at].span;
-				job->count++;
-				thread->pending--;
-			}
-		thread->handed_back = step->ns;
+		const uint64_t did = thread->pending ? thread->did : 0;
+		const bool mixed = thread->mixed;
+		take_calls(jobs, work, i, step->thread);
+		if (server != NONE && !mixed && !clew_habits_add(&jobs->habits, work->in->name[server], did, 1))
+			return false;
 	}
-	return made;
+	return true;
 }
 
 static bool lies_within(const struct attribution *work, const struct job *job, const int64_t *calls, int64_t server)
@@ -115,13 +208,11 @@ static bool in_order(const struct attribution *work, const struct job *jobs, int
 	return against * SELDOM <= compared;
 }
 
-static void pair(struct attribution *work, int64_t steps, struct job *jobs, int64_t made, const int64_t *calls)
+static void pair(struct attribution *work, struct job *jobs, int64_t made, const int64_t *calls)
 {
 	int64_t taken = 0, real = 0, wrong = 0;
-	/* The answer may be on its way before the worker's call that wakes the loop has begun: only the order counts. */
-	for (int64_t i = 0; i < steps && taken < made; i++)
-		if (work->steps[i].kind == STEP_ANSWERED)
-			jobs[taken++].server = work->steps[i].span;
+	while (taken < made && jobs[taken].server != NONE)
+		taken++;
 	for (int64_t k = 0; k < taken; k++) {
 		real += jobs[k].count > 0;
 		wrong += jobs[k].count && !lies_within(work, &jobs[k], calls, jobs[k].server);
@@ -132,7 +223,7 @@ static void pair(struct attribution *work, int64_t steps, struct job *jobs, int6
 	if (!in_order(work, jobs, taken, calls))
 		return;
 	for (int64_t k = 0; k < taken; k++)
-		if (lies_within(work, &jobs[k], calls, jobs[k].server))
+		if (!jobs[k].mixed && lies_within(work, &jobs[k], calls, jobs[k].server))
 			for (int64_t i = 0; i < jobs[k].count; i++)
 				work->links[calls[jobs[k].first + i]].fixed = jobs[k].server;
 }
@@ -149,13 +240,15 @@ int64_t clew_causal_hand_back(struct attribution *work, int64_t steps)
 	}
 	if (!hand_backs || !sent)
 		return 0;
-	struct job *jobs = malloc((size_t)hand_backs * sizeof *jobs);
-	int64_t *calls = malloc((size_t)sent * sizeof *calls), result = -ENOMEM;
-	if (jobs && calls) {
-		pair(work, steps, jobs, list_jobs(work, steps, jobs, calls), calls);
+	struct jobs jobs = {.all = malloc((size_t)hand_backs * sizeof *jobs.all),
+						.calls = malloc((size_t)sent * sizeof *jobs.calls)};
+	int64_t result = -ENOMEM;
+	if (jobs.all && jobs.calls && list_jobs(&jobs, work, steps)) {
+		pair(work, jobs.all, jobs.count, jobs.calls);
 		result = 0;
 	}
-	free(jobs);
-	free(calls);
+	free(jobs.all);
+	free(jobs.calls);
+	free(jobs.habits.slots);
 	return result;
 }

@@ -170,17 +170,35 @@ def test_workers_that_hand_back() -> None:
         assert linked[f"c{1000 * i + 250}"] == (f"s{1000 * i + 10}", QUEUE)
 
 
-def test_a_job_that_was_done_at_once_is_told_by_the_thread_that_waits() -> None:
-    """Of one job the hand-back is the serving thread's own: the jobs after it stay with their requests."""
+def done_at_once(names: int, took: int) -> tuple[set[int], set[int]]:
+    """Jobs whose call is right, and wrong: the 40th of 80 is told by the thread that serves, not by its worker.
+
+    Each job overlaps the next, on two workers; so many names take turns, and calls take `took` of the 1900 of a job.
+    """
     process = Process()
-    for i in range(60):
-        at = 1000 * i
-        process.server(at, at + 900)
-        process.client(at + 200, at + 300, thread=1 + i % 2, conn=1 + i % 2)
-        process.waits(at + 700, thread=0 if i == 20 else 1 + i % 2, kind=DONE)
+    for i in range(80):
+        at, worker = 1000 * i, 1 + i % 2
+        process.server(at, at + 1900, name=1 + i % names)
+        process.client(at + 200, at + 200 + took, thread=worker, conn=worker, name=11 + i % names)
+        process.waits(at + 1500, thread=0 if i == 40 else worker, kind=DONE)
     linked = process.linked()
-    right = [i for i in range(60) if linked[f"c{1000 * i + 200}"] == (f"s{1000 * i}", QUEUE)]
-    assert set(range(60)) - set(right) <= {20, 22}
+    told = {i: linked[f"c{1000 * i + 200}"] for i in range(80)}
+    right = {i for i, cause in told.items() if cause == (f"s{1000 * i}", QUEUE)}
+    return right, {i for i, (_, rule) in told.items() if rule == QUEUE} - right
+
+
+def test_a_job_that_was_done_at_once_is_told_by_the_thread_that_waits() -> None:
+    """The worker is the one that did what such requests ask for."""
+    right, wrong = done_at_once(names=3, took=900)
+    assert right == set(range(80))
+    assert not wrong
+
+
+def test_jobs_of_two_workers_of_which_one_was_done_at_once_stay_open() -> None:
+    """When the 40th is told, the other worker has just done the same: nothing tells whose job that was."""
+    right, wrong = done_at_once(names=1, took=100)
+    assert right >= set(range(80)) - {40, 41, 42}
+    assert not wrong
 
 
 def test_work_does_not_overlap() -> None:
