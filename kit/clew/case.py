@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names,
 from clew.units import duration, number
 
 RAW = "raw"
+_BATCH = 1 << 20  # rows
 _ORDERS = {
     **dict.fromkeys(("event", "payload"), "thread_id, seq"),
     "span": "request_id, start_ns, span_id",  # one request is read without the others
@@ -95,6 +96,17 @@ class Case:
             try:
                 relation = connection.sql(query, params=dict(params or {}))
                 return relation.to_arrow_table() if relation is not None else pa.table({})
+            except duckdb.Error as error:
+                raise ClewError(f"SQL: {' '.join(str(error).split())}") from None
+
+    def batches(self, query: str, params: Mapping[str, Any] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows of ``query`` in parts, for sums over many: not all of them are in memory at a time.
+
+        Nobody else reads the case until the last part was taken. Raises ClewError if it does not run.
+        """
+        with self._store.reading() as connection:
+            try:
+                yield from connection.sql(query, params=dict(params or {})).to_arrow_reader(_BATCH)
             except duckdb.Error as error:
                 raise ClewError(f"SQL: {' '.join(str(error).split())}") from None
 

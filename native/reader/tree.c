@@ -12,10 +12,12 @@
 
 #include "clew_tree.h"
 
+#define AHEAD 16 /* rows whose place in the table is fetched while others are looked up */
+
 struct merged {
 	int32_t *parent, *key;
 	int64_t count, capacity;
-	int64_t *slots; /* node + 1 by (parent, key); 0: free */
+	int32_t *slots; /* node + 1 by (parent, key); 0: free */
 	uint64_t mask;
 };
 
@@ -43,10 +45,15 @@ static int merged_new(struct merged *tree, int32_t *parent, int32_t *key, int64_
 	return 0;
 }
 
+static uint64_t slot_of(const struct merged *tree, int64_t parent, int32_t key)
+{
+	return mix((uint64_t)parent << 32 | (uint32_t)key) & tree->mask;
+}
+
 /* The child of `parent` with `key`, made if there is none; -1: no room. */
 static int64_t child(struct merged *tree, int64_t parent, int32_t key)
 {
-	uint64_t at = mix((uint64_t)parent << 32 | (uint32_t)key) & tree->mask;
+	uint64_t at = slot_of(tree, parent, key);
 	for (int64_t node; (node = tree->slots[at] - 1) >= 0; at = (at + 1) & tree->mask)
 		if (tree->parent[node] == parent && tree->key[node] == key)
 			return node;
@@ -54,7 +61,7 @@ static int64_t child(struct merged *tree, int64_t parent, int32_t key)
 		return -1;
 	tree->parent[tree->count] = (int32_t)parent;
 	tree->key[tree->count] = key;
-	tree->slots[at] = ++tree->count;
+	tree->slots[at] = (int32_t)++tree->count;
 	return tree->count - 1;
 }
 
@@ -65,6 +72,9 @@ int64_t clew_tree_down(int64_t rows, const int32_t *parent, const int32_t *key, 
 	int result = merged_new(&tree, out_parent, out_key, capacity);
 	for (int64_t row = 0; !result && row < rows; row++) {
 		int64_t above = parent[row] < 0 ? (root < 0 ? 0 : -1) : node[parent[row]];
+		const int64_t soon = row + AHEAD;
+		if (soon < rows && parent[soon] >= 0 && parent[soon] < row)
+			__builtin_prefetch(&tree.slots[slot_of(&tree, node[parent[soon]], key[soon])]);
 		if (parent[row] >= row)
 			result = -EINVAL;
 		else if (key[row] < 0)
@@ -147,49 +157,66 @@ static int by_size(const void *one, const void *two)
 	return a->rank != b->rank ? (a->rank < b->rank ? -1 : 1) : (a->node > b->node) - (a->node < b->node);
 }
 
+/* Most nodes have few children. */
+static void sort(struct sibling *siblings, int64_t count)
+{
+	if (count > 16) {
+		qsort(siblings, (size_t)count, sizeof *siblings, by_size);
+		return;
+	}
+	for (int64_t i = 1; i < count; i++) {
+		const struct sibling one = siblings[i];
+		int64_t at = i;
+		for (; at > 0 && by_size(&one, &siblings[at - 1]) < 0; at--)
+			siblings[at] = siblings[at - 1];
+		siblings[at] = one;
+	}
+}
+
 int64_t clew_tree_layout(int64_t nodes, const int32_t *parent, const double *total, const int32_t *rank, double *start,
 						 int32_t *order)
 {
-	int64_t *begin = calloc((size_t)nodes + 1, sizeof *begin); /* where the children of a node stand */
-	int64_t *count = calloc((size_t)nodes + 1, sizeof *count);
-	struct sibling *siblings = calloc((size_t)nodes + 1, sizeof *siblings);
-	int32_t *stack = calloc((size_t)nodes + 1, sizeof *stack);
-	int64_t done = 0, depth = 0;
-	if (!begin || !count || !siblings || !stack) {
-		done = -ENOMEM;
+	const size_t room = (size_t)nodes + 1;
+	int32_t *begin = calloc(room, sizeof *begin);  /* where the children of a node stand among `siblings` */
+	int32_t *below = malloc(room * sizeof *below); /* nodes at or below it */
+	int32_t *place = calloc(room, sizeof *place); /* of a node in `order`; while children are put there: how many are */
+	struct sibling *siblings = malloc(room * sizeof *siblings);
+	int64_t done = -ENOMEM;
+	if (!begin || !below || !place || !siblings)
 		goto end;
-	}
-	for (int64_t node = 1; node < nodes; node++)
-		count[parent[node]]++;
-	for (int64_t node = 0; node < nodes; node++) {
-		begin[node + 1] = begin[node] + count[node];
-		count[node] = 0;
-	}
-	for (int64_t node = 1; node < nodes; node++) {
-		int64_t at = begin[parent[node]] + count[parent[node]]++;
-		siblings[at] = (struct sibling){total[node], rank[node], (int32_t)node};
+	for (int64_t node = 0; node < nodes; node++)
+		below[node] = 1;
+	for (int64_t node = nodes - 1; node > 0; node--) {
+		below[parent[node]] += below[node];
+		begin[parent[node] + 1]++;
 	}
 	for (int64_t node = 0; node < nodes; node++)
-		if (count[node] > 1)
-			qsort(siblings + begin[node], (size_t)count[node], sizeof *siblings, by_size);
-	stack[depth++] = 0;
-	start[0] = 0;
-	while (depth) {
-		int64_t node = stack[--depth];
-		double left = start[node];
-		order[done++] = (int32_t)node;
-		struct sibling *children = siblings + begin[node];
-		for (int64_t index = 0; index < count[node]; index++) {
-			start[children[index].node] = left;
-			left += children[index].total;
-		}
-		for (int64_t index = count[node]; index-- > 0;)
-			stack[depth++] = children[index].node;
+		begin[node + 1] += begin[node];
+	for (int64_t node = 1; node < nodes; node++) {
+		const int32_t above = parent[node];
+		siblings[begin[above] + place[above]++] = (struct sibling){total[node], rank[node], (int32_t)node};
 	}
+	start[0] = 0;
+	place[0] = 0;
+	for (int64_t node = 0; node < nodes; node++) { /* no walk from child to child: each would wait for memory */
+		struct sibling *child = siblings + begin[node], *last = siblings + begin[node + 1];
+		int32_t next = place[node] + 1;
+		double left = start[node];
+		order[place[node]] = (int32_t)node;
+		if (last - child > 1)
+			sort(child, last - child);
+		for (; child < last; child++) {
+			place[child->node] = next;
+			start[child->node] = left;
+			next += below[child->node];
+			left += child->total;
+		}
+	}
+	done = nodes;
 end:
 	free(begin);
-	free(count);
+	free(below);
+	free(place);
 	free(siblings);
-	free(stack);
 	return done;
 }

@@ -182,6 +182,18 @@ def test_difference_of_two_cases(case: Case, tmp_path: Path) -> None:
     assert (1, "copy", 20, 22, 2) in rows(upward, "depth", "name", "before", "after", "delta")
 
 
+def test_stacks_of_several_captures_are_one_tree(tmp_path: Path) -> None:
+    for name, text in (("first", FOLDED), ("second", "main;parse;copy 5\nstart;main 7\n"), ("third", "all;copy 2\n")):
+        (tmp_path / f"{name}.folded").write_text(text)
+    import_files(tmp_path / "both", [tmp_path / f"{name}.folded" for name in ("first", "second", "third")])
+    answer = questions.flame(clew.open(tmp_path / "both"), Lens())
+    found = rows(answer, "depth", "name", "total")
+    assert found[0] == (0, "all", 54)
+    assert [row for row in found if row[0] == 1] == [(1, "main", 45), (1, "start", 7), (1, "all", 2)]
+    assert (3, "copy", 15) in found
+    assert (2, "main", 7) in found
+
+
 def test_what_there_is_not_is_said_with_the_remedy(case: Case) -> None:
     with pytest.raises(ClewError, match="clew record --stacks close"):
         questions.flame(case, Lens(ops=("close",)))

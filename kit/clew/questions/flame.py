@@ -142,7 +142,8 @@ def answer_of(
     parent = np.where(order == 0, -1, row[merged.parent[order]])
     frames = weighed.forest.frames
     frame = pa.array(weighed.forest.frame[first[order]], mask=first[order] < 0)
-    names = pa.DictionaryArray.from_arrays(pa.array(merged.key[order], mask=order == 0), weighed.names)
+    names = pc.unique(pa.concat_arrays([weighed.names, pa.array([ALL])]))
+    name = np.where(order == 0, pc.index(names, ALL).as_py(), merged.key[order]).astype(np.int32)
     texts = {name: frames[name].combine_chunks().dictionary_encode().take(frame) for name in ("module", "kind", "file")}
     texts["line"] = frames["line"].take(frame)
     table = pa.table(
@@ -150,7 +151,7 @@ def answer_of(
             "node": pa.array(np.arange(len(order), dtype=np.int32)),
             "parent": pa.array(parent, pa.int32()),
             "depth": pa.array(tree.depths(parent) - 1),
-            "name": names.cast(pa.string()).fill_null(ALL).dictionary_encode(),
+            "name": pa.DictionaryArray.from_arrays(name, names),
             **texts,
             "self": own[order],
             "total": total[order],

@@ -36,7 +36,7 @@ ORDER BY ts_ns, stack_id"""
     if not found.num_rows:
         raise ClewError(f"thread {tid} has no samples of {chosen.name} with a time under this lens")
     at = found["ts_ns"].to_numpy()
-    row = np.searchsorted(forest.ids, found["stack_id"].to_numpy())
+    row = forest.ids.rows(found["stack_id"].to_numpy())
     steps = np.diff(at)
     interval = int(np.median(steps[steps > 0])) if (steps > 0).any() else 1_000_000
     until = np.append(at[1:], at[-1] + interval)

@@ -15,7 +15,7 @@ from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import Answer
 from clew.questions.flame import answer_of, merge
-from clew.questions.forest import Edit, Forest, Weighed, choose, weigh
+from clew.questions.forest import Edit, Forest, Ids, Weighed, choose, weigh
 
 
 def flame_diff(
@@ -80,7 +80,7 @@ def _beside(before: Weighed, after: Weighed) -> Weighed:
     ]
     rows, frames, above = len(before.forest.ids), before.forest.frames.num_rows, after.forest.parent
     forest = Forest(
-        np.arange(rows + len(after.forest.ids), dtype=np.uint64),
+        Ids(np.arange(rows + len(after.forest.ids), dtype=np.uint64)),
         np.append(before.forest.parent, np.where(above >= 0, above + rows, -1)).astype(np.int32),
         np.append(before.forest.frame, after.forest.frame + frames).astype(np.int32),
         pa.concat_tables([before.forest.frames, after.forest.frames]),
