@@ -11,7 +11,7 @@ from clew.native import tree
 
 @st.composite
 def trees(draw: st.DrawFn) -> tuple[list[int], list[float], list[int]]:
-    """(parent, total, rank) of each node; small numbers, so that many are equal; wide nodes and long ways among them."""
+    """(parent, total, rank) of each node; many are equal, some trees are wide and some deep."""
     count = draw(st.integers(1, 80))
     near = draw(st.integers(1, 80))
     parent = [-1, *(draw(st.integers(max(0, node - near), node - 1)) for node in range(1, count))]
