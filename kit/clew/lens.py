@@ -43,7 +43,7 @@ class Chip(NamedTuple):
     label: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lens:
     """What is being looked at. A field that is None or () asks for everything.
 
@@ -101,6 +101,11 @@ class Lens:
                 low, high = ends
                 bounds = tuple(None if bound is None else _plain(int, name, bound) for bound in (low, high))
                 object.__setattr__(self, name, None if bounds == (None, None) else bounds)
+
+    def __repr__(self) -> str:
+        """Python that makes this Lens again; only what it asks for, of the many fields that it has."""
+        asked = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return f"Lens({', '.join(f'{name}={value!r}' for name, value in asked if value not in (None, ()))})"
 
     # -- algebra: every change makes a new Lens --
 

@@ -137,3 +137,10 @@ def test_replaced_text_is_not_looked_at_again() -> None:
     assert runnable("SELECT $a, $b", {"a": "$b", "b": None}) == "SELECT '$b', NULL"
     with pytest.raises(TypeError):
         literal(b"x")
+
+
+def test_shown_as_python_that_makes_it_again() -> None:
+    lens = Lens(start_ns=5, commands=("a'b", 'c"\n'), errnos=(0,), latency=(None, 7))
+    assert eval(repr(lens)) == lens
+    assert repr(Lens()) == "Lens()"
+    assert repr(Lens(ops=("read",))) == "Lens(ops=('read',))"
