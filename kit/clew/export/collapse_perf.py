@@ -33,6 +33,7 @@ from clew.native.text import LEAVE, SKIP, Meanings
 Array = NDArray[Any]
 _NUMBER = re.compile(rb"(?<=\s)(\d++)/*+(\d++)?+\s")
 _EVENT = re.compile(rb":(?:\s*+(\d++)\s++|\s++)(\S+):\s*\Z")
+_UNKNOWN = re.compile(rb"\[unknown(?: <\w+>)?\](?:_\[i\])?\Z")
 _BRACKETS = re.compile(rb"\[.*?\]", re.DOTALL)
 _EXACT = 2**64  # the script counts in 64 bits, and in floating point beyond that
 _KEPT = 100_000  # heads that are remembered, of each half
@@ -342,12 +343,14 @@ class Collapse:
     def with_source(self, known: _Names, line: bytes, source: Iterator[bytes]) -> int:
         """The number of a frame with the source lines that follow it, one for each name of it.
 
-        The script takes the next line for one whatever that is, even a frame, or an empty one that ends the sample.
+        The script takes the next line for one whatever that is, even a frame, or an empty one that ends the sample; but
+        for an unknown function of an unknown file, and what was inlined there.
         """
         found = split(line)
-        placed = []
+        placed, nowhere = [], False
         for name in names(line, self.options.style, known.java) or []:
-            if found and found[2] == b"[unknown]" and name.startswith(b"[unknown"):
+            nowhere |= bool(found and found[2] == b"[unknown]" and _UNKNOWN.match(name))
+            if nowhere:
                 placed.append(name)
                 continue
             following = next(source, b"") if self.pushed is None else self.pushed

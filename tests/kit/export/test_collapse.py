@@ -135,6 +135,11 @@ CASES = {
         ["--srcline"],
         "a.out;__libc_start_main:libc-2.33.so;main:file.cpp:137;work:dist.h:300 667783\n",
     ),
+    "no source lines where nothing is known": (
+        "a.out 35 5.0: cycles: \n\t7f5 [unknown]->b ([unknown])\n\t7f6 f->g (/tmp/perf-7.map)\n  a.c:1\n  b.c:2\n\n",
+        ["--srcline"],
+        "a.out;f:a.c:1;g_[i]:b.c:2;[unknown];b_[i] 1\n",
+    ),
     "without period, process and thread": (
         "sp 7/8 [000] 1.5: cycles: \n 1 f (x)\n\nrs:main Q:Reg 24636/25607 [3] 4.109216: cycles:\n 1 f (x)\n\n",
         ["--tid"],

@@ -165,6 +165,37 @@ def test_fewer_fields(tmp_path: Path) -> None:
     assert (one["stack"], one["frames"][0]["module"]) == (["main", "deep"], None)
 
 
+@pytest.mark.parametrize(
+    ("head", "thread", "time", "event"),
+    [
+        ("prog 7 1.000002: ", (None, 7), 1_000_002_000, "samples"),  # -F comm,tid,time,ip,sym,dso
+        ("prog 7 ", (None, 7), None, "samples"),  # -F comm,tid,ip,sym
+        ("prog     5/7     [001] U     1.000002:         20 cycles:u: ", (5, 7), 1_000_002_000, "cycles:u"),  # +misc
+        ("prog     7 K     1.000002: raw 0x1a2: ", (None, 7), 1_000_002_000, "raw 0x1a2"),
+    ],
+)
+@pytest.mark.parametrize("frame", ["\t  55e0c1 f (/x)\n", "\t  55e0c1 f\n"])
+def test_other_fields(
+    head: str, thread: tuple[int | None, int], time: int | None, event: str, frame: str, tmp_path: Path
+) -> None:
+    (one,) = samples(profile(f"{head}\n{frame}\n", tmp_path))
+    assert (one["name"], one["pid"], one["tid"], one["ts_ns"]) == ("prog", *thread, time)
+    assert (one["event"], one["stack"]) == (event, ["f"])
+
+
+def test_frames_in_the_line_of_heads_without_an_event(tmp_path: Path) -> None:
+    found = profile("            prog     7     1.000002:      55e0c1 f+0x2 (/x)\n", tmp_path)
+    (one,) = samples(found)
+    assert (one["name"], one["tid"], one["event"], one["stack"]) == ("prog", 7, "samples", ["f"])
+
+
+def test_a_text_that_begins_with_other_records_is_known(tmp_path: Path) -> None:
+    record = "prog     7/7     1.000000: PERF_RECORD_MMAP2 7/7: [0x7f00(0x1000) @ 0 08:02 5 0]: r-xp /x\n"
+    found = profile(record * 1000 + "prog     7/7     1.000002: cycles: \n\t55e0c1 f (/x)\n\n", tmp_path)
+    assert [one["stack"] for one in samples(found)] == [["f"]]
+    assert not found.notes
+
+
 @pytest.mark.parametrize("size", [1, 30, 1 << 20])
 def test_ends_of_lines_packing_and_blocks(size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("clew.ingest.profiles._text.BLOCK", size)

@@ -1,11 +1,12 @@
 r"""The two kinds of lines that ``perf script`` prints, taken apart: heads of samples, and frames of their stacks.
 
-    head   COMM WS [PID/]TID WS ["[" CPU "]" WS] SECONDS ":" WS [PERIOD WS] EVENT ":" [WS FIELDS | WS frame]
+    head   COMM WS [PID/]TID WS ["[" CPU "]" WS] [MODE WS] SECONDS ":" [WS [PERIOD WS] EVENT ":"] [WS FIELDS | WS frame]
     frame  WS ADDRESS SYMBOL["+0x" OFFSET] ["(" MODULE ")"]    inlined functions: MODULE is "inlined"
 
-COMM is printed as it is, so that a head may be read in more than one way; Head.ambiguous tells. It is printed in 16
-columns, to the right, where samples have no stacks; the number after it in 5. Addresses in user code are offsets in a
-file, addresses of the process or of the symbol table, by perf's version: they are not used.
+MODE, a letter, is the field ``misc``. COMM is printed as it is, so that a head may be read in more than one way;
+Head.ambiguous tells. It is printed in 16 columns, to the right, where samples have no stacks; the number after it in 5.
+Addresses in user code are offsets in a file, addresses of the process or of the symbol table, by perf's version: they
+are not used.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import re
 from typing import NamedTuple
 
 TIME = re.compile(rb"(?<=\s)(\d{1,10})\.(\d{9}|\d{6}):(?=\s)")
-_WHO = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?(?:\s+\[(\d{1,5})\])?\s*$")
-_EVENT = re.compile(rb"\s*(?:(\d{1,19})\s+)?(\S+?):(?=\s|$)[ \t]*(.*)", re.DOTALL)
+_WHO = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?(?:\s+\[(\d{1,5})\])?(?:\s+[KUHGg])?\s*$")
+_EVENT = re.compile(rb"\s*(?:(\d{1,19})\s+)?((?:raw )?\S+?):(?=\s|$)[ \t]*(.*)", re.DOTALL)
 _NOTIME = re.compile(
     rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?\s(?:\s*\[(\d{1,5})\]\s)?(?:\s*(\d{1,19})\s)?\s*([^\s\d]\S*):[ \t]*$"
 )
@@ -77,13 +78,12 @@ def head(line: bytes) -> Head | None:
     found: list[Head] = []
     for time in TIME.finditer(line):
         who = _WHO.search(line, max(0, time.start() - 64), time.start())
-        event = _EVENT.match(line, time.end())
-        if not who or not event or event[2].startswith(b"PERF_RECORD_") or _NUMBER.match(event[2]):
+        what = _what(line, time.end()) if who else None
+        if not who or not what:
             continue
         seconds, fraction = time.groups()
         time_ns = int(seconds) * 10**9 + int(fraction.ljust(9, b"0"))
-        period = int(event[1]) if event[1] else None
-        found.append(Head(*_who(line, who), time_ns, period, event[2], event[3].rstrip(), ambiguous=False))
+        found.append(Head(*_who(line, who), time_ns, *what, ambiguous=False))
         if len(found) > 1:
             short = [one for one in found if len(one.comm) <= COMM]
             return (short or found)[-1]._replace(ambiguous=True)
@@ -97,6 +97,15 @@ def bare(line: bytes) -> Head | None:
     """``line`` as the first of a sample, where perf was asked for neither times nor events; None if it is none."""
     found = None if line[:1].isspace() else _BARE.search(line[:128])
     return Head(*_who(line, found), None, None, b"samples", b"", ambiguous=False) if found else None
+
+
+def _what(line: bytes, start: int) -> tuple[int | None, bytes, bytes] | None:
+    """(period, event, fields) from what stands behind the time; None if that is no sample's."""
+    event = _EVENT.match(line, start)
+    if event and not event[2].startswith(b"PERF_RECORD_") and not _NUMBER.match(event[2]):
+        return int(event[1]) if event[1] else None, event[2], event[3].rstrip()
+    rest = b"" if event else line[start:].strip()  # perf was not asked for events
+    return (None, b"samples", rest) if not event and (not rest or isinstance(frame(rest), Frame)) else None
 
 
 def _who(line: bytes, found: re.Match[bytes]) -> tuple[bytes, int | None, int, int | None]:

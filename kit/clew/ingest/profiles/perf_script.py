@@ -27,7 +27,11 @@ from clew.native.text import LEAVE, Meanings
 
 FORMAT = "text of perf script"
 RANK = 50
-_STACKED = re.compile(rb"^[^\s#].*(?:[^\s:]:| \d+)[ \t]*\n[ \t]+[0-9a-f]{1,16} \S.* \(.*\)$", re.MULTILINE)
+_STACKED = re.compile(
+    rb"^[^\s#].*(?:[^\s:]:| \d+)[ \t]*\n(?:[ \t]+[0-9a-f]{1,16} \S.* \(.*\)|\t {0,12}[0-9a-f]{4,16} [^\s(].*)$",
+    re.MULTILINE,
+)
+_RECORD = re.compile(rb"^.{0,40}\s\d{1,10}\.(?:\d{9}|\d{6}): PERF_RECORD_[A-Z]", re.MULTILINE)  # of --show-mmap-events
 _LOST = re.compile(rb"PERF_RECORD_LOST(?:_SAMPLES)?\s+lost (\d{1,18})")
 _NO_SOURCE = re.compile(rb"\s*\S*\[[0-9a-f]+\]\s*$")  # where perf knows no source line: libc.so.6[27b25]
 _ADDRESS = re.compile(rb"([0-9a-f]{1,16})(?:\s+(?=[0-9a-f]{1,16}\s)|$)")
@@ -39,13 +43,13 @@ _KEPT = 100_000  # heads that are remembered, of each half
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether one of the first lines is a sample's head with a time, or a head and a frame follow each other."""
+    """Whether one of the first lines has a time as a sample's or a record's head, or a head and a frame follow."""
     head = unpacked(head)
     if b"\0" in head:
         return False
     head = head.replace(b"\r\n", b"\n")
     lines = [line for line in head[:4096].split(b"\n") if line and not line.startswith(b"# ")] or [b""]
-    return any(_perf_lines.head(line[:512]) for line in lines) or bool(_STACKED.search(head))
+    return any(_perf_lines.head(line[:512]) for line in lines) or bool(_STACKED.search(head) or _RECORD.search(head))
 
 
 def read(path: Path) -> Profile:
