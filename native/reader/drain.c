@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -18,6 +19,8 @@
 #include <unistd.h>
 
 #include "clock.h"
+
+#define MOST_A_PASS (UINT64_C(64) << 20) /* bytes: the heartbeat must go on */
 
 void block_add(struct clew_drain *drain, enum clew_block_type type, const struct seat *seat, const void *data,
 			   size_t size, const void *more, size_t more_size)
@@ -133,9 +136,24 @@ static void sit_down(struct clew_drain *drain, uint32_t index)
 	drain->stats.processes += seat->pid == seat->tid;
 }
 
+#define STRIDE 16u /* states in a cache line: most are FREE, and there are thousands of them */
+
+static bool all_free(const _Atomic uint32_t *states)
+{
+	uint32_t any = 0;
+#pragma GCC unroll 16
+	for (uint32_t i = 0; i < STRIDE; i++)
+		any |= atomic_load_explicit(&states[i], memory_order_relaxed);
+	return any == CLEW_SLOT_FREE;
+}
+
 void find_new(struct clew_drain *drain)
 {
 	for (uint32_t i = 0; i < drain->mapped.slot_count; i++) {
+		while (i + STRIDE <= drain->mapped.slot_count && all_free(&drain->mapped.states[i]))
+			i += STRIDE;
+		if (i == drain->mapped.slot_count)
+			break;
 		uint32_t state = atomic_load_explicit(&drain->mapped.states[i], memory_order_acquire);
 		if (state >= CLEW_SLOT_LIVE && !drain->seats[i].used)
 			sit_down(drain, i);
@@ -192,6 +210,23 @@ int clew_drain(struct clew_drain *drain, uint64_t max_bytes, struct clew_drain_s
 	return report(drain, stats);
 }
 
+int clew_drain_for(struct clew_drain *drain, uint32_t ms, int pidfd, struct clew_drain_stats *stats)
+{
+	const uint64_t until = monotonic_ns() + ms * UINT64_C(1000000);
+	for (;;) {
+		const int result = clew_drain(drain, MOST_A_PASS, stats);
+		const uint64_t now = monotonic_ns();
+		if (result < 0 || now >= until)
+			return result;
+		const uint64_t delay = pace_delay(&drain->pace, now, drain->stats.fill);
+		const uint64_t left = until - now;
+		const struct timespec pause = {0, (long)(delay < left ? delay : left)}; /* less than a second */
+		struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+		if (ppoll(&ended, 1, &pause, NULL) != 0) /* it has, or a signal came */
+			return result;
+	}
+}
+
 int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats)
 {
 	find_new(drain);
@@ -235,6 +270,7 @@ static void release(struct clew_drain *drain)
 	free(drain->seats);
 	free(drain->active);
 	arena_unmap(&drain->mapped);
+	pace_end(&drain->pace);
 	free(drain);
 }
 

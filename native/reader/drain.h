@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "layout.h"
+#include "pace.h"
 #include "reader.h"
 #include "segment.h"
 
@@ -46,6 +47,7 @@ struct clew_drain {
 	uint64_t clock_written, counted_processes;
 	struct clew_loss loss; /* capture's, as last written */
 	struct clew_drain_stats stats;
+	struct pace pace;
 	struct writer writer;
 };
 

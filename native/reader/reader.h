@@ -61,6 +61,11 @@ struct clew_drain;
 CLEW_API int clew_drain_open(const char *arena, const char *directory, struct clew_drain **drain);
 /* One pass over the live threads; stops early once max_bytes are written. -errno: writing failed. */
 CLEW_API int clew_drain(struct clew_drain *drain, uint64_t max_bytes, struct clew_drain_stats *stats);
+/*
+ * Passes, as seldom as the rings can bear, until `ms` are over, `pidfd` (-1: none) tells that its process has ended, or
+ * a signal came for this thread. -errno: writing failed.
+ */
+CLEW_API int clew_drain_for(struct clew_drain *drain, uint32_t ms, int pidfd, struct clew_drain_stats *stats);
 /* Looks at every thread at once, as against a few a pass: frees those that are gone. */
 CLEW_API int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats);
 /* After a pass that could not write: what was not written is taken from the rings again by the next one. */

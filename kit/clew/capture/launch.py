@@ -37,6 +37,20 @@ def has_ended(pid: int, *, job: bool) -> bool:
     return False
 
 
+@contextmanager
+def end_of(pid: int) -> Iterator[int]:
+    """A descriptor that becomes readable when our child ``pid`` ends; -1: there is none (before Linux 5.3)."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        yield -1
+        return
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
+
+
 CAUGHT = (
     *(signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTSTP),
     *(signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2),

@@ -6,7 +6,6 @@ would without us; the recorder goes on until the program has ended, and a second
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -14,15 +13,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from clew.capture import preload
 from clew.capture.engines import Target
 from clew.capture.engines._perf_keep import keep
-from clew.capture.launch import Signals, exit_code, has_ended, start
+from clew.capture.launch import Signals, end_of, exit_code, has_ended, start
 from clew.capture.meta import Meta, new_meta, remove_arena
-from clew.capture.pace import FULL_ENOUGH, LONGEST_S, SHORTEST_S, Pace
 from clew.capture.place import Place, default_case, make_place
 from clew.capture.program import REASONS, Unseen, find_program, why_unseen
 from clew.errors import ClewError
@@ -31,7 +30,8 @@ from clew.native import DiskFullError, Drain, DrainStats
 GRACE_S = 1.0
 """How long children may outlive the command before recording ends, unless all are waited for."""
 
-_TURNS = 8  # passes between two looks at every thread
+_TURN_S = 0.05  # of passes, between two looks at anything but the rings
+_LAST_TURN_S = 0.02  # where only children are left
 _BIRTH_S = 0.05  # in which a child that was just forked makes itself known
 _LONG_WAIT_S = 0.2
 _FULL_S = 0.5  # between two attempts to write to a full disk
@@ -201,22 +201,20 @@ class Recorder:
         return 128 + signal.SIGINT
 
     def _until_ended(self, pid: int, drain: Drain) -> bool:
-        """Passes until the command has ended (true), the second Ctrl-C or its time; as seldom as the rings can bear."""
-        pace = Pace()
+        """Passes until the command has ended (true), the second Ctrl-C or its time."""
         until = time.monotonic() + self.seconds if self.seconds is not None else None
-        while True:
-            stats = self._pass(drain, drain.drain)
-            self._show(stats)
-            if self._signals.interrupts > 1 or (until is not None and time.monotonic() > until):
-                return False
-            if has_ended(pid, job=self.job):
-                return True
-            if self.beside is not None:
-                self.beside.look()
-            time.sleep(pace.delay(stats.fill))
+        with end_of(pid) as pidfd:
+            while True:
+                self._show(self._passes(drain, partial(drain.drain_for, _TURN_S, pidfd)))
+                if self._signals.interrupts > 1 or (until is not None and time.monotonic() > until):
+                    return False
+                if has_ended(pid, job=self.job):
+                    return True
+                if self.beside is not None:
+                    self.beside.look()
 
-    def _pass(self, drain: Drain, take: Callable[[], DrainStats]) -> DrainStats:
-        """One pass, or, while the disk is full, none: what the buffers cannot hold is lost until there is room.
+    def _passes(self, drain: Drain, take: Callable[[], DrainStats]) -> DrainStats:
+        """What ``take`` does, or, while the disk is full, nothing: what buffers cannot hold is lost meanwhile.
 
         Programs that wait for us cannot wait for that: it ends their recording, as any other error does.
         """
@@ -234,6 +232,7 @@ class Recorder:
             elif now - self._tried > _FULL_S:
                 self._tried = now
                 drain.again()
+            time.sleep(_TURN_S)
             return drain.stats
         if self._tried is not None:
             self._tried = None
@@ -245,15 +244,15 @@ class Recorder:
         """Goes on while children of the command live, for a moment or (follow) to their end; those that still do."""
         before = self._signals.interrupts
         began = time.monotonic()
-        for turn in itertools.count():
-            stats = self._pass(drain, drain.drain if turn % _TURNS else drain.settle)
+        while True:
+            self._passes(drain, partial(drain.drain_for, _LAST_TURN_S))
+            stats = self._passes(drain, drain.settle)
             self._show(stats)
             since = time.monotonic() - began
             if self._signals.interrupts > before or (not self.follow and since > GRACE_S):
                 break
             if stats.live_processes == 0 and since > _BIRTH_S:
                 break
-            time.sleep(SHORTEST_S if stats.fill > FULL_ENOUGH else LONGEST_S)
         return drain.pids()
 
     def _show(self, stats: DrainStats) -> None:

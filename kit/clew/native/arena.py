@@ -109,6 +109,15 @@ class Drain:
         check(result, "writing the capture failed")
         return self.stats
 
+    def drain_for(self, seconds: float, pidfd: int = -1) -> DrainStats:
+        """Passes over all threads for so long, as seldom as their rings can bear. Returns totals so far.
+
+        Ends before that when the process behind ``pidfd`` has ended, or a signal came for this thread.
+        """
+        result = self._library.clew_drain_for(self._handle, round(seconds * 1000), pidfd, ctypes.byref(self.stats))
+        check(result, "writing the capture failed")
+        return self.stats
+
     def settle(self) -> DrainStats:
         """A pass that looks at every thread at once, and forgets those that have ended."""
         check(self._library.clew_drain_settle(self._handle, ctypes.byref(self.stats)), "writing the capture failed")

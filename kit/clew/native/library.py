@@ -105,6 +105,7 @@ _INTERFACE: dict[str, tuple[type, Sequence[type]]] = {
     "clew_arena_mode": (ctypes.c_int, [_TEXT]),
     "clew_drain_open": (ctypes.c_int, [_TEXT, _TEXT, ctypes.POINTER(_ANY)]),
     "clew_drain": (ctypes.c_int, [_ANY, _U64, _STATS]),
+    "clew_drain_for": (ctypes.c_int, [_ANY, _U32, ctypes.c_int, _STATS]),
     "clew_drain_settle": (ctypes.c_int, [_ANY, _STATS]),
     "clew_drain_again": (type(None), [_ANY]),
     "clew_drain_pids": (ctypes.c_int, [_ANY, _ANY, _U32]),

@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -145,6 +147,40 @@ def test_every_call_is_drained_once_while_it_runs_and_after(
     assert write_calls(raw) == 1211
     assert read(raw)[-2].complete
     assert sum(len(batch) for batch in read(raw)) == drain.stats.records
+
+
+def test_passes_go_on_for_a_while_or_until_the_process_ends(
+    tmp_path: Path, raw: Path, start: Callable[..., Asked]
+) -> None:
+    arena = Arena.create(tmp_path / "arena", ring_size=1 << 16, wait=True)
+    with Drain(arena, raw) as drain:
+        program = start(arena)
+        pidfd = os.pidfd_open(program.process.pid)
+        before = time.monotonic()
+        drain.drain_for(0.05, pidfd)
+        assert time.monotonic() - before >= 0.05
+        with ThreadPoolExecutor(1) as pool:  # while it writes many times what its ring holds
+            passes = pool.submit(drain.drain_for, 3600, pidfd)
+            for _ in range(50):
+                program.do("500")
+            assert program.end() == 0
+            passes.result()
+        os.close(pidfd)
+    assert write_calls(raw) == 25_000
+
+
+def test_a_signal_ends_passes(tmp_path: Path, raw: Path) -> None:
+    """So that Ctrl-C is heard at once."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, _: came.append(number))
+    try:
+        with Drain(Arena.create(tmp_path / "arena"), raw) as drain:
+            signal.setitimer(signal.ITIMER_REAL, 0.05, 0.05)  # again, where the first comes between two sleeps
+            drain.drain_for(3600)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert came
 
 
 def test_losses_are_counted_to_the_last_record(tmp_path: Path, raw: Path, start: Callable[..., Asked]) -> None:
