@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.compute as pc
 import pytest
@@ -16,8 +17,10 @@ from pyarrow import parquet
 import clew
 from clew.case import Case
 from clew.lens import Lens
+from clew.questions import requests, requests_by, shapes
 from clew_widgets.redact import Redactor
 from clew_widgets.report import write_report
+from clew_widgets.report_narrowing import narrowing
 from clew_widgets.report_requests import of_requests
 
 from ..kit.spans import write_case
@@ -137,6 +140,76 @@ def test_secrets_and_hostile_names_in_requests(asked: Case, visit: Open, tmp_pat
     assert page.title() != "owned" and page.locator("img[src=x]").count() == 0
     said = page.locator("[data-clew=requests] tbody").inner_text()
     assert "token=•••" in said and "\\x1b[31m" in said
+
+
+def counted(page: Page) -> dict[str, tuple[int, int]]:
+    """Of each request by name in the report: how many, and the median (ns)."""
+    rows = page.locator("[data-clew=requests] tbody tr").all()
+    value = "[data-column={}]"
+    return {
+        row.get_attribute("data-key") or "": (
+            int(row.locator(value.format("count")).get_attribute("data-value") or -1),
+            int(row.locator(value.format("p50_ns")).get_attribute("data-value") or -1),
+        )
+        for row in rows
+    }
+
+
+def test_tables_of_requests_follow_the_lens_of_the_page(asked: Case, visit: Open, tmp_path: Path) -> None:
+    page = visit(write_report(asked, tmp_path / "report.html"))
+    everything = counted(page)
+
+    def follows(lens: Lens) -> int:
+        """Wait until the tables show what ``lens`` asks for, and compare them with what SQL says."""
+        wanted = requests_by(asked, lens).table.to_pylist()
+        whole = sum(row["count"] for row in wanted)
+        for view in ("requests", "request_latency", "single_requests", "shapes"):
+            page.wait_for_selector(f'[data-clew={view}][data-total="{whole}"]')
+        assert counted(page) == {row["name"]: (row["count"], row["p50_ns"]) for row in wanted}
+        asked_first = page.locator("[data-clew=single_requests] tbody tr [data-column=dur_ns]").first
+        longest = requests(asked, lens, limit=1).table["dur_ns"][0].as_py()
+        assert asked_first.get_attribute("data-value") == str(longest)
+        cards = {
+            card.get_attribute("data-shape"): card.get_attribute("data-requests")
+            for card in page.locator("[data-clew=shapes] .clew-shape").all()
+        }
+        assert cards == {str(row["shape_id"]): str(row["requests"]) for row in shapes(asked, lens).table.to_pylist()}
+        return whole
+
+    page.locator('[data-clew=counts] tr[data-key="web"]').click()
+    by_program = follows(Lens(commands=("web",)))
+    assert 0 < by_program < sum(count for count, _ in everything.values())
+    assert "of all requests, whatever the lens" in page.locator("[data-clew=services] .clew-note").inner_text()
+
+    chart = page.locator("[data-clew=activity] .clew-chart")
+    chart.focus()
+    for key in ("Home", *["ArrowRight"] * 8, *["Shift+ArrowRight"] * 20, "Enter"):
+        chart.press(key)
+    page.wait_for_selector(".clew-chip[data-field=time]")
+    page.evaluate("navigator.clipboard.writeText = async text => { window.copied = text; }")
+    page.locator("#lens [data-action=copy]").click()
+    names: dict[str, Any] = {}
+    exec(page.evaluate("window.copied"), names)
+    assert 0 < follows(names["lens"]) < by_program
+
+    page.locator("[data-action=reset]").click()
+    page.wait_for_selector("[data-clew=requests]:not([data-total=''])", state="detached")
+    assert counted(page) == everything
+
+
+def test_what_requests_do_not_follow_is_said(asked: Case, visit: Open, tmp_path: Path) -> None:
+    page = visit(write_report(asked, tmp_path / "report.html"))
+    page.locator("[data-clew=counts] [data-choice='by=op']").click()
+    page.locator("[data-clew=counts] tbody tr[data-key=read]").click()
+    note = page.locator("[data-clew=requests] .clew-note")
+    page.wait_for_selector(".clew-chip[data-field=ops]")
+    assert "not narrowed by op: that takes a notebook" in note.inner_text()
+
+
+def test_too_many_requests_for_a_page_are_left_as_they_are(asked: Case) -> None:
+    assert narrowing(asked, Lens(), Redactor(), origin_ns=0, limit=10) == {}
+    few = narrowing(asked, Lens(requests=("GET /",)), Redactor(), origin_ns=0)
+    assert [one["label"] for one in few["names"]] == ["GET /"] and few["programs"] == [("app", "web")]
 
 
 def test_a_case_without_requests_has_no_such_section(sampled: Case) -> None:

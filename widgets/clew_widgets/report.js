@@ -163,17 +163,21 @@ function startReport(data) {
   const root = (id) => document.getElementById(id);
   const Bokeh = globalThis.Bokeh;
   const loadBokeh = async () => Bokeh;
+  const asked = {};
   for (const section of ["requests", "stacks"]) {
     for (const spec of data[section]) {
-      const panel = make("div", {});
-      root(section).append(panel);
+      const place = make("div", {});
+      root(section).append(place);
       root(section).hidden = false;
-      mountPanel(panel, () => {}, loadBokeh).update(spec);
+      const panel = mountPanel(place, () => {}, loadBokeh);
+      panel.update(spec);
+      if (section === "requests") asked[spec.view] = { panel, spec };
     }
   }
   themeButton();
   if (!data.cube) return;
   const cube = cubeReader(data);
+  const requestsUnder = requestNarrower(data.narrowing, Object.fromEntries(Object.entries(asked).map(([view, { spec }]) => [view, spec])));
   root("explorer").hidden = false;
   let lens = NO_LENS;
   let past = [], future = [];
@@ -282,6 +286,12 @@ function startReport(data) {
     errors.note = rows.length ? `${grouped(errors.total)} failed calls${exact ? "" : ", times to the bin"}` : "";
     errors.empty = rows.length ? "" : data.specs.errors.empty || "No call failed.";
     panels.errors.update(errors);
+
+    for (const [view, spec] of Object.entries(requestsUnder(lens))) {
+      if (asked[view].spec === spec) continue;
+      asked[view].spec = spec;
+      asked[view].panel.update(spec);
+    }
 
     const range = ([low, high]) => `${words("duration", low)} – ${words("duration", high)}`;
     const chips = lens.time ? [{ field: "time", value: null, label: `time ${range(lens.time)}` }] : [];

@@ -85,7 +85,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
     stacks = report_stacks.stacks(case, lens, redactor)
     asked = report_requests.of_requests(case, lens, redactor, calls.data.get("colors", {}).get("command"))
-    data = calls.data | {"requests": asked.specs, "stacks": stacks.specs}
+    data = calls.data | {"requests": asked.specs, "narrowing": asked.narrowing or None, "stacks": stacks.specs}
     drawings = calls.drawings | asked.drawings | stacks.drawings
     found = calls.findings[:1] + asked.findings + stacks.findings + calls.findings[1:]
     narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(bounds[0]))
@@ -101,7 +101,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
         privacy=safe(_PRIVATE if redactor.on else _OPEN),
         data=embedded(data),
         bokeh=assets.bokeh_script().replace("</script", "<\\/script"),
-        script=assets.scripts("report.js"),
+        script=assets.scripts("report_requests.js", "report.js"),
     )
 
 

@@ -22,6 +22,7 @@ from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.shapes import shapes as draw_shapes
 from clew_widgets.findings import FEW, Finding
 from clew_widgets.redact import Redactor
+from clew_widgets.report_narrowing import narrowing
 from clew_widgets.views.base import panel
 from clew_widgets.views.latency import SCALE
 from clew_widgets.views.request_links import draw_links
@@ -39,11 +40,12 @@ _HERE = "narrowing by requests takes a notebook"
 
 @dataclass(frozen=True)
 class Requests:
-    """What a report shows of requests: panels, their drawings by title, and what was found."""
+    """What a report shows of requests: panels, their drawings by title, what was found, and what narrows them."""
 
     specs: list[dict[str, Any]]
     drawings: dict[str, Drawing]
     findings: list[Finding]
+    narrowing: dict[str, Any]
 
 
 def of_requests(case: Case, lens: Lens, redactor: Redactor, colors: Mapping[str, str] | None = None) -> Requests:
@@ -51,7 +53,7 @@ def of_requests(case: Case, lens: Lens, redactor: Redactor, colors: Mapping[str,
 
     ``colors``: what programs are painted with elsewhere in the report, by name.
     """
-    shown = Requests([], {}, [])
+    shown = Requests([], {}, [], {})
     try:
         names = redactor.answer(requests_by(case, lens, limit=ROWS))
     except ClewError:  # nothing that could be traced was recorded, or the lens asks for what requests do not know
@@ -79,6 +81,7 @@ def of_requests(case: Case, lens: Lens, redactor: Redactor, colors: Mapping[str,
         drawing = draw_links(links, Lens(), inert=True)
         _add(shown, "links", "Links that are not sure", drawing, links, linked(links).rstrip("."))
     shown.findings.extend(_found(rows, tree))
+    shown.narrowing.update(narrowing(case, lens, redactor, origin_ns=origin_ns))
     return shown
 
 

@@ -18,7 +18,7 @@ from clew.questions.latency import latency
 from clew.questions.maps import histogram, map_values, maps, printed
 from clew.questions.request_events import request_events
 from clew.questions.request_tree import request_tree
-from clew.questions.requests import request_latency, requests, requests_by
+from clew.questions.requests import request_latency, request_programs, requests, requests_by
 from clew.questions.samples import sample_events, samples_by
 from clew.questions.services import services
 from clew.questions.shape_diff import shape_diff, slow_vs_usual
@@ -51,6 +51,7 @@ __all__ = [
     "printed",
     "request_events",
     "request_latency",
+    "request_programs",
     "request_tree",
     "requests",
     "requests_by",

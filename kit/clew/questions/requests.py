@@ -76,6 +76,18 @@ ORDER BY {order} {"DESC" if falling else "ASC"} NULLS LAST, start_ns, request_id
     return replace(ask(case, sql, params, "single requests"), note=_note(case, lens))
 
 
+def request_programs(case: Case, lens: Lens) -> Answer:
+    """Which programs worked for each request under ``lens``: one row for each of both.
+
+    Columns: ``request_id``, ``command``. Raises ClewError where no requests were recorded.
+    """
+    need_requests(case, "requests")
+    predicate, params = lens.compile("request")
+    sql = f"""SELECT DISTINCT request_id, command FROM span
+WHERE request_id IN (SELECT request_id FROM request WHERE {predicate}) ORDER BY request_id, command"""
+    return ask(case, sql, params, "programs of requests")
+
+
 def request_latency(case: Case, lens: Lens) -> Answer:
     """Histogram of how long requests under ``lens`` took, in powers of two, and exact figures of the whole.
 

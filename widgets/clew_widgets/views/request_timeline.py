@@ -40,6 +40,9 @@ def draw_timeline(
     )
 
 
+_LONGEST = 90  # letters of what the time was spent on, in a sentence
+
+
 def describe(answer: Answer) -> str:
     """One request in a sentence: how long, through what, and where most of its time went."""
     figures, rows = answer.summary, answer.table.to_pylist()
@@ -51,9 +54,10 @@ def describe(answer: Answer) -> str:
     if known and figures["dur_ns"]:
         most = max(known, key=lambda row: row["critical_ns"])
         where = "on the way to and from " if most["kind"] == "client" else f"in {most['command']}: "
-        what = printable(f"{where}{most['name']}")[:90]
+        what = printable(f"{where}{most['name']}")
+        what = what if len(what) <= _LONGEST else what[: _LONGEST - 1].rstrip() + "…"
         text += f"; most of it ({most['critical_ns'] / figures['dur_ns']:.0%}) is spent {what}"
-    return text + "."
+    return text if text.endswith("…") else text + "."
 
 
 class Timeline(RequestView):
