@@ -74,6 +74,7 @@ struct span_state {         /* of a server span; of a client span `owner` alone 
 	int32_t missing;        /* replies that it waits for */
 	uint16_t made;          /* calls */
 	bool listed, taken;     /* open; a worker thread works for it */
+	bool surely_taken;      /* no other could have been meant */
 	bool doubted, certain;  /* causal_anchor.c: answered in the turn of another; first thing done in its turn */
 };
 

@@ -130,10 +130,12 @@ static struct choice of_worker(struct attribution *work, struct thread_state *th
 		work->spans[thread->task].taken = false;
 	thread->task = NONE;
 	struct field likely = NOBODY;
-	int looked = 0;
+	int looked = 0, possible = 0;
 	for (int64_t span = work->open.head; span != NONE && looked < LOOKED_AT; span = work->spans[span].later, looked++) {
 		const struct span_state *state = &work->spans[span];
-		if (!state->missing && !state->taken && clew_causal_within(work, client, span) &&
+		const bool within = clew_causal_within(work, client, span);
+		possible += within && !(state->taken && state->surely_taken);
+		if (!state->missing && !state->taken && within &&
 			(!work->learned || clew_habits_share(&work->habits, clew_causal_situation(work, span),
 												 work->in->name[client], 1) >= POSSIBLE))
 			consider(work, &likely, span, INT64_MAX);
@@ -145,9 +147,10 @@ static struct choice of_worker(struct attribution *work, struct thread_state *th
 	thread->task = likely.oldest;
 	work->spans[thread->task].taken = true;
 	/* Which of several the queue gave to this worker is told by how it hands back, if at all. */
-	const bool sure = likely.count == 1 || !work->last;
+	const bool sure = possible == 1 || !work->last;
+	work->spans[likely.oldest].surely_taken = sure;
 	thread->task_rule = sure ? CLEW_RULE_QUEUE : CLEW_RULE_UNLIKELY;
-	return (struct choice){thread->task, thread->task_rule, likely.count == 1 ? 1 : 0.9f};
+	return (struct choice){thread->task, thread->task_rule, possible == 1 ? 1 : 0.9f};
 }
 
 static uint8_t how_anchored(const struct attribution *work, int64_t client)

@@ -21,16 +21,19 @@ enum {
 	TRUSTED = 50,       /* of so many jobs at most one may lie outside its request */
 	SELDOM = 10,        /* of so many pairs of jobs at most one may be out of order */
 	NEAR = 1000 * 1000, /* ns: hand-backs that may have changed places */
+	SOON = 50 * 1000,   /* ns: between what a worker puts in a list and what it then tells of it */
 	NEIGHBOURS = 6,
 	ROUNDS = 3,
 	WORKERS = 256, /* that are looked at for a job that no worker handed back, at most */
 };
 static const double USUAL = 0.2; /* share of the requests of a name */
+static const double CLEAR = 4;   /* times as likely */
 
 struct job {
 	int64_t first, count; /* calls, in the list of all */
 	int64_t taken, done;  /* ns: when its worker was free for it, when it was handed back */
 	int64_t server;       /* that it was done for */
+	uint64_t did;         /* the names of its calls, in order */
 	bool queued;          /* `done` is its place in the queue */
 	bool mixed;           /* some of its calls may be another's */
 };
@@ -78,6 +81,7 @@ static void take_calls(struct jobs *jobs, struct attribution *work, int64_t step
 	struct job *job = &jobs->all[jobs->count - 1];
 	job->taken = thread->handed_back;
 	job->mixed = thread->mixed;
+	job->did = thread->pending ? thread->did : 0;
 	for (int64_t at = step - 1; at >= 0 && thread->pending; at--)
 		if (work->steps[at].thread == worker && work->steps[at].kind == STEP_SENT) {
 			jobs->calls[jobs->listed++] = work->steps[at].span;
@@ -143,15 +147,15 @@ static bool list_jobs(struct jobs *jobs, struct attribution *work, int64_t steps
 			continue;
 		answer = answer < steps ? next_answer(work, steps, answer + 1) : steps;
 		const int64_t server = answer < steps ? work->steps[answer].span : NONE;
-		jobs->all[jobs->count++] = (struct job){jobs->listed, 0, 0, step->ns, server, step->queued, false};
+		jobs->all[jobs->count++] =
+			(struct job){.first = jobs->listed, .done = step->ns, .server = server, .queued = step->queued};
 		if (!is_worker(thread)) {
 			find_worker(jobs, work, i);
 			continue;
 		}
-		const uint64_t did = thread->pending ? thread->did : 0;
-		const bool mixed = thread->mixed;
 		take_calls(jobs, work, i, step->thread);
-		if (server != NONE && !mixed && !clew_habits_add(&jobs->habits, work->in->name[server], did, 1))
+		const struct job *job = &jobs->all[jobs->count - 1];
+		if (server != NONE && !job->mixed && !clew_habits_add(&jobs->habits, work->in->name[server], job->did, 1))
 			return false;
 	}
 	return true;
@@ -165,15 +169,21 @@ static bool lies_within(const struct attribution *work, const struct job *job, c
 	return true;
 }
 
-/* Whether the queue gave these two out in the other order than the answers say, and that is the surer sign. */
-static bool changed_places(const struct attribution *work, const struct job *one, const struct job *other)
+/* Whether a job was begun before another: its first call went out before the other's worker was free. */
+static bool began_before(const struct attribution *work, const struct job *one, const struct job *other,
+						 const int64_t *calls)
+{
+	return one->count && work->in->start[calls[one->first + one->count - 1]] <= other->taken;
+}
+
+/* Whether the queue gave these two out in the other order than the answers say. */
+static bool changed_places(const struct attribution *work, const struct job *one, const struct job *other,
+						   const int64_t *calls)
 {
 	if (one->queued && other->queued)
 		return false;
-	const int64_t *came = work->in->start;
-	const int64_t first = came[one->server] < came[other->server] ? came[one->server] : came[other->server];
-	const int64_t a = one->taken > first ? one->taken : first, b = other->taken > first ? other->taken : first;
-	return (a < b) != (came[one->server] < came[other->server]) && llabs(a - b) > other->done - one->done;
+	const bool came_before = work->in->start[one->server] < work->in->start[other->server];
+	return came_before ? began_before(work, other, one, calls) : began_before(work, one, other, calls);
 }
 
 static void settle(struct attribution *work, struct job *jobs, int64_t count, const int64_t *calls)
@@ -182,7 +192,7 @@ static void settle(struct attribution *work, struct job *jobs, int64_t count, co
 		for (int64_t k = 0; k < count; k++)
 			for (int64_t m = k + 1; m < count && m <= k + NEIGHBOURS && jobs[m].done - jobs[k].done < NEAR; m++) {
 				struct job *one = &jobs[k], *other = &jobs[m];
-				if (!changed_places(work, one, other) || !lies_within(work, one, calls, other->server) ||
+				if (!changed_places(work, one, other, calls) || !lies_within(work, one, calls, other->server) ||
 					!lies_within(work, other, calls, one->server))
 					continue;
 				const int64_t server = one->server;
@@ -191,25 +201,62 @@ static void settle(struct attribution *work, struct job *jobs, int64_t count, co
 			}
 }
 
-/* Whether a job that began after another was for a request that came in after the other's, as a queue would have it. */
+/* Whether a job that began after another was for a request that came in after the other's, as a queue would have it. A
+ * job began between the hand-back before it and its first call. */
 static bool in_order(const struct attribution *work, const struct job *jobs, int64_t count, const int64_t *calls)
 {
 	int64_t compared = 0, against = 0;
 	for (int64_t k = 0; k < count; k++)
 		for (int64_t m = k + 1; m < count && m <= k + NEIGHBOURS; m++) {
-			if (!jobs[k].count || !jobs[m].count)
+			const struct job *one = &jobs[k], *other = &jobs[m];
+			if (!one->count || !other->count)
 				continue;
-			/* calls stand from the last one back */
-			const int64_t one = work->in->start[calls[jobs[k].first + jobs[k].count - 1]];
-			const int64_t other = work->in->start[calls[jobs[m].first + jobs[m].count - 1]];
+			const bool before = began_before(work, one, other, calls);
+			if (!before && !began_before(work, other, one, calls))
+				continue;
 			compared++;
-			against += (one < other) != (work->in->start[jobs[k].server] < work->in->start[jobs[m].server]);
+			against += before != (work->in->start[one->server] < work->in->start[other->server]);
 		}
 	return against * SELDOM <= compared;
 }
 
-static void pair(struct attribution *work, struct job *jobs, int64_t made, const int64_t *calls)
+/* How usual it is that a request asks for what a job did. */
+static double usual(const struct jobs *jobs, const struct attribution *work, int64_t server, const struct job *job)
 {
+	return clew_habits_share(&jobs->habits, work->in->name[server], job->did, 0) + 0.01;
+}
+
+/* Whether `other` may have been handed back already when `one` was answered, `margin` ns more or less. */
+static bool is_together(const struct attribution *work, const struct job *one, const struct job *other, int64_t margin)
+{
+	return other->done - margin < work->in->end[one->server];
+}
+
+/* Jobs that were handed back before the first of them was answered may be answered in any order. Most loops keep it; if
+ * what the jobs did fits better the other way round, this one does not, and they stay open. */
+static void look_at_batches(const struct jobs *jobs, const struct attribution *work, int64_t count)
+{
+	struct job *all = jobs->all;
+	int64_t compared = 0, against = 0;
+	for (int64_t k = 0; k < count; k++)
+		for (int64_t m = k + 1; m < count && m <= k + NEIGHBOURS && is_together(work, &all[k], &all[m], 0); m++) {
+			const int64_t one = all[k].server, other = all[m].server;
+			const double kept = usual(jobs, work, one, &all[k]) * usual(jobs, work, other, &all[m]);
+			const double exchanged = usual(jobs, work, other, &all[k]) * usual(jobs, work, one, &all[m]);
+			compared += kept > CLEAR * exchanged || exchanged > CLEAR * kept;
+			against += exchanged > CLEAR * kept;
+		}
+	if (against * SELDOM <= compared)
+		return;
+	for (int64_t k = 0; k < count; k++)
+		for (int64_t m = k + 1; m < count && m <= k + NEIGHBOURS && is_together(work, &all[k], &all[m], SOON); m++)
+			all[k].mixed = all[m].mixed = true;
+}
+
+static void pair(struct attribution *work, struct jobs *all, int64_t made)
+{
+	struct job *jobs = all->all;
+	const int64_t *calls = all->calls;
 	int64_t taken = 0, real = 0, wrong = 0;
 	while (taken < made && jobs[taken].server != NONE)
 		taken++;
@@ -222,6 +269,7 @@ static void pair(struct attribution *work, struct job *jobs, int64_t made, const
 	settle(work, jobs, taken, calls);
 	if (!in_order(work, jobs, taken, calls))
 		return;
+	look_at_batches(all, work, taken);
 	for (int64_t k = 0; k < taken; k++)
 		if (!jobs[k].mixed && lies_within(work, &jobs[k], calls, jobs[k].server))
 			for (int64_t i = 0; i < jobs[k].count; i++)
@@ -244,7 +292,7 @@ int64_t clew_causal_hand_back(struct attribution *work, int64_t steps)
 						.calls = malloc((size_t)sent * sizeof *jobs.calls)};
 	int64_t result = -ENOMEM;
 	if (jobs.all && jobs.calls && list_jobs(&jobs, work, steps)) {
-		pair(work, jobs.all, jobs.count, jobs.calls);
+		pair(work, &jobs, jobs.count);
 		result = 0;
 	}
 	free(jobs.all);

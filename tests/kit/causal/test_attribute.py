@@ -201,6 +201,35 @@ def test_jobs_of_two_workers_of_which_one_was_done_at_once_stay_open() -> None:
     assert not wrong
 
 
+def test_jobs_may_rest_before_they_call() -> None:
+    """Every other job calls late, after the one behind it in the queue: that says nothing against the queue."""
+    process = Process()
+    for i in range(80):
+        at, worker = 1000 * i, 1 + i % 4
+        process.server(at, at + 2900)
+        called = at + (200 if i % 2 else 1500)
+        process.client(called, called + 100, thread=worker, conn=worker)
+        process.waits(at + 2500, thread=worker, kind=DONE)
+    linked = process.linked()
+    for i in range(80):
+        assert linked[f"c{1000 * i + (200 if i % 2 else 1500)}"] == (f"s{1000 * i}", QUEUE)
+
+
+def test_a_loop_that_answers_the_last_job_first_is_not_believed() -> None:
+    """Of two that are told together; nothing else is taken from it."""
+    process = Process()
+    for i in range(120):
+        at, together = 1000 * i, i % 3 > 0
+        first = i % 3 == 1
+        process.server(at, at + (1950 if first else 950 if together else 900), name=1 + i % 2)
+        process.client(at + 200, at + 300, thread=1 + i % 3, conn=1 + i % 3, name=11 + i % 2)
+        process.waits(at + (1700 if first else 800), thread=1 + i % 3, kind=DONE)
+    linked = process.linked()
+    told = {i: linked[f"c{1000 * i + 200}"] for i in range(120)}
+    assert {i for i in told if i % 3 == 0} <= {i for i, cause in told.items() if cause == (f"s{1000 * i}", QUEUE)}
+    assert not [i for i, (cause, rule) in told.items() if rule == QUEUE and cause != f"s{1000 * i}"]
+
+
 def test_work_does_not_overlap() -> None:
     process = Process()
     for i in range(50):
