@@ -12,6 +12,11 @@
 
 #include "talks.h"
 
+#define LINE 64u        /* bytes of a line of the cache */
+#define FETCH_ITEM 16u  /* calls that are asked for ahead */
+#define FETCH_BYTES 4u  /* calls whose bytes are asked for ahead, */
+#define FETCH_MOST 320u /* and how many bytes of each */
+
 /* A call: all that is known of it in one place, since those of one conversation are spread over the columns. */
 struct item {
 	int64_t key; /* ns */
@@ -149,6 +154,25 @@ static void begin(struct talks *talks, const struct clew_conv *conv, const struc
 	talks->talking = true;
 }
 
+/* The calls of one conversation and their bytes are spread over the batch: they are asked for in time, so that the
+ * processor does not wait for each of them. */
+static void fetch(const struct item *items, uint64_t at, uint64_t count)
+{
+	if (at + FETCH_ITEM < count) {
+		const char *item = (const char *)&items[at + FETCH_ITEM];
+		__builtin_prefetch(item);
+		__builtin_prefetch(item + LINE);
+	}
+	if (at + FETCH_BYTES >= count)
+		return;
+	const struct moved *moved = &items[at + FETCH_BYTES].moved;
+	const size_t most = moved->head.size < FETCH_MOST ? moved->head.size : FETCH_MOST;
+	for (size_t line = 0; line < most; line += LINE)
+		__builtin_prefetch(moved->head.at + line);
+	if (moved->tail.size)
+		__builtin_prefetch(moved->tail.at);
+}
+
 static void tell(struct talks *talks, const struct clew_conv *conv, struct item *items, uint64_t count)
 {
 	if (!count && (conv->flags & CLEW_CONV_CONTINUES) && !talks->talking)
@@ -158,7 +182,7 @@ static void tell(struct talks *talks, const struct clew_conv *conv, struct item 
 		begin(talks, conv, items, count);
 	for (uint64_t i = 0; i < count && !talks->failed; i++) {
 		const enum side side = items[i].sent == talks->client ? CLIENT : SERVER;
-		__builtin_prefetch(items[i + (i + 2 < count ? 2 : 0)].moved.head.at);
+		fetch(items, i, count);
 		if (items[i].moved.bytes)
 			stream_moved(talks, side, &items[i].moved);
 		else
@@ -209,6 +233,8 @@ static bool room_for(struct talks *talks, uint64_t count)
 	free(talks->items);
 	talks->items = malloc((count + 1) * sizeof *talks->items);
 	talks->item_room = talks->items ? count : 0;
+	if (talks->items)
+		in_large_pages(talks->items, (count + 1) * sizeof *talks->items);
 	return talks->items != NULL;
 }
 

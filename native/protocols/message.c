@@ -7,9 +7,20 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "output.h"
 #include "talks.h"
+
+#define LARGE (8u << 20) /* bytes from which on an array is worth pages of 2 MB */
+
+void in_large_pages(void *array, uint64_t size)
+{
+	const uintptr_t page = 1u << 21, begin = ((uintptr_t)array + page - 1) / page * page;
+	const uintptr_t end = ((uintptr_t)array + size) / page * page;
+	if (size >= LARGE && end > begin)
+		madvise((void *)begin, end - begin, MADV_HUGEPAGE);
+}
 
 bool grow(struct talks *talks, void **array, uint64_t count, uint64_t *room, size_t size)
 {
@@ -21,6 +32,7 @@ bool grow(struct talks *talks, void **array, uint64_t count, uint64_t *room, siz
 		talks->failed = -ENOMEM;
 		return false;
 	}
+	in_large_pages(larger, more * size);
 	*array = larger;
 	*room = more;
 	return true;

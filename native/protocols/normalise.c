@@ -1,11 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * @brief The normal forms as processors ask for them.
+ * @brief The normal forms as processors ask for them, and what the bytes are that they are made of.
  */
+#include "normalise_text.h"
 #include "protocol.h"
 
-#include "normalise.h"
+const uint8_t normalise_letters[256] = {
+	[0 ... ' '] = BLANK,
+	['0' ... '9'] = DIGIT | HEX,
+	['A' ... 'F'] = UPPER | HEX,
+	['G' ... 'Z'] = UPPER,
+	['a' ... 'f'] = SMALL | HEX,
+	['g' ... 'z'] = SMALL,
+	['_'] = SIGN,
+	['$'] = SIGN,
+	[127] = BLANK,
+	[128 ... 255] = HIGH,
+};
 
 size_t normalise_path(const uint8_t *path, size_t size, char *out, size_t room)
 {

@@ -253,10 +253,11 @@ static void dollar(struct sql *s)
 static void number(struct sql *s)
 {
 	size_t end = s->at;
-	while (end < s->size && (is_digit(s->text[end]) || is_letter(s->text[end]) || strchr("._", s->text[end]))) {
+	while (end < s->size &&
+		   (is_any(s->text[end], DIGIT | UPPER | SMALL) || s->text[end] == '.' || s->text[end] == '_')) {
 		const bool exponent = lower(s->text[end]) == 'e' && lower(s->text[s->at + (s->at + 1 < s->size)]) != 'x';
 		end++;
-		if (exponent && end + 1 < s->size && strchr("+-", s->text[end]) && is_digit(s->text[end + 1]))
+		if (exponent && end + 1 < s->size && (s->text[end] == '+' || s->text[end] == '-') && is_digit(s->text[end + 1]))
 			end++;
 	}
 	s->at = end > s->at ? end : s->at + 1;
@@ -265,7 +266,7 @@ static void number(struct sql *s)
 
 static bool in_word(char c)
 {
-	return is_letter(c) || is_digit(c) || c == '_' || c == '$' || (uint8_t)c >= 128;
+	return is_any(c, UPPER | SMALL | DIGIT | SIGN | HIGH);
 }
 
 /* Names of savepoints, and numbers in those of cursors and prepared statements, are made up by drivers. */
@@ -318,7 +319,7 @@ static void word(struct sql *s)
 	s->at = end;
 	const struct frame *frame = top(s);
 	const bool value = frame && frame->kind != PLAIN && one_of(start, size, " null true false ");
-	if (value || (strchr("tf", first) && !last_word(s, " is not ") && one_of(start, size, " true false ")) ||
+	if (value || ((first == 't' || first == 'f') && !last_word(s, " is not ") && one_of(start, size, " true false ")) ||
 		(s->name_next && !one_of(start, size, " savepoint to "))) {
 		mark(s);
 		return;

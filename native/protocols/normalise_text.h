@@ -10,6 +10,16 @@
 
 #include "normalise.h"
 
+enum letter { DIGIT = 1, UPPER = 2, SMALL = 4, HEX = 8, BLANK = 16, HIGH = 32, SIGN = 64 }; /* bits */
+
+/* What each byte is; SIGN: _ and $, which stand in words, too. */
+extern const uint8_t normalise_letters[256];
+
+static inline bool is_any(char c, unsigned kinds)
+{
+	return normalise_letters[(uint8_t)c] & kinds;
+}
+
 static inline bool is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -22,17 +32,17 @@ static inline bool is_upper(char c)
 
 static inline bool is_letter(char c)
 {
-	return is_upper(c) || (c >= 'a' && c <= 'z');
+	return is_any(c, UPPER | SMALL);
 }
 
 static inline bool is_hex(char c)
 {
-	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+	return is_any(c, HEX);
 }
 
 static inline bool is_blank(char c)
 {
-	return (uint8_t)c <= ' ' || c == 127;
+	return is_any(c, BLANK);
 }
 
 static inline char lower(char c)
@@ -52,8 +62,13 @@ static inline bool same_word(const char *text, size_t size, const char *word)
 /* Whether `size` bytes are one of `words`: words of small letters, each between blanks, also first and last. */
 static inline bool one_of(const char *text, size_t size, const char *words)
 {
+	const char first = size ? lower(*text) : 0;
 	for (const char *word = words + 1; size && *word; word++) {
 		size_t at = 0;
+		if (*word != first) {
+			word = strchr(word, ' ');
+			continue;
+		}
 		while (at < size && lower(text[at]) == word[at])
 			at++;
 		if (at == size && word[at] == ' ')

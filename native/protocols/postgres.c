@@ -421,17 +421,35 @@ static void command(struct talk *talk, struct message *reply, struct span rest)
 	message_text(talk, &reply->summary, tag.at, tag.size);
 }
 
+/* What the server says although nobody asked: NotificationResponse, NoticeResponse, ParameterStatus, BackendKeyData. */
+static bool is_notice(uint8_t type)
+{
+	return type == 'A' || type == 'N' || type == 'S' || type == 'K';
+}
+
+/* Messages that answer one of the client's and have nothing in them to be told. */
+static bool is_plain_answer(uint8_t type)
+{
+	return type == '1' || type == '2' || type == '3' || type == 'T' || type == 'n';
+}
+
+/* Messages whose bodies are read. */
+static bool is_read(uint8_t type)
+{
+	return type == 'E' || type == 'C' || type == 'Z' || type == 'R';
+}
+
 static void server_message(struct talk *talk, struct state *state, uint8_t type, size_t at, size_t size,
 						   struct span rest)
 {
 	struct message *reply = &state->reply;
 	flushed(talk, state, at);
-	if (state->settled && !strchr("AN", type)) { /* another reply: the hole hid several requests */
+	if (state->settled && type != 'A' && type != 'N') { /* another reply: the hole hid several requests */
 		state->settled = false;
 		unsure(talk);
 		end_reply(talk, state, at);
 	}
-	if (!reply->begun && strchr("ANSK", type)) {
+	if (!reply->begun && is_notice(type)) {
 		once(talk, SERVER, at, size,
 			 type == 'A'   ? "NotificationResponse"
 			 : type == 'N' ? "NoticeResponse"
@@ -456,7 +474,7 @@ static void server_message(struct talk *talk, struct state *state, uint8_t type,
 		if (!reply->error)
 			message_word(talk, &reply->status, type == 'I' ? "EMPTY" : "SUSPENDED");
 		state->answered++;
-	} else if (strchr("123Tn", type)) {
+	} else if (is_plain_answer(type)) {
 		state->answered++;
 	} else if (type == 'W') { /* both sides stream from now on */
 		message_word(talk, &reply->status, "COPY BOTH");
@@ -506,7 +524,7 @@ static uint64_t server(struct talk *talk, struct state *state, const uint8_t *da
 			continue;
 		}
 		const size_t total = 1 + (size_t)be32(data + at + 1), wanted = total < WAIT_FOR ? total : WAIT_FOR;
-		if (left < wanted && !last && strchr("ECZR", type))
+		if (left < wanted && !last && is_read(type))
 			return at;
 		server_message(talk, state, type, at, total, (struct span){data + at + 5, (left < wanted ? left : wanted) - 5});
 		at += total;

@@ -24,13 +24,19 @@ struct remembered {
 	uint8_t texts[REMEMBERED_BYTES];
 };
 
-/** A key of a name: FNV-1a; `kind` tells names of different things apart. */
+/** A key of a name, eight bytes at a time; `kind` tells names of different things apart. */
 static inline uint64_t remembered_key(uint8_t kind, const uint8_t *name, size_t size)
 {
-	uint64_t hash = 0xcbf29ce484222325u ^ kind;
-	for (size_t at = 0; at < size; at++)
-		hash = (hash ^ name[at]) * 0x100000001b3u;
-	return hash * 0x100000001b3u ^ hash >> 32;
+	const uint64_t odd = 0x9e3779b97f4a7c15u; /* 2^64 divided by the golden ratio: all bits of a product depend on it */
+	uint64_t hash = (size + 1) * odd ^ kind, word;
+	for (size_t at = 0; at < size; at += sizeof word) {
+		const size_t left = size - at;
+		word = 0;
+		memcpy(&word, name + at, left < sizeof word ? left : sizeof word);
+		hash = (hash ^ word) * odd;
+		hash ^= hash >> 29;
+	}
+	return hash * odd ^ hash >> 32;
 }
 
 /** The text of a key; at = NULL: not known. It holds until the next call of remember(). */

@@ -115,6 +115,8 @@ static inline const struct protocol *speaking(const struct talks *talks)
 	return talks->list[talks->protocol];
 }
 
+/** An array that is used in no order, if it is large: most of the time would be spent looking for its pages. */
+void in_large_pages(void *array, uint64_t size);
 /** `array` with room for one more of `size` bytes than `count`; false, and failed is set: no memory. */
 bool grow(struct talks *talks, void **array, uint64_t count, uint64_t *room, size_t size);
 
