@@ -9,6 +9,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,7 +19,8 @@
 
 #define SCRIPT_LEVELS 4
 #define FIRST_BYTES 256 /* the kernel looks at so many, too */
-#define HEADERS 64
+#define HEADERS 8       /* looked at at a time: threads with the smallest of stacks start programs, too */
+#define HEADERS_MOST (65536 / sizeof(Elf64_Phdr)) /* the kernel starts no program with more */
 #define NEEDED 64
 #ifndef AT_EACCESS
 #define AT_EACCESS 0x200
@@ -32,8 +34,10 @@
 
 struct elf {
 	int fd;
-	unsigned headers;
-	Elf64_Phdr header[HEADERS];
+	unsigned count;
+	uint64_t at; /* file offset of the headers */
+	unsigned first, have;
+	Elf64_Phdr header[HEADERS]; /* [first, first + have) of them */
 };
 
 static const char *base_name(const char *path)
@@ -45,19 +49,32 @@ static const char *base_name(const char *path)
 	return name;
 }
 
-/* File offset of an address of the image, or -1. */
-static int64_t offset_of(const struct elf *elf, uint64_t address)
+/* The number-th program header, or NULL where the file has none. It is there until the next is asked for. */
+static const Elf64_Phdr *header_of(struct elf *elf, unsigned number)
 {
-	for (unsigned i = 0; i < elf->headers; i++) {
-		const Elf64_Phdr *header = &elf->header[i];
+	if (number >= elf->count)
+		return NULL;
+	if (number - elf->first >= elf->have) {
+		const long got =
+			own_read(elf->fd, elf->header, sizeof elf->header, (int64_t)(elf->at + number * sizeof elf->header[0]));
+		elf->first = number;
+		elf->have = got > 0 ? (unsigned)((size_t)got / sizeof elf->header[0]) : 0;
+	}
+	return elf->have ? &elf->header[number - elf->first] : NULL;
+}
+
+/* File offset of an address of the image, or -1. */
+static int64_t offset_of(struct elf *elf, uint64_t address)
+{
+	const Elf64_Phdr *header;
+	for (unsigned i = 0; (header = header_of(elf, i)); i++)
 		if (header->p_type == PT_LOAD && address >= header->p_vaddr && address - header->p_vaddr < header->p_filesz)
 			return (int64_t)(header->p_offset + (address - header->p_vaddr));
-	}
 	return -1;
 }
 
 /* Of the libraries that the program asks for, the sanitizer runtime that checks that it is the first. */
-static void find_runtime(struct exec_plan *plan, const struct elf *elf, const Elf64_Phdr *dynamic)
+static void find_runtime(struct exec_plan *plan, struct elf *elf, const Elf64_Phdr *dynamic)
 {
 	static const char *const prefixes[] = {"libasan.so",   "libtsan.so",       "liblsan.so",
 										   "libhwasan.so", "libclang_rt.asan", "libclang_rt.tsan"};
@@ -88,43 +105,40 @@ static void find_runtime(struct exec_plan *plan, const struct elf *elf, const El
 	}
 }
 
-static void sniff_elf(struct exec_plan *plan, int fd, const char *path, const Elf64_Ehdr *file)
+static __attribute__((noinline)) void sniff_elf(struct exec_plan *plan, int fd, bool is_loader, const Elf64_Ehdr *file)
 {
-	struct elf elf = {.fd = fd};
 	if (file->e_ident[EI_CLASS] != ELFCLASS64 || file->e_machine != MACHINE) {
 		plan->reason = CLEW_UNSEEN_ABI;
 		plan->inject = false;
 		return;
 	}
-	elf.headers = file->e_phnum < HEADERS ? file->e_phnum : HEADERS;
-	long size = (long)(elf.headers * sizeof elf.header[0]);
-	if (file->e_phentsize != sizeof elf.header[0] ||
-		own_read(fd, elf.header, (size_t)size, (int64_t)file->e_phoff) != size)
+	struct elf elf = {.fd = fd, .count = file->e_phnum, .at = file->e_phoff};
+	if (file->e_phentsize != sizeof elf.header[0] || elf.count > HEADERS_MOST || !header_of(&elf, elf.count - 1))
 		return;
-	const Elf64_Phdr *interpreter = NULL, *dynamic = NULL;
-	for (unsigned i = 0; i < elf.headers; i++) {
-		if (elf.header[i].p_type == PT_INTERP)
-			interpreter = &elf.header[i];
-		if (elf.header[i].p_type == PT_DYNAMIC)
-			dynamic = &elf.header[i];
+	Elf64_Phdr interpreter = {0}, dynamic = {0};
+	const Elf64_Phdr *header;
+	for (unsigned i = 0; (header = header_of(&elf, i)); i++) {
+		if (header->p_type == PT_INTERP)
+			interpreter = *header;
+		if (header->p_type == PT_DYNAMIC)
+			dynamic = *header;
 	}
-	if (!interpreter) {
-		/* The loader itself may be run as a program. */
-		if (!text_starts(base_name(path), "ld-linux"))
+	if (interpreter.p_type != PT_INTERP) {
+		if (!is_loader) /* it may be run as a program itself */
 			plan->reason = CLEW_UNSEEN_STATIC;
 		return;
 	}
 	char loader[256];
-	size_t length = interpreter->p_filesz < sizeof loader ? interpreter->p_filesz : sizeof loader - 1;
-	long got = own_read(fd, loader, length, (int64_t)interpreter->p_offset);
+	size_t length = interpreter.p_filesz < sizeof loader ? interpreter.p_filesz : sizeof loader - 1;
+	long got = own_read(fd, loader, length, (int64_t)interpreter.p_offset);
 	loader[got > 0 ? got : 0] = 0;
 	if (!text_starts(base_name(loader), "ld-linux")) {
 		plan->reason = CLEW_UNSEEN_LOADER;
 		plan->inject = false;
 		return;
 	}
-	if (dynamic)
-		find_runtime(plan, &elf, dynamic);
+	if (dynamic.p_type == PT_DYNAMIC)
+		find_runtime(plan, &elf, &dynamic);
 }
 
 /* Will the kernel tell the loader to trust nobody (AT_SECURE)? */
@@ -154,39 +168,40 @@ static char *interpreter_of(char *line, long length)
 	return *name ? name : NULL;
 }
 
-static void sniff(struct exec_plan *plan, int fd, const char *path, int level)
+/* `path`, then the interpreter in its #! line, and that one's: none of them needs more of the stack. */
+static void sniff(struct exec_plan *plan, int fd, const char *path)
 {
 	union {
 		char text[FIRST_BYTES + 1];
 		Elf64_Ehdr elf;
 	} first;
-	struct stat file;
-	bool opened = path[0] != 0;
-	if (opened) {
-		/* Opening a device may do something to it. */
-		if (RAW_4(SYS_newfstatat, fd, path, &file, 0) < 0 || !S_ISREG(file.st_mode))
+	for (int level = 0; path && level <= SCRIPT_LEVELS; level++, fd = AT_FDCWD) {
+		struct stat file;
+		const bool opened = path[0] != 0, is_loader = text_starts(base_name(path), "ld-linux");
+		if (opened) {
+			/* Opening a device may do something to it. */
+			if (RAW_4(SYS_newfstatat, fd, path, &file, 0) < 0 || !S_ISREG(file.st_mode))
+				return;
+			const long result = RAW_4(SYS_openat, fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+			if (result == -EACCES)
+				plan->reason = CLEW_UNSEEN_UNREADABLE;
+			if (result < 0)
+				return;
+			fd = (int)result;
+		} else if (RAW_2(SYS_fstat, fd, &file) < 0 || !S_ISREG(file.st_mode)) {
 			return;
-		long result = RAW_4(SYS_openat, fd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
-		if (result == -EACCES)
-			plan->reason = CLEW_UNSEEN_UNREADABLE;
-		if (result < 0)
-			return;
-		fd = (int)result;
-	} else if (RAW_2(SYS_fstat, fd, &file) < 0 || !S_ISREG(file.st_mode)) {
-		return;
+		}
+		const long got = own_read(fd, first.text, FIRST_BYTES, 0);
+		path = interpreter_of(first.text, got);
+		if (!path && got >= (long)sizeof first.elf && text_starts(first.text, ELFMAG)) {
+			if (gains_rights(fd, &file))
+				plan->reason = CLEW_UNSEEN_SETUID;
+			else
+				sniff_elf(plan, fd, is_loader, &first.elf);
+		}
+		if (opened)
+			RAW_1(SYS_close, fd);
 	}
-	long got = own_read(fd, first.text, FIRST_BYTES, 0);
-	char *interpreter = interpreter_of(first.text, got);
-	if (interpreter && level < SCRIPT_LEVELS) {
-		sniff(plan, AT_FDCWD, interpreter, level + 1);
-	} else if (got >= (long)sizeof first.elf && text_starts(first.text, ELFMAG)) {
-		if (gains_rights(fd, &file))
-			plan->reason = CLEW_UNSEEN_SETUID;
-		else
-			sniff_elf(plan, fd, path, &first.elf);
-	}
-	if (opened)
-		RAW_1(SYS_close, fd);
 }
 
 /* By a call that reads eight bytes, and then fails because of its first argument. */
@@ -238,7 +253,7 @@ void exec_sniff(struct exec_plan *plan, int fd, const char *path)
 	*plan = (struct exec_plan){.inject = true};
 	if (process->sandboxed)
 		return;
-	sniff(plan, fd, path, 0);
+	sniff(plan, fd, path);
 	if (plan->reason)
 		return;
 	/* After chroot or setuid the library may be out of reach, and the loader would say so aloud. */
@@ -250,19 +265,32 @@ void exec_sniff(struct exec_plan *plan, int fd, const char *path)
 	}
 }
 
+static size_t path_part(const char *list)
+{
+	size_t length = 0;
+	while (list[length] && list[length] != ':')
+		length++;
+	return length;
+}
+
 void exec_sniff_in_path(struct exec_plan *plan, const char *name)
 {
 	const char *rest = env_find("PATH=");
 	if (!rest)
 		rest = "/bin:/usr/bin";
-	size_t name_length = text_length(name);
+	const size_t name_length = text_length(name);
+	size_t longest = 0;
+	for (const char *at = rest; *at; at += *at == ':') {
+		const size_t length = path_part(at);
+		if (length > longest && length < PATH_MAX)
+			longest = length;
+		at += length;
+	}
 	if (!process->sandboxed && name_length < 256 && base_name(name) == name && name_length) {
+		char path[longest + name_length + 2];
 		for (;;) {
-			char path[4096];
-			size_t length = 0;
-			while (rest[length] && rest[length] != ':')
-				length++;
-			if (length + name_length + 2 <= sizeof path) {
+			const size_t length = path_part(rest);
+			if (length <= longest) {
 				copy_bytes(path, rest, length);
 				path[length] = '/';
 				copy_bytes(path + length + (length > 0), name, name_length + 1);
@@ -282,7 +310,7 @@ void exec_sniff_in_path(struct exec_plan *plan, const char *name)
 unsigned clew_runtime_of(const char *path, char *name, unsigned room)
 {
 	struct exec_plan plan = {.inject = true};
-	sniff(&plan, AT_FDCWD, path, 0);
+	sniff(&plan, AT_FDCWD, path);
 	size_t length = text_length(plan.runtime);
 	if (length >= room)
 		return 0;

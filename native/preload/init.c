@@ -14,6 +14,7 @@
 
 #include "clew_api.h"
 #include "exec.h"
+#include "handed_on.h"
 #include "internal.h"
 #include "sampler.h"
 #include "stack.h"
@@ -114,6 +115,7 @@ bool init_try(void)
 			if (arena->clock == CLEW_CLOCK_MONOTONIC)
 				inherited_no_tsc = 1;
 			RAW_3(SYS_madvise, &process_page, sizeof process_page, MADV_WIPEONFORK);
+			handed_on_ticks = (uint64_t)((unsigned __int128)arena->ticks_per_s * HANDED_ON_NS / 1000000000u);
 			real_resolve_all();
 			thread_key_create();
 			stack_start();

@@ -7,6 +7,7 @@
  */
 #include "io.h"
 
+#include "handed_on.h"
 #include "ring.h"
 #include "stack.h"
 
@@ -42,6 +43,11 @@ void io_moved(struct io_call *call, enum io_direction direction, int64_t result,
 			end.data = data;
 			end.data_count = count;
 			end.data_size = end.bytes < capacity ? end.bytes : capacity;
+			if (direction == IO_OUT && end.data_size &&
+				handed_on(ticks_now() - call->core.begin, end.conn_id, data->iov_base)) {
+				handed_on_end(call, &end);
+				return;
+			}
 		}
 	}
 	io_finish(call, &end);
@@ -75,11 +81,13 @@ static inline __attribute__((always_inline)) void moved_one(const struct io_call
 		};
 		size_t keep = likely(conn_id && !(entry & CONN_NO_PAYLOAD)) ? bytes : 0;
 		keep = keep < size ? keep : size;
-		if (ring_takes(keep)) {
+		const bool gone = direction == IO_OUT && keep && handed_on(ticks, conn_id, buffer);
+		if (likely(!gone) && ring_takes(keep)) {
 			seq = ring_put(slot, &record, buffer, keep);
 		} else {
 			const struct clew_record copy = record; /* so that only here it has to be in memory */
-			seq = ring_write(slot, &copy, &(struct iovec){(void *)(uintptr_t)buffer, size}, 1, keep);
+			seq = gone ? handed_on_write(slot, &copy, buffer, keep)
+					   : ring_write(slot, &copy, &(struct iovec){(void *)(uintptr_t)buffer, size}, 1, keep);
 		}
 	}
 	if (unlikely(mode & CLEW_STACKS))

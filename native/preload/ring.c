@@ -201,12 +201,6 @@ static void gather(char *to, const struct iovec *data, int count, size_t from, s
 	}
 }
 
-/* How many bytes of the data to keep from its start and end. */
-struct share {
-	size_t head, tail;
-	uint16_t cut;
-};
-
 static __attribute__((noinline)) struct share share_of_much(size_t size, uint16_t flags)
 {
 	bool whole = flags & (CLEW_F_TEXT | CLEW_F_STRUCT);
@@ -222,6 +216,11 @@ static __attribute__((noinline)) struct share share_of_much(size_t size, uint16_
 static struct share share_of(size_t size, uint16_t flags)
 {
 	return ring_takes(size) ? (struct share){size, 0, 0} : share_of_much(size, flags);
+}
+
+struct share ring_share(size_t size, uint16_t flags)
+{
+	return share_of(size, flags);
 }
 
 /* The rest of writing a record, where the outermost writer is the depth-th under this one. */

@@ -16,6 +16,13 @@
 #define UNITS ((UINT64_C(1) << UNIT_BITS) - 1)
 #define fence() atomic_signal_fence(memory_order_seq_cst)
 
+/* How many bytes of the data to keep from its start and end. */
+struct share {
+	size_t head, tail;
+	uint16_t cut; /* CLEW_F_CUT or 0 */
+};
+struct share ring_share(size_t size, uint16_t flags);
+
 /* What ring_put() leaves undone; the caller has announced itself. Gives the record's seq; 0 = it was lost. */
 uint32_t ring_put_slowly(struct clew_slot *slot, const struct clew_record *record, const void *data, size_t size,
 						 uint32_t seq);

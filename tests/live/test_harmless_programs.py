@@ -35,6 +35,14 @@ def test_awkward_program(
     same([build(name)], *options)
 
 
+@pytest.mark.parametrize("name", ["handed_on", "small_stacks"])
+def test_nothing_is_touched_or_used_that_there_is_little_of(
+    name: str, build: Callable[..., Path], same: Callable[..., object]
+) -> None:
+    """Memory that another thread unmaps while it is written; stacks that just suffice to start a program."""
+    same([build(name)])
+
+
 def test_it_lists_descriptors_given_to_it(build: Callable[..., Path], same: Callable[..., object]) -> None:
     program = build("own_state")
     same(["/bin/sh", "-c", f"exec {program} 7</etc/passwd 9>nine 15<>/dev/null"])
