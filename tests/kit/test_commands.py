@@ -26,7 +26,7 @@ from clew.errors import ClewError
 from clew.lens import Lens
 
 CLEW = (sys.executable, "-m", "clew")
-ON_A_CASE = ("counts", "top", "info", "sql", "report", "rebuild")
+ON_A_CASE = ("counts", "errors", "top", "info", "sql", "report", "rebuild")
 
 
 @pytest.fixture
@@ -81,6 +81,8 @@ def test_wrong_usage_is_exit_code_2(run: Any, argv: tuple[str, ...]) -> None:
         (("stacks",), "CASE (`clew stacks --help`"),
         (("counts", "x", "--json", "--csv"), "not allowed with"),
         (("record", "--engine"), "`clew record --help`"),
+        (("couts", "x"), "there is no command 'couts'; is it counts?"),
+        (("\x1b[2J", "x"), "there is no command"),
     ],
 )
 def test_wrong_usage_is_one_line(run: Any, argv: tuple[str, ...], words: str) -> None:
@@ -232,9 +234,43 @@ def test_tables_fit_the_terminal_but_numbers_stay_whole(width: int, capsys: pyte
     assert len({len(line) for line in lines}) == 1  # aligned
 
 
+def test_a_narrow_terminal_does_without_columns_and_says_which(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {
+        "name": ["GET /products"],
+        "calls": [491],
+        "mean_ns": [6_095_000],
+        "min_ns": [514_600],
+        "max_ns": [227 * 10**6],
+    }
+    write_table(pa.table(row), width=80)
+    assert capsys.readouterr().out.splitlines()[0].split() == ["name", "calls", "mean", "min", "max"]
+    write_table(pa.table(row), width=33)
+    head, line, said = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "calls", "max"] and line.split("  ")[0] == "GET /products"
+    assert said == "(no room for min, mean: --json has them)"
+
+
 def test_of_a_path_the_end_is_kept(capsys: pytest.CaptureFixture[str]) -> None:
     write_table(pa.table({"name": ["/var/lib/" + "x" * 50 + "/end"]}), width=20)
     assert capsys.readouterr().out.splitlines()[1].endswith("xx/end")
+
+
+def test_errors_are_those_of_the_lens(run: Any, truth: Any) -> None:
+    path = str(truth.case.path)
+    rows = json.loads(run("errors", path, "--json")[1])
+    failed = truth.case.sql("SELECT count(*) AS n FROM event WHERE errno <> 0").to_pylist()[0]["n"]
+    assert sum(row["calls"] for row in rows) == failed > 0
+    name = rows[0]["name"]
+    assert {row["name"] for row in json.loads(run("errors", path, "--errno", name, "--json")[1])} == {name}
+    assert "no call failed under this lens" in run("errors", path, "--errno", "0")[1]
+
+
+def test_what_matches_nothing_says_so(run: Any, truth: Any) -> None:
+    path = str(truth.case.path)
+    assert "no call matches the lens" in run("counts", path, "--command", "nobody")[1]
+    for low, high in (("--from", "--to"), ("--slower", "--faster")):
+        code, out, err = run("counts", path, low, "2s", high, "1s")
+        assert (code, out) == (2, "") and one_line(err) and f"{low} and {high}" in err
 
 
 def test_times_are_those_that_from_takes(run: Any, truth: Any) -> None:

@@ -105,7 +105,10 @@ class Session:
     def _check(self) -> None:
         """What can be told before anything is made."""
         if self.options is not None and not self.target.command:
-            raise ClewError(f"--engine {self.name} needs a command: it is in a program from its start, or not at all")
+            raise ClewError(
+                f"--engine {self.name} needs a command: it is in a program from its start, or not at all; "
+                "`--engine perf --pid N` samples one that runs"
+            )
         if not self.beside and (self.target.system or self.target.cpus is not None):
             raise ClewError(f"--engine {self.name} records a command, not {self.target}; add an engine that does: perf")
         for pid in self.target.pids:

@@ -10,6 +10,7 @@ helpers.
 from __future__ import annotations
 
 import argparse
+import difflib
 import importlib
 import inspect
 import os
@@ -66,11 +67,8 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``clew ARGV...`` and return its exit code: 0 well, 2 a user's mistake, 130 Ctrl-C."""
-    parser = build_parser()
-    args, unknown = parser.parse_known_args(argv)
-    if unknown:
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
+        args = _parsed(sys.argv[1:] if argv is None else argv)
         code: int = args.run(args)
         sys.stdout.flush()
         return code
@@ -83,3 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone (`clew top | head`): nobody is left to tell. Let Python's own flush at exit succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """What ``argv`` asks for; exits with 2, and says why, where it cannot be understood."""
+    parser = build_parser()
+    names = discover()
+    if argv and not argv[0].startswith("-") and argv[0] not in names:
+        near = difflib.get_close_matches(argv[0], names, 1)
+        parser.error(f"there is no command {argv[0]!r:.60}" + (f"; is it {near[0]}?" if near else ""))
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return args

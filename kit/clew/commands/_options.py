@@ -94,6 +94,9 @@ def lens_of(args: argparse.Namespace, case: Case) -> Lens:
         need_requests(case, "requests")
     slower, faster = parse_time(args.slower), parse_time(args.faster)
     start, end = parse_time(args.start), parse_time(args.end)
+    for low, high, asked in ((start, end, "--from and --to"), (slower, faster, "--slower and --faster")):
+        if low is not None and high is not None and low >= high:
+            raise ClewError(f"{asked}: nothing lies between them, the first has to be the smaller one")
     return Lens(
         start_ns=None if start is None else origin + start,
         end_ns=None if end is None else origin + end,

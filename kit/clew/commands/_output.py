@@ -17,6 +17,14 @@ from clew.cells import MOMENTS, cells
 from clew.questions.answer import Answer
 from clew.units import printable
 
+_NO_TERMINAL = (240, 24)
+_READABLE, _SHORTEST = 24, 12  # letters of a text; it is cut to the latter when no column can be spared any more
+_SPARED = (
+    *("min_ns", "mean_ns", "unfinished", "unresolved", "shape_id", "resolved", "processes", "low_confidence"),
+    *("recorded", "p90_ns", "p50_ns"),
+)
+"""Columns that a narrow terminal does without, in the order in which they go; the rest is never left out."""
+
 
 def show(answer: Answer, args: argparse.Namespace, case: Case | None = None) -> int:
     """Print ``answer`` as ``args`` ask: JSON, CSV, or an aligned table with its note; returns the exit code 0.
@@ -72,25 +80,50 @@ def _plain(value: Any) -> Any:
 def write_table(table: pa.Table, out: TextIO | None = None, width: int | None = None) -> None:
     """``table`` for people.
 
-    Aligned, units by the ends of column names, NULL as -, text cut so that lines fit ``width``.
+    Aligned, units by the ends of column names, NULL as -. Where lines do not fit ``width``, text is cut, then columns
+    that can be spared are left out, and it is said which.
     """
     out = out or sys.stdout
-    width = width or shutil.get_terminal_size((120, 24)).columns
-    columns = [cells(name, table.column(name)) for name in table.column_names]
-    widths = [max(len(cell) for cell in column) for column, _ in columns]
-    texts = [index for index, (_, is_text) in enumerate(columns) if is_text]
-    # Only text may be cut, the widest first: a number that is cut is another number.
-    while texts and sum(widths) + 2 * (len(widths) - 1) > width and max(widths[i] for i in texts) > 12:
-        widest = max(texts, key=lambda index: widths[index])
-        widths[widest] -= 1
-    for row in zip(*(column for column, _ in columns), strict=True):
-        parts = [
-            _cut(cell, room).ljust(room) if is_text else cell.rjust(room)
-            for cell, room, (_, is_text) in zip(row, widths, columns, strict=True)
-        ]
-        out.write("  ".join(parts).rstrip() + "\n")
+    width = width or shutil.get_terminal_size(_NO_TERMINAL).columns
+    columns = {name: _Column(*cells(name, table.column(name))) for name in table.column_names}
+    _cut_texts(columns, width, _READABLE)
+    left_out = [columns.pop(name).cells[0] for name in _SPARED if name in columns and _line(columns) > width]
+    _cut_texts(columns, width, _SHORTEST)
+    for row in zip(*(column.padded() for column in columns.values()), strict=True):
+        out.write("  ".join(row).rstrip() + "\n")
     if not table.num_rows:
         out.write("(no rows)\n")
+    if left_out:
+        out.write(f"(no room for {', '.join(left_out)}: --json has them)\n")
+
+
+class _Column:
+    """Header and values of one column as text, and how much room they get."""
+
+    def __init__(self, texts: list[str], is_text: bool) -> None:
+        self.cells, self.is_text = texts, is_text
+        self.room = max(len(cell) for cell in texts)
+
+    def padded(self) -> list[str]:
+        """All of it in the room that there is; text to the left, numbers to the right."""
+        return [
+            _cut(cell, self.room).ljust(self.room) if self.is_text else cell.rjust(self.room) for cell in self.cells
+        ]
+
+
+def _line(columns: dict[str, _Column]) -> int:
+    """How wide a line is."""
+    return sum(column.room for column in columns.values()) + 2 * (len(columns) - 1)
+
+
+def _cut_texts(columns: dict[str, _Column], width: int, shortest: int) -> None:
+    """Take room from text, the widest first, until lines fit ``width``: a number that is cut is another number."""
+    texts = [column for column in columns.values() if column.is_text]
+    while texts and _line(columns) > width:
+        widest = max(texts, key=lambda column: column.room)
+        if widest.room <= shortest:
+            return
+        widest.room -= 1
 
 
 def _cut(text: str, room: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from clew.case import Case
@@ -46,7 +47,12 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     }.get(by)
     if lens.functions or lens.modules or lens.stack:
         note = "; ".join(filter(None, (note, "only calls whose stack was recorded (clew record --stacks) are counted")))
-    return ask(case, f"{sql} {tail}", params | bound, title, note)
+    answer = ask(case, f"{sql} {tail}", params | bound, title, note)
+    return (
+        answer
+        if answer.table.num_rows
+        else replace(answer, note="; ".join(filter(None, ("no call matches the lens", note))))
+    )
 
 
 def nothing(case: Case) -> str:
