@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from clew.errors import ClewError
 from clew.ingest.profile import Profile
-from clew.ingest.profiles import austin, reader_of
+from clew.ingest.profiles import Reader, austin
 
-Key = tuple[str, int | None, int | None, str]
-
-
-def profile(content: bytes, folder: Path) -> Profile:
-    path = folder / "austin.out"
-    path.write_bytes(content)
-    assert reader_of(path) is austin
-    return austin.read(path)
+ReadAs = Callable[[Reader, bytes | str], Profile]
+Sums = Callable[[Profile], dict[tuple[str, int | None, int | None, str], float]]
 
 
-def sums(found: Profile) -> dict[Key, float]:
-    """Weights by (event, pid, tid, functions from the outermost)."""
-    frames, stacks, threads = (table.to_pylist() for table in (found.frames, found.stacks, found.threads))
-    weights = Counter[Key]()
-    for sample in found.samples.to_pylist():
-        at, names = sample["stack"], list[str]()
-        while at is not None:
-            names.append(frames[stacks[at]["frame"]]["function"])
-            at = stacks[at]["parent"]
-        thread = threads[sample["thread"]]
-        key = found.events[sample["event"]].name, thread["pid"], thread["tid"], ";".join(reversed(names))
-        weights[key] += sample["weight"]
-    return dict(weights)
-
-
-def test_threads_without_frames_and_what_the_collector_does(tmp_path: Path) -> None:
+def test_threads_without_frames_and_what_the_collector_does(read_as: ReadAs, sums: Sums) -> None:
     text = "# austin: 3.3.0\n# mode: wall\n\nP7;T0:8;/a.py:f:3;:GC: 100\nP7;T0:8 50\nP7;T0:main 5\n"
-    found = profile(text.encode(), tmp_path)
+    found = read_as(austin, text)
     assert sums(found) == {
         ("austin", 7, 8, "f;:GC:"): 100_000,
         ("austin", 7, 8, ""): 50_000,
@@ -47,16 +25,16 @@ def test_threads_without_frames_and_what_the_collector_does(tmp_path: Path) -> N
     assert not found.notes
 
 
-def test_memory_is_bytes_taken_and_given_back(tmp_path: Path) -> None:
+def test_memory_is_bytes_taken_and_given_back(read_as: ReadAs, sums: Sums) -> None:
     text = "# austin: 3.3.0\n# mode: memory\n\nP7;T8;/a.py:f:3 4096\nP7;T8;/a.py:g:3 -1024\n"
-    found = profile(text.encode(), tmp_path)
+    found = read_as(austin, text)
     assert sums(found) == {("memory allocated", 7, 8, "f"): 4096, ("memory freed", 7, 8, "g"): 1024}
     assert {event.unit for event in found.events if event.kind == "alloc"} == {"bytes"}
 
 
-def test_mode_full_has_both(tmp_path: Path) -> None:
+def test_mode_full_has_both(read_as: ReadAs, sums: Sums) -> None:
     text = "# austin: 3.3.0\n# mode: full\n\nP7;T8;/a.py:f:3 100,0,4096\nP7;T8;/a.py:f:4 20,1,0\n"
-    assert sums(profile(text.encode(), tmp_path)) == {
+    assert sums(read_as(austin, text)) == {
         ("austin", 7, 8, "f"): 120_000,
         ("memory allocated", 7, 8, "f"): 4096,
     }
@@ -94,8 +72,8 @@ MOJO = (
 )
 
 
-def test_mojo(tmp_path: Path) -> None:
-    found = profile(MOJO, tmp_path)
+def test_mojo(read_as: ReadAs, sums: Sums) -> None:
+    found = read_as(austin, MOJO)
     assert sums(found) == {
         ("austin", 7, 31, "main;\\xe9té"): 300_000,
         ("austin", 7, 31, "main;\\xe9té;<unknown>"): 5_000,
@@ -111,14 +89,14 @@ def test_mojo(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 2])
-def test_mojo_that_is_cut_says_so(cut: int, tmp_path: Path) -> None:
-    found = profile(MOJO[:-cut], tmp_path)
+def test_mojo_that_is_cut_says_so(cut: int, read_as: ReadAs, sums: Sums) -> None:
+    found = read_as(austin, MOJO[:-cut])
     assert sum(sums(found).values()) == 305_000
     assert found.notes == ["the file ends inside a sample, which was left out"]
 
 
 @pytest.mark.parametrize("more", [b"\x63", REF + b"\x3f", TIME + b"\xff" * 20, b"MOJ"])
-def test_broken_mojo_is_one_line(more: bytes, tmp_path: Path) -> None:
+def test_broken_mojo_is_one_line(more: bytes, read_as: ReadAs) -> None:
     with pytest.raises(ClewError, match="damaged") as error:
-        profile(MOJO + more, tmp_path)
+        read_as(austin, MOJO + more)
     assert "\n" not in str(error.value)

@@ -122,6 +122,14 @@ def test_threads_at_the_roots(tmp_path: Path) -> None:
     assert read("java-12/12;main 1\nmain;x 2\n", tmp_path).threads.num_rows == 0
 
 
+def test_a_process_that_another_started_is_the_stacks(tmp_path: Path) -> None:
+    text = 'process 12:"python a;b.py";process 15:"sh -c x";thread (16): wk;f 4\nprocess 12:"python a;b.py";f 1\n'
+    found = read(text, tmp_path)
+    assert [stack for _, stack, _ in rows(found)] == ["f", "f"]
+    threads = [(row["pid"], row["tid"], row["name"], row["command"]) for row in found.threads.to_pylist()]
+    assert threads == [(15, 16, "wk", "sh"), (12, None, None, "python")]
+
+
 def test_marks_are_kinds(tmp_path: Path) -> None:
     found = read("main;f_[i];g_[k];h_[j];w_[w] 1\n", tmp_path)
     kinds = {row["function"]: row["kind"] for row in found.frames.to_pylist()}

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,8 @@ from clew.case import Case
 from clew.errors import ClewError
 from clew.export.stack_files import write_stacks
 from clew.ingest.imports import import_files
-from clew.ingest.profiles import reader_of
+from clew.ingest.profile import Profile
+from clew.ingest.profiles import Reader, firefox, reader_of, speedscope
 from clew.ingest.profiles._pprof import profile_class
 from clew.lens import Lens
 
@@ -148,6 +150,42 @@ def test_firefox_tables_that_threads_share(tmp_path: Path) -> None:
     source = tmp_path / "profile.json"
     source.write_text(json.dumps(document))
     assert totals(case_of(source, tmp_path / "case")) == {"main": 4e6, "paint": 2e6}
+
+
+def test_firefox_since_version_58_and_weights_that_are_no_samples(
+    read_as: Callable[[Reader, str], Profile], sums: Callable[[Profile], dict[tuple[object, ...], float]]
+) -> None:
+    shared = {
+        "stringArray": ["main", "inner", "app.js"],
+        "sources": {"length": 1, "id": [None], "filename": [2]},
+        "funcTable": {"name": [0, 1], "source": [0, None], "resource": [-1, -1], "isJS": [True, False]},
+        "frameTable": {"func": [0, 1], "line": [7, None], "inlineDepth": [0, 1]},
+        "stackTable": {"prefix": [None, 0], "frame": [0, 1]},
+    }
+    threads = [
+        {"pid": "1", "tid": 2, "samples": {"stack": [1], "time": [0], "weight": [3], "weightType": kind}}
+        for kind in ("samples", "tracing-ms", "bytes")
+    ]
+    meta = {"interval": 2, "preprocessedProfileVersion": 58}
+    found = read_as(firefox, json.dumps({"meta": meta, "shared": shared, "threads": threads}))
+    weights = {"samples": 6e6, "traced": 3e6, "bytes": 3.0}
+    assert sums(found) == {(event, 1, 2, "main;inner"): weight for event, weight in weights.items()}
+    places = [(frame["function"], frame["kind"], frame["file"]) for frame in found.frames.to_pylist()]
+    assert places == [("main", "jit", "app.js"), ("inner", "inlined", None)]
+
+
+def test_speedscope_frames_stay_open_until_the_end(
+    read_as: Callable[[Reader, str], Profile], sums: Callable[[Profile], dict[tuple[object, ...], float]]
+) -> None:
+    opened = [{"type": "O", "frame": number, "at": at} for number, at in enumerate((0, 2))]
+    one = {"type": "evented", "name": "x", "unit": "none", "startValue": 0, "endValue": 10, "events": opened}
+    document = {
+        "$schema": "https://www.speedscope.app/file-format-schema.json",
+        "shared": {"frames": [{"name": "a"}, {"name": "b"}]},
+        "profiles": [one],
+    }
+    found = read_as(speedscope, json.dumps(document))
+    assert sums(found) == {("samples", None, None, "a"): 2, ("samples", None, None, "a;b"): 8}
 
 
 def test_pprof_has_an_event_for_each_value(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 Tables of columns that point into each other: samples -> stackTable (prefix, frame) -> frameTable -> funcTable ->
 strings. The processed form keeps them by thread or, in newer versions, in ``shared``; the raw form is rows with a
-schema.
+schema. Weights are samples, or what ``weightType`` says. The format:
+https://github.com/firefox-devtools/profiler/blob/main/docs-developer/CHANGELOG-formats.md
 """
 
 from __future__ import annotations
@@ -20,6 +21,11 @@ from clew.ingest.profiles._text import unpacked
 FORMAT = "Firefox profile"
 RANK = 25
 _MS = 1e6  # ns
+_EVENTS = {
+    "samples": Event("samples", "wall", "ns"),
+    "tracing-ms": Event("traced", "wall", "ns"),
+    "bytes": Event("bytes", "other", "bytes"),
+}
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
@@ -35,6 +41,8 @@ def read(path: Path) -> Profile:
     with damage(path):
         gathered = Gathered()
         interval = float(document["meta"].get("interval") or 1)
+        scales = {"samples": interval * _MS, "tracing-ms": _MS, "bytes": 1.0}
+        kinds = list(_EVENTS)
         shared = document.get("shared", {})
         for process in _processes(document):
             for thread in process.get("threads", ()):
@@ -42,9 +50,11 @@ def read(path: Path) -> Profile:
                 row = gathered.thread(
                     thread.get("pid"), thread.get("tid"), thread.get("name"), thread.get("processName") or None
                 )
+                kind = tables.weight_type()
+                event, scale = kinds.index(kind), scales[kind]
                 for stack, at, weight in tables.samples():
-                    gathered.add(0, weight * interval * _MS, tables.stack(gathered, stack), row, at * _MS)
-        return gathered.profile([Event("samples", "wall", "ns")], path)
+                    gathered.add(event, weight * scale, tables.stack(gathered, stack), row, at * _MS)
+        return gathered.profile(list(_EVENTS.values()), path)
 
 
 def _processes(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -72,8 +82,15 @@ class _Tables:
             return [row[at] if at < len(row) else None for row in found["data"]] if at is not None else []
         return found.get(name) or []
 
+    def weight_type(self) -> str:
+        """What weights count, a key of _EVENTS; raises ValueError if it is none of those."""
+        found = (self._find("samples") or {}).get("weightType") or "samples"
+        if found not in _EVENTS:
+            raise ValueError(f"weights of the unknown type {found!r:.40}")
+        return str(found)
+
     def samples(self) -> Iterator[tuple[int | None, float, float]]:
-        """(stack, ms, weight in intervals) of each sample."""
+        """(stack, ms, weight) of each sample."""
         stacks = self._column("samples", "stack")
         times = self._column("samples", "time") or list(itertools.accumulate(self._column("samples", "timeDeltas")))
         weights = self._column("samples", "weight") or [1] * len(stacks)
@@ -111,11 +128,14 @@ class _Tables:
         function = functions[number]
         name = str(self._strings[self._cached("funcTable", "name")[function]])
         file = self._optional("funcTable", "fileName", function)
-        javascript = bool(self._optional("funcTable", "isJS", function))
+        source = self._optional("funcTable", "source", function)
+        if file is None and source is not None:  # since version 58
+            file = self._optional("sources", "filename", source)
+        kind = "jit" if self._optional("funcTable", "isJS", function) else "user"
         return gathered.tree.frame(
             name,
             self._module(function),
-            "jit" if javascript else "user",
+            "inlined" if self._optional("frameTable", "inlineDepth", number) else kind,
             file=str(self._strings[file]) if file is not None else None,
             line=line,
         )

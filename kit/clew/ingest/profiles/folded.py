@@ -28,7 +28,7 @@ RANK = 90
 _COUNT = re.compile(r"\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30}")
 _THREAD = re.compile(r"(.*)-(\d{1,9}|\?)/(\d{1,9})$")
 _PY_SPY = re.compile(
-    r'(?=process |thread )(?:process (?P<pid>\d{1,9}):"(?P<command>[^"]*)"(?:;|$))?'
+    r'(?=process |thread )(?:process (?P<pid>\d{1,9}):"(?P<command>[^"]*)"(?:;|$))*'
     r"(?:thread \((?:(?P<tid>\d{1,9})|0x[0-9A-Fa-f]+)\)(?:: (?P<name>[^;]*))?(?:;|$))?"
 )
 _KINDS = {"_[k]": "kernel", "_[j]": "jit", "_[i]": "inlined"}

@@ -76,13 +76,17 @@ def _sampled(gathered: Gathered, profile: dict[str, Any], frames: list[int], eve
 def _evented(gathered: Gathered, profile: dict[str, Any], frames: list[int], event: int, thread: int) -> None:
     scale = _NS.get(profile["unit"])
     stack, at = list[int](), float(profile.get("startValue") or 0)
-    for change in profile["events"]:
-        now, frame = float(change["at"]), frames[_index(change["frame"])]
+    end = {"type": "end", "at": profile.get("endValue")}  # frames may stay open until then
+    for change in [*profile["events"], *([end] if end["at"] is not None else [])]:
+        now = float(change["at"])
         if now > at and stack:
             gathered.add(
                 event, (now - at) * (scale or 1), gathered.tree.stack(stack), thread, at * scale if scale else None
             )
         at = now
+        if change["type"] == "end":
+            continue
+        frame = frames[_index(change["frame"])]
         if change["type"] == "O":
             stack.append(frame)
         elif frame in stack:
