@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page
 import clew
 from clew.case import Case
 from clew.lens import Lens
+from clew.questions.errors import LATER, errors
 from clew_widgets.report import embedded, write_report
 
 SECRETS = ("hunter2-Zx81kQ", "zoltan", "203.0.113.", "PAYLOAD-BYTES-f7")
@@ -189,6 +190,22 @@ def test_exact_tables_of_a_command_are_shown_by_process_thread_file_and_peer(vis
         shown = sum(int(cell.get_attribute("data-value") or 0) for cell in cells.all())
         known = f"{column} IS NOT NULL"
         assert shown >= calls(case, f"command = 'python3' AND {known}")
+
+
+def test_errors_that_are_no_faults_are_told_apart(visit: Visit, case: Case) -> None:
+    def failed(only: str) -> int:
+        text = f"SELECT coalesce(sum(calls), 0)::BIGINT AS n FROM ({errors(case, Lens()).sql}) WHERE {only}"
+        return int(case.sql(text)["n"][0].as_py())
+
+    later = failed(f"name IN {LATER}")
+    assert 0 < later < failed("true")
+    said = f'{failed("true"):,} failed calls, {later:,} of them only "not now"'
+    note = visit.page.locator("[data-clew=errors] .clew-note")
+    visit.drawn()
+    assert note.inner_text() == said
+    visit.row("python3").click()  # added up in the page from here on
+    visit.page.wait_for_selector(".clew-chip[data-field=commands]")
+    assert re.fullmatch(r'[0-9,]+ failed calls, [0-9,]+ of them only "not now"; times to the bin', note.inner_text())
 
 
 def test_dragging_over_time_and_over_latency_narrows(visit: Visit, case: Case) -> None:

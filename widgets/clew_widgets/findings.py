@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clew.questions.answer import Answer
+from clew.questions.errors import LATER
 from clew.units import duration, number, size
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.views.counts import plural
 
 FEW = 20
 """Percentiles of fewer calls say little."""
-_LATER = ("EAGAIN", "EINPROGRESS", "EINTR")  # no failures: the call will be made again
 _WAITS = ("poll", "ppoll", "select", "pselect", "epoll")  # they last as long as there is nothing to do
 
 
@@ -74,12 +74,12 @@ def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
 
 
 def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
-    later = sum(row["calls"] for row in rows if row["name"] in _LATER)
-    failed = [row for row in rows if row["name"] not in _LATER]
+    later = sum(row["calls"] for row in rows if row["name"] in LATER)
+    failed = [row for row in rows if row["name"] not in LATER]
     count = sum(row["calls"] for row in failed)
     waited = ""
     if later:
-        waited = f'Another {number(later)} only said "not now" ({", ".join(_LATER)}), as non-blocking programs expect.'
+        waited = f'Another {number(later)} only said "not now" ({", ".join(LATER)}), as non-blocking programs expect.'
     if not failed:
         return Finding("No call failed", waited or f"None of {number(calls)}.")
     worst = failed[0]
@@ -121,7 +121,7 @@ def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> Finding:
 
 def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, width_ns: int) -> list[Finding]:
     """Where failures crowd, from the cells of the cube; ``start_ns`` is since the start of the case."""
-    later = [row["errno"] for row in errors if row["name"] in _LATER]
+    later = [row["errno"] for row in errors if row["name"] in LATER]
     kinds = pa.array([0, *later], cells["errno"].type)
     failed = cells.filter(pc.invert(pc.is_in(cells["errno"], value_set=kinds)))
     total = pc.sum(failed["calls"]).as_py() or 0

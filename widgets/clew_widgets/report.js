@@ -283,7 +283,8 @@ function startReport(data) {
     errors.body = { ...errors.body, rows };
     if (!exact) errors.sql = fromCells;
     errors.total = rows.reduce((sum, row) => sum + row.cells.calls, 0);
-    errors.note = rows.length ? `${grouped(errors.total)} failed calls${exact ? "" : ", times to the bin"}` : "";
+    const later = rows.reduce((sum, row) => sum + (data.later.includes(row.label) ? row.cells.calls : 0), 0);
+    errors.note = rows.length ? `${grouped(errors.total)} failed calls${later ? `, ${grouped(later)} of them only "not now"` : ""}${exact ? "" : "; times to the bin"}` : "";
     errors.empty = rows.length ? "" : data.specs.errors.empty || "No call failed.";
     panels.errors.update(errors);
 

@@ -24,7 +24,7 @@ from clew.questions.activity import activity
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
-from clew.questions.errors import errors
+from clew.questions.errors import LATER, errors
 from clew.questions.latency import latency
 from clew.questions.samples import sample_events
 from clew.units import duration, printable
@@ -184,6 +184,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
             row["errno"]: {"name": row["name"], "meaning": row["meaning"]} for row in asked["errors"].table.to_pylist()
         },
         "specs": specs,
+        "later": LATER,
         "details": _details(case, lens, tables, redactor),
         "totals": sums,
         "bar": [

@@ -7,6 +7,9 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, need_events
 
+LATER = ("EAGAIN", "EINPROGRESS", "EINTR")
+"""What only says "not now": no failures to programs that do not block, which make the call again."""
+
 
 def errors(case: Case, lens: Lens) -> Answer:
     """Failed calls under ``lens`` by operation and errno, the most frequent first.

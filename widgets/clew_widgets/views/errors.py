@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from clew.lens import Lens
 from clew.questions.answer import Answer
-from clew.questions.errors import errors
+from clew.questions.errors import LATER, errors
 from clew.units import number, printable
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.table import Column, Row, table
@@ -46,6 +46,16 @@ def draw_errors(answer: pa.Table, *, lens: Lens, origin_ns: int) -> Drawing:
     return table(COLUMNS, rows, sort="calls", label="Errors", finding=printable(finding), with_bars=False)
 
 
+def said(answer: pa.Table) -> str:
+    """How many calls failed, and how many of these are no faults; nothing where none failed."""
+    rows = answer.to_pylist()
+    if not rows:
+        return ""
+    later = sum(row["calls"] for row in rows if row["name"] in LATER)
+    text = f"{number(sum(row['calls'] for row in rows))} failed calls"
+    return f'{text}, {number(later)} of them only "not now"' if later else text
+
+
 class Errors(View):
     """Calls that failed; click a row to narrow to that operation and errno, again to let go."""
 
@@ -61,8 +71,7 @@ class Errors(View):
         drawing = draw_errors(answer.table, lens=self.model.lens, origin_ns=self.answers.bounds()[0])
         rows = drawing.body["rows"]
         total = sum(row["cells"]["calls"] for row in rows)
-        note = f"{number(total)} failed calls" if rows else ""
-        return drawing, {"note": note, "total": total, "empty": "No call failed."}
+        return drawing, {"note": said(answer.table), "total": total, "empty": "No call failed."}
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the operation and errno picked."""
