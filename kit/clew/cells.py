@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clew.units import duration, number, printable, size
 
@@ -23,6 +24,18 @@ def cells(name: str, column: pa.ChunkedArray) -> tuple[list[str], bool]:
         "-" if value is None else printable(str(value)) if is_text else show(value) for value in column.to_pylist()
     ]
     return [printable(header), *values], is_text
+
+
+def moments(table: pa.Table) -> list[str]:
+    """The columns of ``table`` that are times of the case's clock, and have any."""
+    return [name for name in table.column_names if name in MOMENTS and table[name].null_count < table.num_rows]
+
+
+def since(table: pa.Table, origin_ns: int) -> pa.Table:
+    """``table`` with its times counted from ``origin_ns``."""
+    for name in moments(table):
+        table = table.set_column(table.column_names.index(name), name, pc.subtract(table[name], origin_ns))
+    return table
 
 
 def form(name: str) -> tuple[Callable[[Any], str], str]:

@@ -27,6 +27,13 @@ def test_units_and_rows() -> None:
     assert bundle["text/plain"] == "calls by file: 45 rows; name f0, total 1.5 ms, bytes -"
 
 
+def test_times_are_shown_since_the_begin_of_the_case() -> None:
+    table = pa.table({"op": ["read", "open"], "first_ns": [5_000_000_123, 7_500_000_000], "last_ns": [None, None]})
+    html = Answer(table, "SELECT 1", "errors", origin_ns=5_000_000_000)._repr_mimebundle_()["text/html"]
+    assert "<th>first_s</th>" in html
+    assert "<td>read</td><td>0.000000</td><td>-</td>" in html and "<td>open</td><td>2.500000</td>" in html
+
+
 def test_hostile_text_stays_text() -> None:
     html = shown(pa.table({"name": ["<img src=x onerror=alert(1)>\x1b[2J"]}))["text/html"]
     assert "<img" not in html

@@ -10,10 +10,9 @@ import sys
 from typing import Any, TextIO
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from clew.case import Case
-from clew.cells import MOMENTS, cells
+from clew.cells import cells, moments, since
 from clew.questions.answer import Answer
 from clew.units import printable
 
@@ -42,14 +41,7 @@ def show(answer: Answer, args: argparse.Namespace, case: Case | None = None) -> 
 
 
 def _since_begin(table: pa.Table, case: Case) -> pa.Table:
-    moments = [name for name in table.column_names if name in MOMENTS and table[name].null_count < table.num_rows]
-    if not moments:
-        return table
-    origin = case.bounds()[0]
-    for name in moments:
-        since = pc.subtract(table[name], origin)
-        table = table.set_column(table.column_names.index(name), name, since)
-    return table
+    return since(table, case.bounds()[0]) if moments(table) else table
 
 
 def note_line(answer: Answer) -> None:

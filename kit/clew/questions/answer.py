@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from clew.cells import cells
+from clew.cells import cells, since
 from clew.units import printable
 
 SHOWN = 40  # rows in a notebook; the table has all
@@ -23,6 +23,8 @@ class Answer:
     ``table`` holds the rows; ``sql`` is the same query as text that runs as it stands (``case.sql(answer.sql)``
     gives ``table`` again); ``title`` is one line for people; ``note`` what they must know to read it right
     (losses, what is missing, why it is empty) or None; ``summary`` single figures of the whole, by name with unit.
+    ``origin_ns`` is the begin of the case: times are shown since then, as the Explorer shows them; the table has them
+    as they are, which is what a Lens takes.
     """
 
     table: pa.Table
@@ -30,10 +32,12 @@ class Answer:
     title: str
     note: str | None = None
     summary: dict[str, Any] = field(default_factory=dict)
+    origin_ns: int = 0
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         """The first rows as a small table with the SQL below it: what a notebook shows; no script, no style needed."""
-        columns = [cells(name, self.table.column(name)[:SHOWN])[0] for name in self.table.column_names]
+        shown = since(self.table.slice(0, SHOWN), self.origin_ns)
+        columns = [cells(name, shown.column(name))[0] for name in shown.column_names]
         head, *rows = zip(*columns, strict=True)
         left = self.table.num_rows - len(rows)
         below = [self.note] if self.note else [] if rows else ["no rows"]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from clew.case import Case
+from clew.cells import moments
 from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer, runnable
@@ -55,7 +56,9 @@ def order_by(order: str, names: tuple[str, ...], columns: tuple[str, ...] = MEAS
 
 def ask(case: Case, sql: str, params: Mapping[str, Any], title: str, note: str | None = None) -> Answer:
     """Run ``sql`` and make the Answer of it."""
-    return Answer(case.sql(sql, params), runnable(sql, params), title, note)
+    table = case.sql(sql, params)
+    origin_ns = case.bounds()[0] if moments(table) else 0
+    return Answer(table, runnable(sql, params), title, note, origin_ns=origin_ns)
 
 
 def scalar(case: Case, sql: str, params: Mapping[str, Any] | None = None) -> Any:

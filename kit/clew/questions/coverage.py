@@ -32,7 +32,8 @@ FROM (SELECT *, sum(counted_bytes) OVER (PARTITION BY capture_id, host, pid)::DO
                OR engine <> 'sampler' AND (counted_read_bytes IS NOT NULL OR kernel_read_bytes IS NOT NULL)))
 ORDER BY unseen IS NULL, share NULLS FIRST, kernel_bytes DESC NULLS LAST, command, pid, process_id"""
     answer = ask(case, sql, {}, "recorded beside what the kernel counted")
-    return answer if answer.table.num_rows else replace(answer, note="only the preload library counts calls")
+    said = "of each program the kernel also counts some kB that the loader reads of libraries"
+    return replace(answer, note=said if answer.table.num_rows else "only the preload library counts calls")
 
 
 def losses(case: Case) -> Answer:
