@@ -209,6 +209,13 @@ def test_processes(build: Callable[..., Path], compared: Callable[..., list[int]
     assert len(compared(build("tree"))) >= 8
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_calls_that_nobody_thought_of(
+    number: str, build: Callable[..., Path], compared: Callable[..., list[int]]
+) -> None:
+    assert compared(build("random_calls"), number, "400")[-1] > 300
+
+
 def test_head_and_tail_of_each_payload(
     build: Callable[..., Path], record: Callable[..., list[str]], tmp_path: Path
 ) -> None:

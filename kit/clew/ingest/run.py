@@ -21,6 +21,9 @@ from clew.ingest.pipeline import SEGMENTS, STALE, ahead, insert, pieces, resourc
 from clew.ops import ACCOUNT, OPS
 from clew.store import DATABASE, FileStore, schema_checksum, schema_text
 
+# Of two names for one number, that of manual pages and strace.
+_USUAL_NAMES = {errno.EOPNOTSUPP: "EOPNOTSUPP", errno.EDEADLK: "EDEADLK"}
+
 
 def update(store: FileStore, case: Path) -> int:
     """Bring what is new in the raw files of ``case`` into its tables; returns the number of new events.
@@ -118,7 +121,7 @@ def _prepare(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(schema_text())
     connection.execute(resource("landing.sql"))
     connection.executemany("INSERT INTO op VALUES (?, ?, ?)", [list(op) for op in OPS])
-    codes = sorted(errno.errorcode.items())
+    codes = sorted((dict(errno.errorcode) | _USUAL_NAMES).items())
     connection.executemany(
         "INSERT INTO errno VALUES (?, ?, ?)", [[code, name, os.strerror(code)] for code, name in codes]
     )
