@@ -205,14 +205,17 @@ static int by_number(const void *a, const void *b)
 
 uint32_t live_pids(const struct clew_drain *drain, uint32_t *pids, uint32_t room)
 {
-	uint32_t count = 0;
+	uint32_t count = 0, found = 0;
 	uint32_t *all = malloc((drain->active_count + 1) * sizeof *all);
 	if (!all)
 		return 0;
-	for (uint32_t i = 0; i < drain->active_count; i++)
-		all[i] = drain->seats[drain->active[i]].pid;
-	qsort(all, drain->active_count, sizeof *all, by_number);
 	for (uint32_t i = 0; i < drain->active_count; i++) {
+		const struct seat *seat = &drain->seats[drain->active[i]];
+		if (!pids || !seat->foreign || !seat->ended) /* one that said so may still exec: waited for, not named */
+			all[found++] = seat->pid;
+	}
+	qsort(all, found, sizeof *all, by_number);
+	for (uint32_t i = 0; i < found; i++) {
 		if (i && all[i] == all[i - 1])
 			continue;
 		if (count < room)
