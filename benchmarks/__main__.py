@@ -4,7 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import calls, causal, collapse, dwarf, hotel_media, ingest, perf_data, protocols, servers, stacks
+from benchmarks import (
+    calls,
+    causal,
+    collapse,
+    dwarf,
+    hotel_media,
+    ingest,
+    perf_data,
+    protocols,
+    repaint,
+    servers,
+    stacks,
+)
 from benchmarks.table import show
 
 SECTIONS = {
@@ -15,6 +27,7 @@ SECTIONS = {
     "perf_data": perf_data.measure,
     "dwarf": dwarf.measure,
     "stacks": stacks.measure,
+    "repaint": repaint.measure,
     "protocols": protocols.measure,
     "causal": causal.measure,
     "hotel_media": hotel_media.measure,

@@ -11,8 +11,14 @@ function flameBar(root, legend, act) {
   const finder = make("div", { class: "clew-search", role: "search" }, field, earlier, later, share);
   root.replaceChildren(legend, finder, edits, crumbs);
   let timer = 0;
-  const search = () => { clearTimeout(timer); act.search(field.value); };
-  field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, 80); });
+  let cost = 0; // ms of the last search: as long is waited for the next letter
+  const search = () => {
+    clearTimeout(timer);
+    const began = performance.now();
+    act.search(field.value);
+    cost = performance.now() - began;
+  };
+  field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(search, Math.min(cost, 200)); });
   field.addEventListener("keydown", (event) => {
     event.stopPropagation(); // letters belong to the field, not to the notebook
     if (event.key === "Enter") { search(); act.step(event.shiftKey ? -1 : 1); event.preventDefault(); }

@@ -105,7 +105,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
   const narrow = (first, end) => send({ type: "brush", start: first * step(), end: end * step() });
   const cellAt = (event) => clamp(Math.floor(Math.max(0, Math.min(body.seconds - 1e-9, event.x))) * body.rows + Math.floor(Math.max(0, Math.min(body.rows - 1e-9, event.y))));
 
-  plot.on_event("mousemove", (event) => { if (body) { at = cellAt(event); mark(); } });
+  plot.on_event("mousemove", (event) => { if (body && !dragging) { at = cellAt(event); mark(); } });
   plot.on_event("mouseleave", () => { if (!dragging) { at = null; from = null; if (body) mark(); } });
   const point = (event) => {
     const area = canvas.getBoundingClientRect();

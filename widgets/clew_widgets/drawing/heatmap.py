@@ -33,7 +33,10 @@ def heatmap_figure() -> dict[str, Any]:
     cells = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top", "color", "alpha")}, name="cells")
     plot.quad("left", "right", "top", "bottom", source=cells, fill_color="color", fill_alpha="alpha", line_color=None)
     marks = ColumnDataSource({name: [] for name in ("left", "right", "bottom", "top", "color")}, name="chosen")
-    plot.quad("left", "right", "top", "bottom", source=marks, fill_alpha=0, line_color="color", line_width=1.5)
+    outline = plot.quad(
+        "left", "right", "top", "bottom", source=marks, fill_alpha=0, line_color="color", line_width=1.5
+    )
+    outline.level = "overlay"  # a canvas of its own: while somebody drags, the cells are not painted again
     plot.add_layout(BoxAnnotation(name="cursor", visible=False, fill_alpha=0, line_width=2, level="overlay"))
     return dict(json_item(plot))
 
