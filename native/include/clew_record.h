@@ -19,7 +19,7 @@
 
 #include <stdint.h>
 
-#define CLEW_ABI 3u                                     /* of this file, clew_arena.h and the ctypes API */
+#define CLEW_ABI 4u                                     /* of this file, clew_arena.h and the ctypes API */
 #define CLEW_SEGMENT_MAGIC UINT64_C(0x3130474553574c43) /* "CLWSEG01" */
 #define CLEW_BLOCK_MAGIC UINT32_C(0x4b424c43)           /* "CLBK" */
 #define CLEW_ALIGN 8u                                   /* records and blocks start on multiples of this */
@@ -182,20 +182,22 @@ enum clew_kind {
 	CLEW_KIND_LISTEN = 10 /* reserved for readers: a socket that listens */
 };
 
-/* head of CLEW_OP_CONN: what a descriptor is; then `text` bytes of path (files, fifos, anon inodes) */
+/*
+ * head of CLEW_OP_CONN: what a descriptor is; then `local_len` and `remote_len` bytes of struct sockaddr (a unix path
+ * longer than 110 bytes is cut), and `text` bytes of path (files, fifos, anon inodes)
+ */
+#define CLEW_ADDRESS_MOST 112u
 struct clew_conn_info {
-	uint32_t kind;       /* enum clew_kind */
-	uint32_t text;       /* bytes of path after this struct */
-	uint64_t device;     /* st_dev */
-	uint64_t inode;      /* st_ino: the same at both ends of one descriptor, in every process */
-	uint64_t peer_id;    /* conn_id of the other end where one call made both (pipe, socketpair), else 0 */
-	uint16_t local_len;  /* bytes of local[] in use */
-	uint16_t remote_len; /* bytes of remote[] in use */
-	uint32_t flags;      /* 1 = accepted, 2 = connected, 4 = read end of a pipe, 8 = write end */
-	uint32_t peer_pid;   /* unix sockets: SO_PEERCRED, who was at the other end when it was connected; 0 = not known */
+	uint32_t kind;      /* enum clew_kind */
+	uint32_t text;      /* bytes of path */
+	uint64_t device;    /* st_dev */
+	uint64_t inode;     /* st_ino: the same at both ends of one descriptor, in every process */
+	uint64_t peer_id;   /* conn_id of the other end where one call made both (pipe, socketpair), else 0 */
+	uint16_t local_len; /* bytes of address, 0 to CLEW_ADDRESS_MOST */
+	uint16_t remote_len;
+	uint32_t flags;    /* 1 = accepted, 2 = connected, 4 = read end of a pipe, 8 = write end */
+	uint32_t peer_pid; /* unix sockets: SO_PEERCRED, who was at the other end when it was connected; 0 = not known */
 	uint32_t zero;
-	uint8_t local[112]; /* struct sockaddr; a unix path longer than 110 bytes is cut */
-	uint8_t remote[112];
 };
 enum { CLEW_CONN_ACCEPTED = 1, CLEW_CONN_CONNECTED = 2, CLEW_CONN_READ_END = 4, CLEW_CONN_WRITE_END = 8 };
 
@@ -392,6 +394,6 @@ struct clew_loss {
 _Static_assert(sizeof(struct clew_record) == 64, "record head");
 _Static_assert(sizeof(struct clew_segment_header) == 64, "segment header");
 _Static_assert(sizeof(struct clew_block_header) == 64, "block header");
-_Static_assert(sizeof(struct clew_conn_info) == 272, "conn info");
+_Static_assert(sizeof(struct clew_conn_info) == 48, "conn info");
 
 #endif

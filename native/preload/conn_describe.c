@@ -107,7 +107,13 @@ bool conn_has_addresses(int fd)
 	return type == SOCK_DGRAM && ((struct sockaddr_in *)&address)->sin_port; /* IPv6 has its port there, too */
 }
 
-static uint16_t address_of(long call, int fd, uint8_t (*into)[112])
+/* A CONN record's data: the info, then its addresses, and the path where there is room. */
+struct told {
+	struct clew_conn_info info;
+	uint8_t more[2 * CLEW_ADDRESS_MOST];
+};
+
+static uint16_t address_of(long call, int fd, uint8_t *into)
 {
 	union {
 		struct sockaddr_storage any;
@@ -116,9 +122,9 @@ static uint16_t address_of(long call, int fd, uint8_t (*into)[112])
 	socklen_t size = sizeof address;
 	if (RAW_3(call, fd, &address, &size) < 0)
 		return 0;
-	if (size > sizeof *into)
-		size = sizeof *into;
-	copy_bytes(*into, address.bytes, size);
+	if (size > CLEW_ADDRESS_MOST)
+		size = CLEW_ADDRESS_MOST;
+	copy_bytes(into, address.bytes, size);
 	return (uint16_t)size;
 }
 
@@ -132,21 +138,28 @@ static uint32_t peer_pid_of(int fd)
 	return (uint32_t)peer.pid;
 }
 
-static void fill_addresses(int fd, struct clew_conn_info *info)
+static void fill_addresses(int fd, struct told *told)
 {
-	info->local_len = address_of(SYS_getsockname, fd, &info->local);
-	info->remote_len = address_of(SYS_getpeername, fd, &info->remote);
+	struct clew_conn_info *info = &told->info;
+	info->local_len = address_of(SYS_getsockname, fd, told->more);
+	info->remote_len = address_of(SYS_getpeername, fd, told->more + info->local_len);
 	if (!info->remote_len)
 		info->flags &= ~(uint32_t)CLEW_CONN_CONNECTED;
 	if (info->kind == CLEW_KIND_UNIX && info->remote_len)
 		info->peer_pid = peer_pid_of(fd);
 }
 
-static void write_record(const struct call *call, int fd, const struct conn_origin *origin, struct clew_conn_info *info,
+static void write_record(const struct call *call, int fd, const struct conn_origin *origin, struct told *told,
 						 const char *path, size_t length)
 {
-	info->text = (uint32_t)(length < LONG_PATH - sizeof *info ? length : LONG_PATH - sizeof *info);
-	const struct iovec data[2] = {{info, sizeof *info}, {(void *)(uintptr_t)path, info->text}};
+	struct clew_conn_info *info = &told->info;
+	const size_t addresses = (size_t)info->local_len + info->remote_len;
+	info->text = (uint32_t)(length < LONG_PATH - sizeof *told ? length : LONG_PATH - sizeof *told);
+	const bool fits = info->text <= sizeof told->more - addresses; /* in one piece it is written quickly */
+	if (fits)
+		copy_bytes(told->more + addresses, path, info->text);
+	const size_t head = sizeof *info + addresses + (fits ? info->text : 0);
+	const struct iovec data[2] = {{told, head}, {(void *)(uintptr_t)path, fits ? 0 : info->text}};
 	const struct end end = {
 		.op = CLEW_OP_CONN,
 		.flags = (uint16_t)(CLEW_F_STRUCT | origin->record_flags),
@@ -155,8 +168,8 @@ static void write_record(const struct call *call, int fd, const struct conn_orig
 		.conn_id = origin->conn_id,
 		.offset = CLEW_NO_OFFSET,
 		.data = data,
-		.data_count = 2,
-		.data_size = sizeof *info + info->text,
+		.data_count = fits ? 1 : 2,
+		.data_size = sizeof *info + addresses + info->text,
 	};
 	call_end(call, &end);
 }
@@ -180,25 +193,24 @@ static long link_read(int fd, char *into, size_t room)
 	return RAW_4(SYS_readlinkat, AT_FDCWD, link, into, room);
 }
 
-static void write_with_link(const struct call *call, int fd, const struct conn_origin *origin,
-							struct clew_conn_info *info)
+static void write_with_link(const struct call *call, int fd, const struct conn_origin *origin, struct told *told)
 {
 	char path[PATH_ROOM];
 	long length = link_read(fd, path, sizeof path);
 	if (length < (long)sizeof path) {
 		if (length > 8 && text_starts(path, "/memfd:"))
-			info->kind = CLEW_KIND_ANON;
-		write_record(call, fd, origin, info, path, is_name(path, length) ? (size_t)length : 0);
+			told->info.kind = CLEW_KIND_ANON;
+		write_record(call, fd, origin, told, path, is_name(path, length) ? (size_t)length : 0);
 		return;
 	}
 	const long page = raw_syscall(SYS_mmap, 0, LONG_PATH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page < 0 && page > -4096) {
-		write_record(call, fd, origin, info, NULL, 0);
+		write_record(call, fd, origin, told, NULL, 0);
 		return;
 	}
 	char *long_path = (char *)page;
 	length = link_read(fd, long_path, LONG_PATH);
-	write_record(call, fd, origin, info, long_path, is_name(long_path, length) ? (size_t)length : 0);
+	write_record(call, fd, origin, told, long_path, is_name(long_path, length) ? (size_t)length : 0);
 	RAW_2(SYS_munmap, page, LONG_PATH);
 }
 
@@ -220,45 +232,43 @@ static bool known_before(const struct clew_conn *slot, uint64_t conn_id, struct 
 uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *origin)
 {
 	struct clew_conn *slot = conn_slot(origin->conn_id);
-	struct clew_conn_info info;
-	zero_bytes(&info, sizeof info);
-	info.kind = origin->kind;
-	info.flags = origin->flags;
-	info.peer_id = origin->peer_id;
+	struct told told;
+	struct clew_conn_info *info = &told.info;
+	*info = (struct clew_conn_info){.kind = origin->kind, .flags = origin->flags, .peer_id = origin->peer_id};
 	uint64_t entry = origin->conn_id;
 	struct stat status;
-	const bool known = !origin->kind && known_before(slot, origin->conn_id, &info); /* only its addresses are new */
+	const bool known = !origin->kind && known_before(slot, origin->conn_id, info); /* only its addresses are new */
 	if (!known && !process->sandboxed && RAW_2(SYS_fstat, fd, &status) >= 0) {
-		if (!info.kind)
-			info.kind = kind_of(fd, &status);
-		info.device = status.st_dev;
-		info.inode = status.st_ino;
+		if (!info->kind)
+			info->kind = kind_of(fd, &status);
+		info->device = status.st_dev;
+		info->inode = status.st_ino;
 		entry |= is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
 	}
 	slot = conn_slot(origin->conn_id);
 	if (slot) {
-		atomic_store_explicit(&slot->kind, (uint8_t)info.kind, memory_order_relaxed);
-		atomic_store_explicit(&slot->device, (uint32_t)info.device, memory_order_relaxed);
-		atomic_store_explicit(&slot->inode, info.inode, memory_order_relaxed);
+		atomic_store_explicit(&slot->kind, (uint8_t)info->kind, memory_order_relaxed);
+		atomic_store_explicit(&slot->device, (uint32_t)info->device, memory_order_relaxed);
+		atomic_store_explicit(&slot->inode, info->inode, memory_order_relaxed);
 		if (!slot->access)
 			atomic_store_explicit(&slot->access, (uint8_t)origin->access, memory_order_relaxed);
 		if (!slot->access && origin->record_flags && !process->sandboxed)
 			slot->access = (uint8_t)access_of(fd);
-		if (info.kind == CLEW_KIND_PIPE && !info.flags && slot->access)
-			info.flags = slot->access == O_RDONLY + 1   ? CLEW_CONN_READ_END
-						 : slot->access == O_WRONLY + 1 ? CLEW_CONN_WRITE_END
-														: 0;
+		if (info->kind == CLEW_KIND_PIPE && !info->flags && slot->access)
+			info->flags = slot->access == O_RDONLY + 1   ? CLEW_CONN_READ_END
+						  : slot->access == O_WRONLY + 1 ? CLEW_CONN_WRITE_END
+														 : 0;
 	}
-	if (is_socket(info.kind)) {
+	if (is_socket(info->kind)) {
 		if (!process->sandboxed && !origin->unnamed)
-			fill_addresses(fd, &info);
-		write_record(call, fd, origin, &info, NULL, 0);
+			fill_addresses(fd, &told);
+		write_record(call, fd, origin, &told, NULL, 0);
 	} else if (origin->path) {
-		write_record(call, fd, origin, &info, origin->path, text_length(origin->path));
-	} else if (process->sandboxed || (info.kind == CLEW_KIND_PIPE && origin->flags)) {
-		write_record(call, fd, origin, &info, NULL, 0);
+		write_record(call, fd, origin, &told, origin->path, text_length(origin->path));
+	} else if (process->sandboxed || (info->kind == CLEW_KIND_PIPE && origin->flags)) {
+		write_record(call, fd, origin, &told, NULL, 0);
 	} else {
-		write_with_link(call, fd, origin, &info);
+		write_with_link(call, fd, origin, &told);
 	}
 	return entry;
 }

@@ -29,19 +29,22 @@ static void describe_conn(struct output *out, const uint8_t *data, size_t size)
 	if (size < sizeof info)
 		return;
 	memcpy(&info, data, sizeof info);
+	const uint8_t *local = data + sizeof info, *remote = local + info.local_len, *path = remote + info.remote_len;
 	const char *kind = kind_name(info.kind);
 	put_string(out, kind ? kind : "?");
-	if (info.text && info.text <= size - sizeof info) {
+	if ((uint64_t)info.local_len + info.remote_len + info.text > size - sizeof info)
+		return;
+	if (info.text) {
 		put_string(out, " ");
-		put_bytes(out, data + sizeof info, info.text);
+		put_bytes(out, path, info.text);
 	}
-	if (info.local_len && info.local_len <= sizeof info.local) {
+	if (info.local_len) {
 		put_string(out, " local=");
-		put_address(out, info.local, info.local_len);
+		put_address(out, local, info.local_len);
 	}
-	if (info.remote_len && info.remote_len <= sizeof info.remote) {
+	if (info.remote_len) {
 		put_string(out, " remote=");
-		put_address(out, info.remote, info.remote_len);
+		put_address(out, remote, info.remote_len);
 	}
 	if (info.peer_pid)
 		put_format(out, " peer=%" PRIu32, info.peer_pid);

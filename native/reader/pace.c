@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /**
  * @file
- * @brief Rings fill as fast as they did lately, and should be found a quarter full; past half, the recorder comes first.
+ * @brief Rings fill as fast as they did lately, and should be found a quarter full; past half, the recorder comes
+ * first.
  *
  * Bursts are remembered for some dozens of passes, since what did one does the next. The recorder comes first for as
  * long as need be only: to the kernel's load balancer a busy process at nice -20 weighs as much as 90 others, and it

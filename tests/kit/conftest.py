@@ -109,7 +109,7 @@ class Capture:
         inode, peer = more.get("inode", 7), more.get("peer", 0)
         info = struct.pack("<IIQQQHHI", kind, len(text), 1, inode, peer, len(local), len(remote), flags)
         info += struct.pack("<II", more.get("peer_pid", 0), 0)
-        info += local.ljust(112, b"\0") + remote.ljust(112, b"\0") + text
+        info += local + remote + text
         return self.record(
             serial,
             "conn",

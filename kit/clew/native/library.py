@@ -12,7 +12,7 @@ from pathlib import Path
 
 from clew.errors import ClewError
 
-ABI = 3
+ABI = 4
 """CLEW_ABI of native/include/clew_record.h."""
 
 _U32 = ctypes.c_uint32

@@ -23,17 +23,11 @@ HOWS = ("first", "fork", "exec", "clone")
 UNSEEN = (None, "static", "setuid", "abi", "loader", "io_uring", "no_arena", "unreadable", "sampler", "deepbind")
 
 _CONN = np.dtype(
-    {
-        "names": [
-            *("kind", "text", "device", "inode", "peer_id", "local_len", "remote_len", "flags"),
-            *("peer_pid", "local", "remote"),
-        ],
-        "formats": ["u4", "u4", "u8", "u8", "u8", "u2", "u2", "u4", "u4", "V112", "V112"],
-        "offsets": [0, 4, 8, 16, 24, 32, 34, 36, 40, 48, 160],
-        "itemsize": 272,
-    }
+    [
+        *(("kind", "u4"), ("text", "u4"), ("device", "u8"), ("inode", "u8"), ("peer_id", "u8")),
+        *(("local_len", "u2"), ("remote_len", "u2"), ("flags", "u4"), ("peer_pid", "u4"), ("zero", "u4")),
+    ]
 )
-_ADDRESSES = {"local": 48, "remote": 160}
 _PROCESS = np.dtype(
     [
         *((name, "u4") for name in ("pid", "ppid", "uid", "how", "exe_len", "cmdline_len", "allocator", "parent_tid")),
@@ -186,12 +180,14 @@ def _refused(batch: Batch) -> pa.Table:
 
 def _described(batch: Batch) -> pa.Table:
     index, info = _records(batch, OP_CONN, _CONN)
-    at: Array = batch.data_at[index]
-    room = batch.head[index] - _CONN.itemsize
-    length = {side: np.minimum(info[f"{side}_len"], 112) for side in ("local", "remote")}
-    local, remote = (
-        _text(batch, at + np.uint64(place), length[side], address=True) for side, place in _ADDRESSES.items()
-    )
+    at: Array = batch.data_at[index] + np.uint64(_CONN.itemsize)
+    room = (batch.head[index] - _CONN.itemsize).astype(np.uint64)
+    behind = []  # one after the other, as far as there are bytes
+    for name in ("local_len", "remote_len", "text"):
+        length = np.minimum(info[name], room)
+        behind.append((at, length))
+        at, room = at + length, room - length
+    local, remote = (_text(batch, *part, address=True) for part in behind[:2])
     pipe = pa.array((info["kind"] == KINDS.index("pipe")) & (info["text"] == 0))
     inode = pa.array(np.ascontiguousarray(info["inode"]))
     text = pa.large_string()
@@ -209,7 +205,7 @@ def _described(batch: Batch) -> pa.Table:
             "peer_pid": _known(info["peer_pid"], 0),
             "inode": inode,
             "device": info["device"],
-            "path": _text(batch, at + np.uint64(_CONN.itemsize), np.minimum(info["text"], room)),
+            "path": _text(batch, *behind[2]),
             "local": pc.if_else(pipe, named, local),
             "remote": remote,
         }

@@ -204,9 +204,8 @@ def address(family: int, value: str, port: int = 0) -> bytes:
 def test_connections_read_as_people_write_them(
     form, segment: Segment, kind: int, local: bytes, remote: bytes, path: bytes, expected: str
 ) -> None:
-    layout = "<IIQQQHHIII112s112s"
-    info = struct.pack(layout, kind, len(path), 1, 99, 0, len(local), len(remote), 2, 77, 0, local, remote)
-    record = form.record(1, 124, info + path, flags=2, conn_id=6, fd=4)
+    info = struct.pack("<IIQQQHHIII", kind, len(path), 1, 99, 0, len(local), len(remote), 2, 77, 0)
+    record = form.record(1, 124, info + local + remote + path, flags=2, conn_id=6, fd=4)
     row = native.conns(native.decode(segment([form.block(record)]))).to_pylist()[0]
     assert f"{row['local']} {row['remote']} {row['path']}" == expected
     assert row["conn_id"] == 6
@@ -215,11 +214,14 @@ def test_connections_read_as_people_write_them(
 
 
 def test_structs_that_lie_about_their_lengths_are_cut(form, segment: Segment) -> None:
-    conn = struct.pack("<IIQQQHHIII112s112s", 1, 2**32 - 1, 1, 99, 0, 65535, 65535, 0, 0, 0, b"", b"")
+    conn = struct.pack("<IIQQQHHIII", 1, 2**32 - 1, 1, 99, 0, 0, 0, 0, 0, 0)
+    far = struct.pack("<IIQQQHHIII", 7, 5, 1, 99, 0, 65535, 65535, 0, 0, 0) + b"\1\0/sock"
     process = struct.pack("<8I16s", 1, 2, 3, 1, 2**32 - 1, 2**32 - 1, 0, 0, b"sixteen bytes...")
     records = form.record(1, 124, conn + b"/x", flags=2) + form.record(2, 120, process + b"/bin/x", flags=2)
-    batch = native.decode(segment([form.block(records + form.record(3, 124, conn[:-1], flags=2))]))
-    assert native.conns(batch).column("path").to_pylist() == ["/x"]
+    records += form.record(3, 124, conn[:-1], flags=2) + form.record(4, 124, far, flags=2)
+    batch = native.decode(segment([form.block(records)]))
+    conns = native.conns(batch).to_pylist()
+    assert [(row["path"], row["local"], row["remote"]) for row in conns] == [("/x", None, None), (None, "/sock", None)]
     row = native.processes(batch).to_pylist()[0]
     assert (row["exe"], row["cmdline"], row["comm"]) == ("/bin/x", None, "sixteen bytes...")
 
