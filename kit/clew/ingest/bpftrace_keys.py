@@ -13,9 +13,9 @@ _NUMBER = r"-?(?:0x[0-9a-fA-F]+|\d+)"
 _WHOLE = re.compile(r"pid|tid|cpu|uid|gid|nsecs|elapsed|cgroup|numaid|cpid|arg\d|retval|\d+|args(?:->|\.)\w+")
 _STACKS = re.compile(r"[uk]stack\b")
 _FOUND_STACK = re.compile(rf"(?:^|(?<=,))(?:{_STACK[:-1]}+)(?:$|(?=,))")
-_PERF = re.compile(r"\s*([0-9a-f]+) (?:(.*)\+(\d+)|(.*?))(?: \((.*)\))?")
-_PLAIN = re.compile(r"\s*(.*)\+(\d+)")
-_ADDRESS = re.compile(r"\s*0x([0-9a-f]+)")
+_PERF = re.compile(r"\s*([0-9a-f]{1,16}) (?:(.*)\+(\d{1,19})|(.*?))(?: \((.*)\))?")
+_PLAIN = re.compile(r"\s*(.*)\+(\d{1,19})")
+_ADDRESS = re.compile(r"\s*0x([0-9a-f]{1,16})")
 _KERNEL = 1 << 63
 """Addresses from here on are the kernel's: on x86-64 and aarch64 it has the upper half."""
 

@@ -103,6 +103,12 @@ def test_a_map_that_is_printed_again_is_said(tmp_path: Path) -> None:
     assert found.notes == ["1 keys were printed more than once and are added up"]
 
 
+def test_numbers_too_large_for_an_address_are_names(tmp_path: Path) -> None:
+    found = read(f"@[\n    0x{'f' * 17}\n    main+{'9' * 20}\n    f+12\n]: 1\n", tmp_path)
+    (row,) = samples(found)
+    assert [name for name, _ in row["stack"]] == ["f", f"main+{'9' * 20}", f"0x{'f' * 17}"]
+
+
 def test_no_stack_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "out.txt"
     path.write_text("@count[cc1]: 185\n@h[\n    main+4\n]: \n[0]    2 |@@@|\n")

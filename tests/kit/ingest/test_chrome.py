@@ -132,3 +132,10 @@ def test_a_heap_profile(read_as: ReadAs, sums: Sums) -> None:
 def test_slices_without_end_that_lie_too_deep_are_one_line(read_as: ReadAs) -> None:
     with pytest.raises(ClewError, match=r"damaged: .* within each other"):
         read_as(chrome, json.dumps([event("B", ts, "a") for ts in range(3000)]))
+
+
+@pytest.mark.parametrize("lasts", ["NaN", "1e999"])
+def test_a_time_that_is_no_number_is_one_line(lasts: str, read_as: ReadAs) -> None:
+    profile = json.dumps({"nodes": NODES, "samples": [2, 2], "timeDeltas": [10, 7777]}).replace("7777", lasts)
+    with pytest.raises(ClewError, match="damaged: ValueError a sample of weight"):
+        read_as(chrome, profile)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,9 @@ class Gathered:
     def add(
         self, event: int, weight: float, stack: int | None, thread: int | None = None, ts_ns: float | None = None
     ) -> None:
-        """One sample; ``weight`` in the event's unit."""
+        """One sample; ``weight`` in the event's unit. Raises ValueError if that is infinite, or no number."""
+        if not math.isfinite(weight):
+            raise ValueError(f"a sample of weight {weight}")
         self._rows.append((event, float(weight), stack, thread, _number(ts_ns, "ts_ns")))
 
     def profile(self, events: Sequence[Event], path: Path, notes: Sequence[str] = ()) -> Profile:
