@@ -116,6 +116,8 @@ def seen_by_strace(trace: Path) -> dict[int, list[Call]]:
             continue
         if not marked.get(tid) or name not in COMPARED or (name == "fcntl" and b"F_DUPFD" not in arguments):
             continue
+        if error and error.startswith(b"ERESTART"):
+            continue  # a signal came: the kernel makes the call again by itself
         result = int(arguments) if name == "exit_group" else int(value, 0)
         calls[tid].append(
             Call(name, fd, result, error.decode() if error else "", payload_of(name, arguments, result or 0))
