@@ -20,7 +20,7 @@ def test_units_and_rows() -> None:
         }
     )
     bundle = shown(table, "some are left out")
-    assert "<td>f0</td><td>1.5 ms</td><td>-</td>" in bundle["text/html"]
+    assert "<td>f0</td><td>1.5\u00a0ms</td><td>-</td>" in bundle["text/html"]
     assert bundle["text/html"].count("<tr>") == SHOWN + 1
     assert "some are left out; 5 more rows" in bundle["text/html"]
     assert "SELECT 1 &lt; 2" in bundle["text/html"]

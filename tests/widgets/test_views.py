@@ -173,6 +173,14 @@ def test_names_out_of_a_capture_are_shown_harmless_and_still_narrow(hostile_case
         assert not re.search(r"<img(?! alt=)", view.static)
 
 
+def test_calls_that_are_on_no_file_are_not_said_to_be_none(case: Case) -> None:
+    op = case.sql("SELECT op FROM calls GROUP BY op HAVING count(file) = 0 ORDER BY op LIMIT 1")["op"][0].as_py()
+    view = Counts(case, Lens(ops=(op,)), by="file")
+    assert view.spec["empty"] == "No recorded call under the lens is on a file."
+    view.choose("by", "command")
+    assert not view.spec["empty"] and view.spec["total"] > 0
+
+
 def test_the_state_a_widget_leaves_in_a_notebook_is_small(case: Case) -> None:
     explorer = Explorer(case)
     for view in (explorer.bar, *explorer.views):

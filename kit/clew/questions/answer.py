@@ -13,6 +13,7 @@ import pyarrow as pa
 from clew.cells import cells, since
 from clew.units import printable
 
+_NO_BREAK = "\u00a0"
 SHOWN = 40  # rows in a notebook; the table has all
 
 
@@ -37,7 +38,7 @@ class Answer:
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         """The first rows as a small table with the SQL below it: what a notebook shows; no script, no style needed."""
         shown = since(self.table.slice(0, SHOWN), self.origin_ns)
-        columns = [cells(name, shown.column(name))[0] for name in shown.column_names]
+        columns = [_unbroken(*cells(name, shown.column(name))) for name in shown.column_names]
         head, *rows = zip(*columns, strict=True)
         left = self.table.num_rows - len(rows)
         below = [self.note] if self.note else [] if rows else ["no rows"]
@@ -48,7 +49,13 @@ class Answer:
             f"<p>{escape('; '.join(below))}</p><details><summary>SQL</summary><pre>{escape(self.sql)}</pre></details>"
         )
         first = ", ".join(f"{name} {value}" for name, value in zip(head, rows[0], strict=True)) if rows else "none"
+        first = first.replace(_NO_BREAK, " ")
         return {"text/plain": f"{printable(self.title)}: {self.table.num_rows:,} rows; {first}", "text/html": html}
+
+
+def _unbroken(texts: list[str], is_text: bool) -> list[str]:
+    """A number stays on one line with its unit, however narrow the page is."""
+    return texts if is_text else [text.replace(" ", _NO_BREAK) for text in texts]
 
 
 def _row(tag: str, texts: tuple[str, ...]) -> str:

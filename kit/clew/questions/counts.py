@@ -48,11 +48,11 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     if lens.functions or lens.modules or lens.stack:
         note = "; ".join(filter(None, (note, "only calls whose stack was recorded (clew record --stacks) are counted")))
     answer = ask(case, f"{sql} {tail}", params | bound, title, note)
-    return (
-        answer
-        if answer.table.num_rows
-        else replace(answer, note="; ".join(filter(None, ("no call matches the lens", note))))
-    )
+    if answer.table.num_rows:
+        return answer
+    # calls on what has no path, or no other end, may well match: then it is not said that none does
+    none = {"file": "no call under the lens is on a file", "peer": "no call under the lens is on a connection"}
+    return replace(answer, note="; ".join(filter(None, (none.get(by, "no call matches the lens"), note))))
 
 
 def nothing(case: Case) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ FIELDS = {
     "peer": "peers",
     "host": "hosts",
 }
+_ON = {"file": "a file", "peer": "a connection"}
 LIMIT = 200
 COLUMNS = (
     Column("calls", "calls", "count", additive=True, title="Calls that were recorded"),
@@ -144,7 +146,13 @@ class Counts(View):
         if chosen and self.on_requests:
             button = {"name": "requests", "label": "Requests that made them", "to": ".clew-requests"}
             said["leads"] = {"label": "Look at", "buttons": [button]}
+        if self.by in _ON:
+            said["empty"] = f"No recorded call under the lens is on {_ON[self.by]}."
         return drawing, said
+
+    def show(self, answer: Answer) -> None:
+        """Draw the answer; a table without rows says so in its place, not beside its title as well."""
+        super().show(answer if answer.table.num_rows else replace(answer, note=None))
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the rows picked."""
