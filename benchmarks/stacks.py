@@ -58,6 +58,11 @@ def make_case(folder: Path, profile: Profile) -> Case:
     return clew.open(folder)
 
 
+def _halves(case: Case) -> tuple[Lens, Case, Lens]:
+    middle = LONG_S * 10**9 // 2
+    return Lens(start_ns=middle), case, Lens(end_ns=middle)
+
+
 def measure() -> Table:
     """Seconds to each answer, the median of some turns; the first flame graph also reads the stacks."""
     table = Table("Questions about 1,000,000 samples", ("question", "first, s", "then, s"))
@@ -69,6 +74,10 @@ def measure() -> Table:
             case, Lens(), direction="up", narrowest=20_000
         ),
         "callers, every frame": lambda case: questions.flame(case, Lens(), direction="up"),
+        "difference of two halves": lambda case: questions.flame_diff(case, *_halves(case)),
+        "its callers, as views ask": lambda case: questions.flame_diff(
+            case, *_halves(case), direction="up", narrowest=20_000
+        ),
         "functions": lambda case: questions.functions(case, Lens()),
         "flame graph of one function": lambda case: questions.flame(case, Lens(functions=("function_7",))),
     }

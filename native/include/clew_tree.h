@@ -34,14 +34,18 @@ struct clew_tree_callers {
 	int64_t leaves;
 	const int32_t *leaf; /* rows where ways begin */
 	const double *value; /* and what each weighs */
+	const double *other; /* what it weighs on the other side of a comparison; NULL: there is none */
 	int64_t path_count;
 	const int32_t *path; /* keys from the root down: only these are followed, and what is below them */
-	double least;        /* share of what the end of the path weighs; its own children are all made; 0: everything */
+	double least;        /* share of what the end of the path weighs, on the side where that is more, that a node must
+							have on one side; its own children are all made; 0: everything */
 	int64_t room;
 	int32_t *out_parent, *out_key; /* of each node; so are all that follow */
 	double *total;                 /* of all ways that come through it */
 	double *own;                   /* of those that end there */
-	int64_t *narrow;               /* number of ways that go on where it is too narrow */
+	double *other_total;           /* the same on the other side, if there is one */
+	double *other_own;
+	int64_t *narrow; /* number of ways that go on where it is too narrow */
 };
 /** Make that tree; returns the number of nodes. -ENOSPC: more room is needed. */
 CLEW_TREE_API int64_t clew_tree_callers(const struct clew_tree_callers *in);

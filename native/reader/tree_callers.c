@@ -15,7 +15,7 @@
 
 struct item {
 	int32_t row; /* to be looked at next; -1: the way has ended */
-	double value;
+	double value, other;
 };
 
 struct part {
@@ -28,7 +28,7 @@ struct part {
 struct group {
 	int32_t key;
 	int64_t count, at;
-	double value;
+	double value, other;
 	int32_t node; /* -1: not made */
 };
 
@@ -51,12 +51,32 @@ static int32_t shown_row(const struct clew_tree_callers *in, int32_t row)
 	return row;
 }
 
+/* How wide something is drawn: what vanished is seen, too. */
+static double width(double value, double other)
+{
+	return value > other ? value : other;
+}
+
 static bool is_kept(const struct work *work, const struct part *part, const struct group *group)
 {
 	const struct clew_tree_callers *in = work->in;
 	if (part->step < in->path_count)
 		return group->key == in->path[part->step];
-	return part->step == in->path_count || group->value >= work->least;
+	return part->step == in->path_count || width(group->value, group->other) >= work->least;
+}
+
+/* A node of what a group holds. */
+static void begin(const struct clew_tree_callers *in, int32_t node, int32_t parent, const struct group *group)
+{
+	in->out_parent[node] = parent;
+	in->out_key[node] = group->key;
+	in->total[node] = group->value;
+	in->own[node] = 0;
+	in->narrow[node] = 0;
+	if (in->other) {
+		in->other_total[node] = group->other;
+		in->other_own[node] = 0;
+	}
 }
 
 /* Split a part by function: a node for each that is wide enough, with what goes on from there. */
@@ -65,12 +85,14 @@ static int split(struct work *work, struct part part)
 	const struct clew_tree_callers *in = work->in;
 	int64_t groups = 0, at = part.from;
 	if (part.step == in->path_count) /* the tree is of this node */
-		work->least = in->total[part.node] * in->least;
+		work->least = width(in->total[part.node], in->other ? in->other_total[part.node] : 0) * in->least;
 	for (int64_t i = part.from; i < part.to; i++) {
 		struct item *item = &work->items[i];
 		item->row = shown_row(in, item->row);
 		if (item->row < 0) {
 			in->own[part.node] += item->value;
+			if (in->other)
+				in->other_own[part.node] += item->other;
 			continue;
 		}
 		const int32_t key = in->key[item->row];
@@ -82,6 +104,7 @@ static int split(struct work *work, struct part part)
 		struct group *group = &work->groups[*number - 1];
 		group->count++;
 		group->value += item->value;
+		group->other += item->other;
 	}
 	for (int64_t i = 0; i < groups; i++) {
 		struct group *group = &work->groups[i];
@@ -92,11 +115,7 @@ static int split(struct work *work, struct part part)
 		if (work->nodes == in->room)
 			return -ENOSPC;
 		group->node = (int32_t)work->nodes++;
-		in->out_parent[group->node] = part.node;
-		in->out_key[group->node] = group->key;
-		in->total[group->node] = group->value;
-		in->own[group->node] = 0;
-		in->narrow[group->node] = 0;
+		begin(in, group->node, part.node, group);
 		group->at = at;
 		if (work->part_count == work->part_room) {
 			const int64_t room = work->part_room * 2;
@@ -113,7 +132,7 @@ static int split(struct work *work, struct part part)
 		const struct item item = work->items[i];
 		struct group *group = item.row < 0 ? NULL : &work->groups[work->group_of[in->key[item.row]] - 1];
 		if (group && group->node >= 0)
-			work->spare[group->at++] = (struct item){in->parent[item.row], item.value};
+			work->spare[group->at++] = (struct item){in->parent[item.row], item.value, item.other};
 	}
 	memcpy(work->items + part.from, work->spare + part.from, (size_t)(at - part.from) * sizeof *work->items);
 	for (int64_t i = 0; i < groups; i++)
@@ -137,16 +156,17 @@ int64_t clew_tree_callers(const struct clew_tree_callers *in)
 	for (int64_t row = 0; !result && row < in->rows; row++)
 		if (in->parent[row] >= row || in->key[row] >= in->keys)
 			result = -EINVAL;
-	in->out_parent[0] = in->out_key[0] = -1;
-	in->own[0] = in->total[0] = 0;
-	in->narrow[0] = 0;
+	struct group all = {.key = -1};
 	for (int64_t i = 0; !result && i < in->leaves; i++) {
+		const double other = in->other ? in->other[i] : 0;
 		if (in->leaf[i] < 0 || in->leaf[i] >= in->rows)
 			result = -EINVAL;
 		else
-			work.items[i] = (struct item){in->leaf[i], in->value[i]};
-		in->total[0] += in->value[i];
+			work.items[i] = (struct item){in->leaf[i], in->value[i], other};
+		all.value += in->value[i];
+		all.other += other;
 	}
+	begin(in, 0, -1, &all);
 	work.nodes = 1;
 	if (!result)
 		work.parts[work.part_count++] = (struct part){0, in->leaves, 0, 0};

@@ -180,6 +180,17 @@ def test_difference_of_two_cases(case: Case, tmp_path: Path) -> None:
     assert {row for row in rows(scaled, "name", "before", "after") if row[0] == "gone"} == {("gone", 30, 0)}
     upward = questions.flame_diff(case, Lens(), other, Lens(), normalise=False, direction="up")
     assert (1, "copy", 20, 22, 2) in rows(upward, "depth", "name", "before", "after", "delta")
+    drawn = questions.flame_diff(case, Lens(), other, Lens(), normalise=False, direction="up", narrowest=10**9)
+    assert drawn.table.select(upward.table.column_names).to_pylist() == upward.table.to_pylist()
+    wide = questions.flame_diff(case, Lens(), other, Lens(), normalise=False, direction="up", narrowest=2)
+    assert rows(wide, "depth", "name", "before", "after", "self", "self_before", "narrow") == [
+        (0, "all", 80, 40, 0, 0, 0),
+        (1, "gone", 60, 0, 0, 0, 0),
+        (2, "main", 60, 0, 0, 60, 0),  # what vanished is wide
+        (1, "copy", 20, 22, 0, 0, 4),
+        (1, "read", 0, 15, 0, 0, 1),
+        (1, "main", 0, 3, 3, 0, 0),
+    ]
 
 
 def test_stacks_of_several_captures_are_one_tree(tmp_path: Path) -> None:

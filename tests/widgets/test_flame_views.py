@@ -19,10 +19,11 @@ from clew.lens import Lens
 from clew_widgets import Explorer
 from clew_widgets.report import write_report
 from clew_widgets.views.diff import FlameDiff
-from clew_widgets.views.flame import DIRECTIONS, Flame, names_to
+from clew_widgets.views.flame import DIRECTIONS, Flame
 from clew_widgets.views.flame_chart import FlameChart
 from clew_widgets.views.sandwich import Sandwich
 from clew_widgets.views.stacks import Stacks, kinds
+from clew_widgets.views.tree_view import names_to
 
 
 def weight(samples: list[Any], matches: Callable[[list[str]], bool], event: str = "cpu-clock") -> float:
@@ -111,7 +112,7 @@ def test_form_event_and_merging_are_chosen_above(sampled: Case, taken: Callable[
 def test_callers_that_were_too_narrow_come_when_they_are_opened(
     sampled: Case, taken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("clew_widgets.views.flame.NARROWEST", 3)
+    monkeypatch.setattr("clew_widgets.views.tree_view.NARROWEST", 3)
     view = Flame(sampled)
     view.handle({"type": "option", "name": "shape", "value": "callers"})
     assert view.answer is not None
@@ -129,6 +130,27 @@ def test_callers_that_were_too_narrow_come_when_they_are_opened(
     assert total(view) == weight(taken(), lambda _: True)
     view.handle({"type": "open", "row": None})
     assert view.answer.table.to_pylist() == table.to_pylist() and view.spec["body"]["at"] is None
+
+
+def test_callers_of_a_difference_that_were_too_narrow_come_when_they_are_opened(
+    sampled: Case, taken: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("clew_widgets.views.tree_view.NARROWEST", 3)
+    first, last = sampled.bounds()
+    view = FlameDiff(sampled, Lens(start_ns=(first + last) // 2), baseline=Lens(end_ns=(first + last) // 2))
+    view.handle({"type": "option", "name": "shape", "value": "callers"})
+    view.handle({"type": "option", "name": "scale", "value": "counted"})
+    assert view.answer is not None
+    table = view.answer.table
+    row = next(row for row, many in enumerate(table["narrow"].to_pylist()) if many)
+    assert view.spec["body"]["merged"] and "open" in view.spec["body"]["actions"]
+    view.handle({"type": "open", "row": row})
+    opened, at = view.answer.table, view.spec["body"]["at"]
+    assert names_to(opened, at) == names_to(table, row) and opened["narrow"][at].as_py() == 0
+    for total_of, own in (("before", "self_before"), ("after", "self")):
+        below = sum(each[total_of] for each in opened.to_pylist() if each["parent"] == at)
+        assert below + opened[own][at].as_py() == opened[total_of][at].as_py() == table[total_of][row].as_py()
+    assert table["before"][0].as_py() + table["after"][0].as_py() == weight(taken(), lambda _: True)
 
 
 def test_frames_by_line_lead_back_to_their_function(sampled: Case) -> None:

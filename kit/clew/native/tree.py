@@ -86,11 +86,12 @@ class _Callers(ctypes.Structure):
         ("leaves", _COUNT),
         ("leaf", _ANY),
         ("value", _ANY),
+        ("other", _ANY),
         ("path_count", _COUNT),
         ("path", _ANY),
         ("least", ctypes.c_double),
         ("room", _COUNT),
-        *((name, _ANY) for name in ("out_parent", "out_key", "total", "own", "narrow")),
+        *((name, _ANY) for name in ("out_parent", "out_key", "total", "own", "other_total", "other_own", "narrow")),
     ]
 
 
@@ -103,29 +104,39 @@ class Callers:
     total: Floats
     own: Floats
     narrow: NDArray[np.int64]  # ways that go on from it where it is too narrow
+    other: Floats | None  # as total, on the other side of a comparison
+    other_own: Floats | None
 
 
-def callers(parent: Ints, key: Ints, leaves: Ints, value: Floats, path: Ints, least: float) -> Callers:
+def callers(
+    parent: Ints, key: Ints, leaves: Ints, value: Floats, path: Ints, least: float, other: Floats | None = None
+) -> Callers:
     """Merge the ways from ``leaves`` (rows), which weigh ``value``, up to their roots.
 
     Only what begins with ``path`` (keys) is followed, and below its end only what weighs the share ``least`` of it.
+    ``other``: what leaves weigh on the other side of a comparison; what is wide enough on one side is followed.
     """
     parent, key, leaves, path = _ints(parent), _ints(key), _ints(leaves), _ints(path)
     value, room = np.ascontiguousarray(value, np.float64), 1 << 16
+    other = None if other is None else np.ascontiguousarray(other, np.float64)
     while True:
-        parents, keys, weight, own = (np.empty(room, kind) for kind in ("i4", "i4", "f8", "f8"))
+        parents, keys = np.empty(room, np.int32), np.empty(room, np.int32)
+        sums = [np.empty(room) for _ in range(2 if other is None else 4)]
         narrow = np.empty(room, np.int64)
         given = _Callers(len(key), _at(parent), _at(key), int(key.max(initial=-1)) + 1, len(leaves), _at(leaves))
         given.value, given.path_count, given.path = _at(value), len(path), _at(path)
         given.least, given.room = least, room
-        given.out_parent, given.out_key = _at(parents), _at(keys)
-        given.total, given.own, given.narrow = _at(weight), _at(own), _at(narrow)
+        given.out_parent, given.out_key, given.narrow = _at(parents), _at(keys), _at(narrow)
+        given.total, given.own = (_at(each) for each in sums[:2])
+        if other is not None:
+            given.other = _at(other)
+            given.other_total, given.other_own = (_at(each) for each in sums[2:])
         count = _library().clew_tree_callers(ctypes.byref(given))
         if count != -errno.ENOSPC:
             check(count, "cannot merge stacks")
-            return Callers(
-                parents[:count].copy(), keys[:count].copy(), weight[:count].copy(), own[:count].copy(), narrow[:count]
-            )
+            total, own, *others = [each[:count].copy() for each in sums]
+            beside = others or (None, None)
+            return Callers(parents[:count].copy(), keys[:count].copy(), total, own, narrow[:count], *beside)
         room *= 4
 
 

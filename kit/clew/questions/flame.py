@@ -47,18 +47,33 @@ def flame(
     """
     weighed = weigh(case, lens, event, by=by, edits=edits)
     if narrowest is not None and direction == "up":
-        return _callers(weighed, root, narrowest, within)
+        leaves, value = _leaves(weighed, root)
+        return callers_of(weighed, leaves, value, narrowest, within)
     merged, own, first = merge(weighed, direction, root)
     return answer_of(weighed, merged, own, first, {})
 
 
-def _callers(weighed: Weighed, root: str | None, narrowest: int, within: Sequence[str]) -> Answer:
-    """The tree of callers as far as it can be seen."""
-    leaves, value = _leaves(weighed, root)
+def callers_of(
+    weighed: Weighed,
+    leaves: tree.Ints,
+    value: tree.Floats,
+    narrowest: int,
+    within: Sequence[str],
+    other: tree.Floats | None = None,
+) -> Answer:
+    """The tree of callers as far as it can be seen, from ``leaves`` (rows of the forest), which weigh ``value``, up.
+
+    ``other``: what they weigh on the other side of a comparison; columns before, after and delta (totals) and
+    self_before are added.
+    """
     path = np.array([_key(weighed, name) for name in within], np.int32)
-    made = tree.callers(weighed.forest.parent, weighed.key, leaves, value, path, 1 / narrowest)
+    made = tree.callers(weighed.forest.parent, weighed.key, leaves, value, path, 1 / narrowest, other)
+    more = {}
+    if made.other is not None and made.other_own is not None:
+        more = {"before": made.other, "after": made.total, "delta": made.total - made.other}
+        more["self_before"] = made.other_own
     merged = tree.Merged(made.parent, made.key, leaves)
-    return answer_of(weighed, merged, made.own, _of_keys(weighed, made.key), {}, made)
+    return answer_of(weighed, merged, made.own, _of_keys(weighed, made.key), more, made)
 
 
 def merge(weighed: Weighed, direction: str, root: str | None) -> tuple[tree.Merged, tree.Floats, tree.Ints]:

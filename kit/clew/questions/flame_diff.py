@@ -14,7 +14,7 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import Answer
-from clew.questions.flame import answer_of, merge
+from clew.questions.flame import answer_of, callers_of, merge
 from clew.questions.forest import Edit, Forest, Ids, Weighed, choose, weigh
 
 
@@ -29,13 +29,16 @@ def flame_diff(
     direction: str = "down",
     by: str = "function",
     edits: Sequence[Edit] = (),
+    narrowest: int | None = None,
+    within: Sequence[str] = (),
 ) -> Answer:
     """The stacks of ``case`` under ``lens`` beside those of ``baseline_case`` under ``baseline_lens``.
 
     Columns as ``flame`` (self, total: of the first), and ``before``, ``after`` (totals) and ``delta`` = after - before.
     ``normalise``: before is scaled so that both sides have the same whole, which tells shares apart from load; summary
     has ``scale``, and both wholes as they were (``before_total``, ``after_total``). A node is as wide as the larger of
-    the two, so that what vanished is seen, too. Raises ClewError where one side has no samples, or their units differ.
+    the two, so that what vanished is seen, too. ``narrowest`` and ``within``, with "up": as ``flame``; column
+    ``self_before`` is self of the other side then. Raises ClewError where one side has no samples, or units differ.
     """
     chosen = choose(case, lens, event)
     after = weigh(case, lens, chosen.name, by=by, edits=edits, chosen=chosen)
@@ -46,20 +49,13 @@ def flame_diff(
     if not all(wholes):
         raise ClewError(f"no sample of {chosen.name} matches the {'baseline' if not wholes[0] else 'lens'}")
     scale = wholes[1] / wholes[0] if normalise else 1.0
-    rows = len(before.forest.ids)
     both = _beside(before, after)
-    merged, _, first = merge(both, direction, None)
-    of_row = merged.node if direction == "down" else np.full(len(both.weight), -1, np.int32)
-    if direction == "up":
-        of_row[np.flatnonzero(both.weight)] = merged.node
-    sides = []
-    for part, weight in ((slice(rows), before.weight * scale), (slice(rows, None), after.weight)):
-        inside = of_row[part] >= 0
-        sides.append(tree.gather(of_row[part][inside], weight[inside], len(merged.key)))
-    own = sides[1]
-    totals = [tree.totals(merged.parent, side) for side in sides]
-    more = {"before": totals[0], "after": totals[1], "delta": totals[1] - totals[0]}
-    answer = answer_of(both, merged, own, first, more)
+    if narrowest is not None and direction == "up":
+        rows = np.flatnonzero(both.weight).astype(np.int32)
+        sides = [np.append(before.weight * scale, 0 * after.weight), np.append(0 * before.weight, after.weight)]
+        answer = callers_of(both, rows, sides[1][rows], narrowest, within, sides[0][rows])
+    else:
+        answer = _whole(both, before.weight * scale, after.weight, direction)
     figures = answer.summary | {
         "scale": scale,
         "before_total": wholes[0],
@@ -69,6 +65,21 @@ def flame_diff(
     }
     said = f"both sides scaled to the same whole (before times {scale:.3g})" if normalise else None
     return replace(answer, sql=after.sql, summary=figures, title=f"difference in {chosen.name}", note=said)
+
+
+def _whole(both: Weighed, before: tree.Floats, after: tree.Floats, direction: str) -> Answer:
+    """The tree of the rows of one side, which weigh ``before``, and of those of the other, which weigh ``after``."""
+    merged, _, first = merge(both, direction, None)
+    of_row = merged.node if direction == "down" else np.full(len(both.weight), -1, np.int32)
+    if direction == "up":
+        of_row[np.flatnonzero(both.weight)] = merged.node
+    sides = []
+    for part, weight in ((slice(len(before)), before), (slice(len(before), None), after)):
+        inside = of_row[part] >= 0
+        sides.append(tree.gather(of_row[part][inside], weight[inside], len(merged.key)))
+    totals = [tree.totals(merged.parent, side) for side in sides]
+    more = {"before": totals[0], "after": totals[1], "delta": totals[1] - totals[0]}
+    return answer_of(both, merged, sides[1], first, more)
 
 
 def _beside(before: Weighed, after: Weighed) -> Weighed:

@@ -74,6 +74,23 @@ def test_it_is_the_whole_tree_without_what_is_narrow(forest: Any, least: float, 
         assert narrow == sum(each[: len(way) + 1] not in found for each in beyond)
 
 
+@settings(max_examples=60, deadline=None)
+@given(forests(), st.sampled_from([0.0, 0.3]), st.data())
+def test_two_sides_are_two_trees_in_one(forest: Any, least: float, data: st.DataObject) -> None:
+    parent, key, leaves, value = (np.array(column) for column in forest)
+    other = np.array([float(data.draw(st.integers(0, 9))) for _ in leaves])
+    path = np.array([], np.int32)
+    both = tree.callers(parent, key, leaves, value, path, least, other)
+    assert both.other is not None and both.other_own is not None
+    wide = dict(zip(paths(both), zip(both.total, both.own, both.other, both.other_own, strict=True), strict=True))
+    sides = [tree.callers(parent, key, leaves, each, path, 0.0) for each in (value, other)]
+    one, two = (dict(zip(paths(side), zip(side.total, side.own, strict=True), strict=True)) for side in sides)
+    assert wide == {way: (*one[way], *two[way]) for way in wide}
+    edge = least * max(one[()][0], two[()][0])
+    made = {way for way in one if all(max(one[way[:n]][0], two[way[:n]][0]) >= edge for n in range(2, len(way) + 1))}
+    assert set(wide) == made
+
+
 def test_more_nodes_than_there_was_room_for() -> None:
     count = 200_000
     parent = np.arange(-1, count - 1)

@@ -17,6 +17,7 @@ from clew_widgets.drawing.flame_figure import flame_figure
 from clew_widgets.drawing.flame_still import picture
 
 _TWIN_ROWS = 10
+_OWN = {"before": "self_before"}  # which column holds what frames weigh themselves; of the others it is self
 MINUS = "\N{MINUS SIGN}"
 _NOTHING = "no samples."
 
@@ -85,7 +86,7 @@ def flame(
             "rows": column("u4", np.where(kept, pruned.rows, 0)),
         }
         for name, value in values.items():
-            own = owned(parent, value) if is_whole else table["self"].to_numpy()
+            own = owned(parent, value) if is_whole else table[_OWN.get(name, "self")].to_numpy()
             body[name] = column("f8", merged_sums(pruned, parent, own, value))
     differs = "before" in values
     body |= {

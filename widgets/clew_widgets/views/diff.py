@@ -15,7 +15,8 @@ from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import Control
 from clew_widgets.views.stack_state import StackState
-from clew_widgets.views.stack_view import BY, StackView, samples_in
+from clew_widgets.views.stack_view import BY, samples_in
+from clew_widgets.views.tree_view import TreeView
 
 SHAPES = {"callees": ("down", "up"), "callers": ("up", "down")}
 WIDTHS = Control("weight", "widths", "after", (("after", "after"), ("before", "before")), local=True)
@@ -24,7 +25,7 @@ COLORS = Control(
 )
 
 
-class FlameDiff(StackView):
+class FlameDiff(TreeView):
     """What the Lens shows (after) beside a baseline (before): the whole case, a pinned Lens, or another case.
 
     ``baseline_case`` and ``baseline`` set the other side from code.
@@ -55,8 +56,9 @@ class FlameDiff(StackView):
         """The Lens of the other side."""
         return self.pinned if self.against == "pinned" and self.pinned is not None else Lens()
 
-    def ask(self) -> Answer:
+    def ask_within(self, within: tuple[str, ...]) -> Answer:
         """The stacks of both sides."""
+        direction, _ = SHAPES[self.shape]
         return self.answers.ask(
             flame_diff,
             self.model.lens,
@@ -64,9 +66,10 @@ class FlameDiff(StackView):
             baseline_lens=self.baseline(),
             event=self.event(),
             normalise=self.normalise,
-            direction=SHAPES[self.shape][0],
+            direction=direction,
             by=self.state.by,
             edits=self.state.questions,
+            **self.seen(direction, within),
         )
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
@@ -79,8 +82,9 @@ class FlameDiff(StackView):
             event=figures["event"],
             grows=grows,
             inverted=direction == "up",
+            at=self.at,
             label=f"Difference in {figures['event']}",
-            actions=("stack", "focus", "hide", "merge", "recursion", "drop", "function"),
+            actions=("stack", "focus", "hide", "merge", "recursion", "drop", "function", "open"),
             edits=[one.label for one in self.state.edits],
             undo=self.state.can_undo,
         )

@@ -2,43 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
-
-import numpy as np
-import pyarrow as pa
 
 from clew.questions.answer import Answer
 from clew.questions.flame import flame
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.drawing.flame import merged_note
-from clew_widgets.drawing.flame_columns import NARROWEST
 from clew_widgets.views.base import Control
-from clew_widgets.views.stack_view import BY, COLOR, StackView, heading, samples_in
+from clew_widgets.views.stack_view import BY, COLOR, heading, samples_in
+from clew_widgets.views.tree_view import TreeView
 
 DIRECTIONS = {"flame": ("down", "up"), "icicle": ("down", "down"), "callers": ("up", "down")}
 """What is shown -> (direction of the question, where the drawing grows)."""
 ACTIONS = ("stack", "focus", "hide", "merge", "recursion", "drop", "function", "command", "open")
 
 
-class Flame(StackView):
+class Flame(TreeView):
     """A flame graph; click to zoom, double-click to narrow the Lens to stacks that begin so."""
 
     name = "flame"
     title = "Flame graph"
     hint = "Where samples were taken, merged by function"
     shape = "flame"
-    at: int | None = None
 
-    def ask(self) -> Answer:
+    def ask_within(self, within: tuple[str, ...]) -> Answer:
         """The tree of stacks under the Lens, with the edits."""
-        self.at = None
-        return self._asked(())
-
-    def _asked(self, within: tuple[str, ...]) -> Answer:
         direction, _ = DIRECTIONS[self.shape]
-        seen = {"narrowest": NARROWEST, "within": within} if direction == "up" else {}
         return self.answers.ask(
             flame,
             self.model.lens,
@@ -46,7 +36,7 @@ class Flame(StackView):
             direction=direction,
             by=self.state.by,
             edits=self.state.questions,
-            **seen,
+            **self.seen(direction, within),
         )
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
@@ -80,41 +70,6 @@ class Flame(StackView):
             self.refresh()
         else:
             super().choose(name, value)
-
-    def handle(self, message: dict[str, Any]) -> None:
-        """Frames that were too narrow for the page are sent when they are zoomed into."""
-        if message.get("type") == "open" and self.answer is not None:
-            row = message.get("row")
-            known = isinstance(row, int) and 0 <= row < self.answer.table.num_rows
-            self.at = row if known else None
-            if "narrow" in self.answer.table.column_names:  # what is below was not made so far
-                names = names_to(self.answer.table, self.at or 0)
-                self.answer = self._asked(names)
-                self.at = row_of(self.answer.table, names) or None
-            self.show(self.answer)
-        else:
-            super().handle(message)
-
-
-def names_to(table: pa.Table, row: int) -> tuple[str, ...]:
-    """Names of the rows of a tree from below its root down to ``row``."""
-    parent, names = table["parent"], list[str]()
-    while row > 0:
-        names.append(table["name"][row].as_py())
-        row = parent[row].as_py()
-    return tuple(reversed(names))
-
-
-def row_of(table: pa.Table, names: Sequence[str]) -> int:
-    """The row that those names lead to from the root; 0 where there is none."""
-    parent, row = table["parent"].to_numpy(), 0
-    for name in names:
-        below = np.flatnonzero(parent == row)
-        found = [one for one in below.tolist() if table["name"][one].as_py() == name]
-        if not found:
-            return 0
-        row = found[0]
-    return row
 
 
 NO_FRAMES = "No sample with a stack matches the lens and the edits. Remove a chip, or undo."
