@@ -1,4 +1,4 @@
-"""The second stage: which request each call was made for, process by process."""
+"""The second stage: which request each call was made for, part by part."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 from clew.causal.kept import Kept, folder_of
 from clew.causal.match import FORKS
 from clew.causal.rules import BY_NUMBER, UNLIKELY
+from clew.causal.windows import Part, parts
 from clew.native.causal import NEVER, Signals, attribute
-
-PART = 1_000_000
-"""Spans that are looked at together: whole processes, so one with more is looked at alone."""
 
 IDLE = 20_000
 """ns: a wait that took longer found nothing ready; a question alone takes about one µs."""
@@ -33,7 +31,8 @@ SELECT msg_id, reply_msg_id, process_no, client, start_ns AS start, begun_ns AS 
        coalesce(whole_ns, $never) AS whole, thread_no AS thread, end_thread, own_thread,
        coalesce(life_ns, $never) AS life, conn_id, name_no AS name, status_no AS status, held, asked_ns AS asked,
        coalesce(owner_msg_id, -1) AS owner
-FROM pair LEFT JOIN task_owner USING (msg_id) WHERE process_no BETWEEN $low AND $high
+FROM pair LEFT JOIN task_owner USING (msg_id)
+WHERE process_no BETWEEN $low AND $high AND start_ns >= $begin AND start_ns < $end
 """
 
 # A new turn of a loop begins when the thread has asked which descriptors are ready. Telling another thread of the same
@@ -51,6 +50,7 @@ LEFT JOIN connection d ON d.conn_id = c.peer_conn_id
 LEFT JOIN queued q ON q.thread_id = e.thread_id AND q.seq = e.seq
 WHERE w.process_no BETWEEN $low AND $high
       AND (o.class = 'wait' OR o.class = 'write' AND (c.kind = 'anon' OR c.pid = d.pid AND c.kind <> 'tcp'))
+      AND ns >= $begin AND ns < $end
 ORDER BY w.process_no, ns
 """
 
@@ -99,17 +99,17 @@ class Links:
 
 def link(connection: duckdb.DuckDBPyConnection) -> Links:
     """Find the parent of every row of ``pair``."""
-    parts: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, kind)] for name, kind in _LINKED.items()}
+    pieces: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, kind)] for name, kind in _LINKED.items()}
     kept = Kept(_KEPT, folder_of(connection))
     work = Kept(_WORK, folder_of(connection))
     unlikely = [np.zeros((3, 0))]
     offset = 0
-    for low, high in _parts(connection):
-        part, working, doubtful = _part(connection, low, high)
+    for looked_at in parts(connection):
+        part, working, doubtful = _part(connection, looked_at)
         part["parent"] = np.where(part["parent"] >= 0, part["parent"] + offset, -1)
         working["span"] += offset
         for name, kind in _LINKED.items():
-            parts[name].append(part[name].astype(kind, copy=False))
+            pieces[name].append(part[name].astype(kind, copy=False))
         kept.append(part)
         thread = working["thread"].astype(np.min_scalar_type(working["thread"].max(initial=0)))  # 16 bits are quick
         by_thread = np.argsort(thread, kind="stable")
@@ -117,7 +117,7 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
         unlikely.append(doubtful + np.array([offset, offset, 0])[:, None])
         offset += len(part["parent"])
         del part, working  # the next part needs their room
-    found = {name: np.concatenate(parts.pop(name)) for name in _LINKED}
+    found = {name: np.concatenate(pieces.pop(name)) for name in _LINKED}
     _add_matches(connection, found)
     _add_programs(connection, found)
     doubts = dict(zip(("place", "cause", "confidence"), np.concatenate(unlikely, axis=1), strict=True))
@@ -126,29 +126,15 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
     return Links(found, forks, kept, work, pa.table(doubts))
 
 
-def _parts(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    """Ranges of processes with about PART spans each."""
-    rows = connection.execute("SELECT process_no, count(*) FROM pair GROUP BY ALL ORDER BY ALL").fetchall()
-    parts: list[tuple[int, int]] = []
-    spans = PART
-    for number, count in rows:
-        if spans + count > PART:
-            parts.append((number, number))
-            spans = 0
-        spans += count
-        parts[-1] = (parts[-1][0], number)
-    return parts
-
-
-def _part(connection: duckdb.DuckDBPyConnection, low: int, high: int) -> tuple[Columns, NDArray[np.void], NDArray[Any]]:
-    """Spans of the processes ``low`` to ``high``, when threads worked for them, doubtful causes; places from 0."""
-    rows = connection.execute(_SPANS, {"low": low, "high": high, "never": int(NEVER)}).fetchnumpy()
+def _part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[Columns, NDArray[np.void], NDArray[Any]]:
+    """Spans of ``part``, when threads worked for them, doubtful causes; places from 0."""
+    rows = connection.execute(_SPANS, vars(part) | {"never": int(NEVER)}).fetchnumpy()
     order = np.lexsort((rows["msg_id"], rows["start"], rows["process_no"]))
     spans: Columns = {name: np.asarray(rows.pop(name))[order] for name in list(rows)}
     process = spans["process_no"]
     first = np.concatenate(([0], np.flatnonzero(np.diff(process)) + 1, [len(order)])).astype(np.int64)
     conns, conn = np.unique(spans["conn_id"], return_inverse=True)
-    signals = _signals(connection, low, high, process[first[:-1]])
+    signals = _signals(connection, part, process[first[:-1]])
     spans["owner"] = _places(spans["msg_id"], spans["owner"])
     found = attribute(first, spans | {"conn": conn}, signals, _pools(connection, conns))
     sure = (found.rule != UNLIKELY) & (found.cause >= 0)
@@ -180,8 +166,8 @@ def _pools(connection: duckdb.DuckDBPyConnection, conns: NDArray[Any]) -> NDArra
     return np.unique(address, return_inverse=True)[1]
 
 
-def _signals(connection: duckdb.DuckDBPyConnection, low: int, high: int, groups: NDArray[np.int32]) -> Signals:
-    found = connection.execute(_SIGNALS, {"low": low, "high": high, "idle": IDLE}).fetchnumpy()
+def _signals(connection: duckdb.DuckDBPyConnection, part: Part, groups: NDArray[np.int32]) -> Signals:
+    found = connection.execute(_SIGNALS, vars(part) | {"idle": IDLE}).fetchnumpy()
     first = np.searchsorted(found["process_no"], np.append(groups, np.iinfo(np.int32).max)).astype(np.int64)
     return Signals(
         first, found["ns"].astype(np.int64), found["thread"].astype(np.int32), found["kind"].astype(np.uint8)
