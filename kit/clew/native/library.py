@@ -153,7 +153,7 @@ def load() -> ctypes.CDLL:
             function.restype = None if result is type(None) else result
             function.argtypes = arguments
     except (OSError, AttributeError) as error:
-        raise ClewError(f"{path} cannot be used: {error}", exit_code=1) from None
+        raise ClewError(f"{path} cannot be used: {error}; `make native` builds it again", exit_code=1) from None
     return library
 
 
