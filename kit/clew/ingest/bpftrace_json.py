@@ -114,7 +114,7 @@ class _Reading:
             for name, value in data:
                 self._map(ns, kind, text_of(name), value)
         else:
-            self._say(ns, kind, text_of(data) if isinstance(data, str) else _json(data))
+            self._say(ns, text_of(kind), text_of(data) if isinstance(data, str) else _json(data))
 
     def _say(self, ns: int | None, kind: str, text: str) -> None:
         self.printed.rows.append((ns, len(self.printed.rows) + 1, kind, text))

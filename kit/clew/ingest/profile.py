@@ -152,9 +152,19 @@ class Tree:
     def tables(self) -> tuple[pa.Table, pa.Table]:
         """(frames, stacks) so far."""
         columns: list[tuple[object, ...]] = list(zip(*self._frames, strict=True)) or [() for _ in FRAMES]
-        frames = pa.table([pa.array(column, kind.type) for column, kind in zip(columns, FRAMES, strict=True)], FRAMES)
+        frames = pa.table([_column(column, kind.type) for column, kind in zip(columns, FRAMES, strict=True)], FRAMES)
         parents = pa.array([parent if parent >= 0 else None for parent, _ in self._stacks], pa.int32())
         return frames, pa.table([parents, pa.array([frame for _, frame in self._stacks], pa.uint32())], STACKS)
+
+
+def _column(values: Sequence[object], kind: pa.DataType) -> pa.Array:
+    """``values`` as an array; halves of a character, which JSON may hold, are shown as \\udXXX."""
+    try:
+        return pa.array(values, kind)
+    except UnicodeEncodeError:
+        return pa.array(
+            [None if text is None else str(text).encode("utf-8", "backslashreplace") for text in values], kind
+        )
 
 
 def insert_profile(

@@ -139,3 +139,8 @@ def test_a_time_that_is_no_number_is_one_line(lasts: str, read_as: ReadAs) -> No
     profile = json.dumps({"nodes": NODES, "samples": [2, 2], "timeDeltas": [10, 7777]}).replace("7777", lasts)
     with pytest.raises(ClewError, match="damaged: ValueError a sample of weight"):
         read_as(chrome, profile)
+
+
+def test_half_of_a_character_is_shown(read_as: ReadAs, sums: Sums) -> None:
+    events = json.dumps([event("X", 0, "f7777", dur=2)]).replace("7777", "\\ud800")
+    assert slices(sums(read_as(chrome, events))) == {"f\\ud800": 2}

@@ -217,6 +217,13 @@ def test_a_text_that_is_cut_off(tmp_path: Path) -> None:
     assert found.notes == ["the text ends inside a stack: the last sample lacks outer frames"]
 
 
+@pytest.mark.parametrize("head", ["prog 7 9300000000.000001: cycles: ", "prog 4294967296 1.000001: cycles: "])
+def test_times_and_threads_that_cannot_be(head: str, tmp_path: Path) -> None:
+    found = profile(f"prog 7 1.000002: cycles: \n\t55e0c1 f (/x)\n\n{head}\n\t55e0c2 g (/x)\n\n", tmp_path)
+    assert [one["stack"] for one in samples(found)] == [["f"]]
+    assert found.notes == ["2 lines are none of perf script's and were left out"]
+
+
 def test_names_that_can_be_read_in_more_than_one_way_are_counted(tmp_path: Path) -> None:
     found = profile("x 1 2.345678: 12345 [000] 100.123456: 1 cycles: \n\t1 f (/x)\n\n", tmp_path)
     (one,) = samples(found)

@@ -57,6 +57,15 @@ def test_what_others_recorded(tmp_path: Path, separator: str) -> None:
     assert found == [(1_000_000_001, cpu, "page-faults", None, 5.0 + cpu) for cpu in (0, 1)]
 
 
+def test_lines_that_are_broken_are_said(tmp_path: Path) -> None:
+    path, line = tmp_path / "stat.csv", "     1.000000001,{},,page-faults,1000,{},,\n"
+    path.write_text("# x\n" + line.format(5, "100.00") + line.format("1.2.3", "100.00") + line.format(5, "1.0.0"))
+    assert reader_of(path) is perf_stat
+    profile = perf_stat.read(path)
+    assert profile.tables["series"]["value"].to_pylist() == [5.0]
+    assert profile.notes == ["2 lines are none of perf stat's and were left out"]
+
+
 def test_nothing_counted(tmp_path: Path) -> None:
     path = tmp_path / "perf-stat.tsv"
     path.write_text("\n".join(OURS.splitlines()[:3]))

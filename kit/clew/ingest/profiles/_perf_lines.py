@@ -14,11 +14,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-TIME = re.compile(rb"(?<=\s)(\d{1,10})\.(\d{9}|\d{6}):(?=\s)")
-_WHO = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?(?:\s+\[(\d{1,5})\])?(?:\s+[KUHGg])?\s*$")
+TIME = re.compile(rb"(?<=\s)(\d{1,9}|[1-8]\d{9})\.(\d{9}|\d{6}):(?=\s)")  # as ns it fits 64 bits
+_WHO = re.compile(rb"(?<!\S)(-?\d{1,9})(?:/(-?\d{1,9})\s*)?(?:\s+\[(\d{1,5})\])?(?:\s+[KUHGg])?\s*$")
 _EVENT = re.compile(rb"\s*(?:(\d{1,19})\s+)?((?:raw )?\S+?):(?=\s|$)[ \t]*(.*)", re.DOTALL)
 _NOTIME = re.compile(
-    rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?\s(?:\s*\[(\d{1,5})\]\s)?(?:\s*(\d{1,19})\s)?\s*([^\s\d]\S*):[ \t]*$"
+    rb"(?<!\S)(-?\d{1,9})(?:/(-?\d{1,9})\s*)?\s(?:\s*\[(\d{1,5})\]\s)?(?:\s*(\d{1,19})\s)?\s*([^\s\d]\S*):[ \t]*$"
 )
 _NUMBER = re.compile(rb"\d+\.\d+$")
 _FRAME = re.compile(rb"\s*([0-9a-fA-F]{1,16})\s+(\S.*)\)\s*$")
@@ -26,7 +26,7 @@ _OFFSET = re.compile(rb"\+0x([0-9a-f]{1,16})$")
 _MODULE = re.compile(rb"(?:\+0x[0-9a-f]{1,16}|^\[unknown\]) \(| \((?=[/\[]|inlined$|anon)")
 _NO_MODULE = re.compile(rb"\s+([0-9a-fA-F]{1,16})\s+(\S.*?)\s*$")
 _SOURCE = re.compile(rb"\s+(\S.*?):(\d{1,9})(?: (\(inlined\)))?\s*$")
-_BARE = re.compile(rb"(?<!\S)(-?\d{1,10})(?:/(-?\d{1,10})\s*)?()\s*$")
+_BARE = re.compile(rb"(?<!\S)(-?\d{1,9})(?:/(-?\d{1,9})\s*)?()\s*$")
 _JIT = re.compile(r"perf-\d+\.map$|^\[JIT\b|/jitted-[^/]*\.so$|^jitted-|JIT app cache")
 _KERNEL = re.compile(r"^\[(?!vdso|vsyscall|vectors|heap|stack|anon|unknown|uprobes|JIT)|vmlinux$|\.ko(\.\w+)?$")
 _KERNEL_FROM = 1 << 63

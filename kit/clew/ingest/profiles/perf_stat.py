@@ -19,8 +19,8 @@ from clew.ingest.profile import Profile, figures
 FORMAT = "perf stat -I -x"
 RANK = 50
 _LINE = (  # S: the separator
-    r"^\s*(?P<seconds>\d+\.\d+)S(?:CPU(?P<cpu>\d+)S)?(?P<value>[^S]*)S(?P<unit>[^S]*)S(?P<name>[^S]+)"
-    r"S(?P<run>\d+)S(?P<share>[\d.]+)"
+    r"^\s*(?P<seconds>\d{1,9}\.\d{1,9})S(?:CPU(?P<cpu>\d{1,5})S)?(?P<value>\d{1,20}(?:\.\d{1,9})?|<[^S]*>)"
+    r"S(?P<unit>[^S]*)S(?P<name>[^S]+)S(?P<run>\d+)S(?P<share>\d{1,3}(?:\.\d{1,9})?)(?:S|$)"
 )
 _FIRST = re.compile(r"^\s*\d+\.\d{9}([\t,;|])(?:CPU\d+\1)?(?:[\d.]+|<not \w+>)\1", re.MULTILINE)
 _ORIGIN = re.compile(r"^# origin monotonic_ns=(\d+)$", re.MULTILINE)
@@ -45,7 +45,9 @@ def read(path: Path) -> Profile:
         raise ClewError(f"{path}: nothing was counted: it ended before the first interval")
     lines = pa.array(text[: text.rfind("\n") + 1].splitlines(), pa.string())  # the last may not be whole yet
     fields = pc.extract_regex(lines, pattern=_LINE.replace("S", "\\" + found[1]))
+    said = pc.invert(pc.or_(pc.starts_with(lines, "#"), pc.equal(pc.utf8_trim_whitespace(lines), "")))
     fields = fields.drop_null()
+    strange = pc.sum(said).as_py() - len(fields)
     column = {name: pc.struct_field(fields, name) for name in ("seconds", "cpu", "value", "unit", "name", "share")}
     counted = pc.invert(pc.starts_with(column["value"], "<"))
     origin, pid = _ORIGIN.search(text), _PID.search(text)
@@ -60,7 +62,8 @@ def read(path: Path) -> Profile:
             "value": pc.if_else(counted, column["value"], None).cast(pa.float64()),
         }
     )
-    return figures({"series": table}, _notes(column, counted))
+    notes = [f"{strange} lines are none of perf stat's and were left out"] if strange else []
+    return figures({"series": table}, _notes(column, counted) + notes)
 
 
 def _or_null(texts: pa.Array) -> pa.Array:
