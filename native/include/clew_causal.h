@@ -34,6 +34,7 @@ enum clew_signal {
 	CLEW_SIGNAL_TURN = 1,   /* it asked which descriptors are ready: a new turn of its loop */
 	CLEW_SIGNAL_IDLE = 3,   /* the same, and it had to wait: all that could go on had gone on */
 	CLEW_SIGNAL_QUEUED = 0, /* as DONE, with the time of what it told in the queue of whoever was told */
+	CLEW_SIGNAL_CAME = 4,   /* a reply came in to a call that is not known */
 	CLEW_SIGNAL_DONE = 2,   /* it told another thread something, or waits for work: what it did before is finished */
 };
 

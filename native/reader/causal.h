@@ -17,6 +17,7 @@
 enum step_kind { /* in the order that steps of the same ns are taken */
 				 STEP_IDLE,
 				 STEP_TURN,
+				 STEP_UNKNOWN,  /* something came in of which it is not known whose it is */
 				 STEP_REPLIED,  /* a client span's reply came in */
 				 STEP_RECEIVED, /* a server span's request came in */
 				 STEP_DONE,
@@ -51,6 +52,7 @@ struct thread_state {
 	int64_t worked;        /* until when it is known what it worked for, or that it waited */
 	int64_t turn;          /* number of its turn */
 	int32_t latest;        /* causal_anchor.c: what came in last */
+	int64_t came_in;       /* causal_shared.c: how much did */
 	int64_t pending, handed_back; /* calls since it last handed something back, and when that was */
 	int64_t first_pending;        /* ns: when the first of these was made */
 	int64_t unreplied;            /* those without a reply so far */
@@ -59,6 +61,7 @@ struct thread_state {
 	bool told_turns, input_last;
 	int32_t several, between, came_now; /* causal_waiting.c: turns in which several things came in, and so on */
 	bool sent_now, after_now, between_now;
+	bool shares; /* it sends on connections that several requests use at a time */
 };
 
 struct span_state {         /* of a server span; of a client span `owner` alone */
@@ -113,6 +116,7 @@ struct link {
 	int64_t fixed;       /* a worker's call: the server span that its result was handed back for, or NONE */
 	int64_t first, last; /* ns, at the first of a component, and at a head: when it began and ended */
 	bool queued;         /* its owner waited for the connection */
+	bool open;           /* what came in just before did not tell its owner: it was of several requests, or not known */
 };
 
 struct attribution {
@@ -128,7 +132,8 @@ struct attribution {
 	struct span_state *spans;
 	struct conn_state *conns;
 	struct pool_state *pools;
-	bool *plain; /* groups whose threads all do one thing at a time: there is nothing to learn */
+	bool *shared; /* connections that several requests use at a time */
+	bool *plain;  /* groups whose threads all do one thing at a time: there is nothing to learn */
 	struct link *links;
 	int64_t *steps_ns;
 	struct habits habits, asking, keeping;
@@ -185,7 +190,7 @@ int64_t clew_causal_hand_back(struct attribution *work, int64_t steps);
 
 /* causal_anchor.c */
 /**
- * Find chains and what led to what, in work->links; `state` and the three numbers after it name states of threads.
+ * Find chains and what led to what, in work->links; `state` and the four numbers after it name states of threads.
  * Returns whether there is anything to find: 0 where all threads do one thing at a time; or -ENOMEM.
  */
 int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t group, int64_t state);
@@ -194,6 +199,10 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 int64_t clew_causal_anchored(struct attribution *work, int64_t client);
 /** Remember to which server span a client span was given, for those that belong together with it. */
 void clew_causal_given(struct attribution *work, int64_t client, int64_t server);
+
+/* causal_shared.c */
+/** Find the connections of a group that several requests use at a time, in work->shared; 0, or -ENOMEM. */
+int64_t clew_causal_share_conns(struct attribution *work, int64_t steps, int64_t group);
 
 /* causal_keep.c */
 /** The request that the connection's last exchange belonged to, if it goes on with it; NONE: it was given back. */

@@ -12,8 +12,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "causal.h"
 #include "causal_waiting.h"
+#include "causal_web.h"
 
 enum {
 	LESSONS = 5,        /* rounds that learn what follows what */
@@ -21,34 +21,11 @@ enum {
 	LOOKED_AT = 96,     /* things that came in, before each that went out */
 	TAUGHT_BY = 200000, /* things that went out */
 	WHOLE = 240,        /* weight of one of them */
-	CHAIN_MOST = 64
+	CHAIN_MOST = 64,
+	ROUNDS_AT_ONCE = 3,
 };
 static const double FOLLOWS = 0.9, NEVER_FIRST = 0.98;
 static const uint64_t AT_ONCE = UINT64_C(0x5851f42d4c957f2d);
-
-struct input {
-	int64_t span, turn;
-	int32_t before; /* the one before it on its thread */
-	int32_t led_to; /* things that went out because of it */
-	bool received;  /* a request; else the last reply of a chain */
-	bool acted;     /* something went out since, within the turn */
-};
-
-struct output {
-	int64_t span, turn, since; /* since: when its loop last had nothing to do, at the earliest TURNS turns ago */
-	int32_t latest, cause;     /* inputs */
-	bool answer;               /* a reply; else the first of a chain */
-	bool queued;               /* it may have waited for its connection */
-	bool turns_told; /* waits are on record: what came in before the last one is told apart from what came after */
-};
-
-struct web {
-	struct attribution *work;
-	struct input *inputs;
-	struct output *outputs;
-	int32_t inputs_count, outputs_count;
-	struct habits flow;
-};
 
 /* ---- chains, and the components of chains of one owner ---- */
 
@@ -96,7 +73,14 @@ static void begin_chain(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	const int64_t last = in->end[client] == CLEW_NEVER ? in->start[client] : in->end[client];
-	work->links[client] = (struct link){client, client, NONE, client, NONE, NONE, in->asked[client], last, false};
+	work->links[client] = (struct link){.head = client,
+										.tail = client,
+										.next = NONE,
+										.same_as = client,
+										.owner = NONE,
+										.fixed = NONE,
+										.first = in->asked[client],
+										.last = last};
 }
 
 static void lengthen_chain(struct attribution *work, int64_t head, int64_t client)
@@ -110,6 +94,14 @@ static void lengthen_chain(struct attribution *work, int64_t head, int64_t clien
 
 /* ---- the steps of event loops as inputs and outputs ---- */
 
+/* Whether a reply came in by the same call as what came in before it. */
+static bool is_together(const struct attribution *work, int64_t before, const struct step *step)
+{
+	const struct clew_spans *in = work->in;
+	return in->client[before] && step->kind == STEP_REPLIED && in->conn[before] == in->conn[step->span] &&
+		   in->end[before] == in->end[step->span];
+}
+
 static bool add_step(struct web *web, const struct step *step, bool learning)
 {
 	struct attribution *work = web->work;
@@ -117,12 +109,21 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 	struct thread_state *thread = clew_causal_thread(work, step->thread);
 	clew_causal_turn(thread, step);
 	clew_causal_use(work, step);
+	if (step->kind == STEP_UNKNOWN)
+		thread->latest = NONE;
 	if (step->span == NONE)
 		return true;
 	const bool client = in->client[step->span];
 	struct conn_state *conn = &work->conns[in->conn[step->span]];
 	const int64_t since = clew_causal_recent(thread);
-	if (client && step->kind == STEP_SENT) {
+	if (client && step->kind == STEP_SENT && work->shared[in->conn[step->span]]) {
+		if (learning)
+			return true;
+		begin_chain(work, step->span);
+		if (thread->interleaved)
+			web->outputs[web->outputs_count++] = (struct output){step->span, thread->turn, since, thread->latest,
+																 NONE,       false,        false, thread->told_turns};
+	} else if (client && step->kind == STEP_SENT) {
 		const bool at_once = conn->freed != INT64_MIN && conn->freed >= since;
 		if (learning)
 			return conn->last_owner == NONE ||
@@ -161,8 +162,14 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		web->outputs[web->outputs_count++] =
 			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false, thread->told_turns};
 	if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
-		web->inputs[web->inputs_count] = (struct input){step->span, thread->turn, thread->latest, 0, !client, false};
-		thread->latest = web->inputs_count++;
+		const int32_t before = thread->latest, now = web->inputs_count++;
+		const bool together = before != NONE && is_together(work, web->inputs[before].span, step);
+		web->inputs[now] = (struct input){.span = step->span,
+										  .turn = thread->turn,
+										  .before = before,
+										  .batch = together ? web->inputs[before].batch : now,
+										  .received = !client};
+		thread->latest = now;
 	}
 	return true;
 }
@@ -192,13 +199,21 @@ static uint64_t event_of(const struct web *web, const struct output *output, con
 	return clew_causal_mix(name * 16 + (uint64_t)(output->turn - input->turn));
 }
 
+int64_t clew_web_owner(struct web *web, const struct input *input)
+{
+	struct attribution *work = web->work;
+	if (input->received)
+		return input->span;
+	return work->links[component(work, work->links[input->span].head)].owner;
+}
+
 static int64_t owner_of(struct web *web, const struct output *output)
 {
 	struct attribution *work = web->work;
 	return output->answer ? output->span : work->links[component(work, output->span)].owner;
 }
 
-static bool can_lead(struct web *web, const struct input *input, const struct output *output)
+bool clew_web_can_lead(struct web *web, const struct input *input, const struct output *output)
 {
 	struct attribution *work = web->work;
 	const struct clew_spans *in = work->in;
@@ -220,7 +235,7 @@ static bool can_lead(struct web *web, const struct input *input, const struct ou
 		   in->start[output->span] >= work->links[one].first;
 }
 
-static void lead(struct web *web, int32_t cause, struct output *output)
+void clew_web_lead(struct web *web, int32_t cause, struct output *output)
 {
 	struct attribution *work = web->work;
 	struct input *input = &web->inputs[cause];
@@ -256,7 +271,7 @@ static int candidates(struct web *web, const struct output *output, int32_t foun
 		const struct input *input = &web->inputs[at];
 		if (output->turn - input->turn > TURNS || web->work->steps_ns[at] < output->since)
 			break;
-		if (can_lead(web, input, output))
+		if (clew_web_can_lead(web, input, output))
 			found[count++] = at;
 	}
 	return count;
@@ -319,7 +334,7 @@ static void explain(struct web *web, struct output *output, int round)
 	}
 	static const double least[ROUNDS] = {0.3, 0.15}, better[ROUNDS] = {100, 30};
 	if (cause != NONE && best >= least[round] && best >= second * better[round])
-		lead(web, cause, output);
+		clew_web_lead(web, cause, output);
 }
 
 /* Whether a reply is passed on while it still comes in. */
@@ -345,7 +360,7 @@ static void check_at_once(struct web *web, int64_t group)
 	for (int32_t i = 0; i < web->outputs_count; i++) {
 		const struct output *output = &web->outputs[i];
 		struct input *input = output->latest == NONE ? NULL : &web->inputs[output->latest];
-		if (!input || input->turn != output->turn)
+		if (!input || input->turn != output->turn || clew_web_in_batch(web, output))
 			continue;
 		const int64_t head = input->received ? NONE : work->links[input->span].head;
 		const int64_t cause = input->received ? input->span : work->spans[head].owner;
@@ -372,19 +387,61 @@ static bool is_doubted(const struct web *web, const struct output *output)
 	return likely != NONE && web->work->spans[likely].doubted;
 }
 
-/* What goes out right after something came in, within a turn, was caused by that. */
-static void explain_at_once(struct web *web, struct output *output)
+/* What a batch led to is not told by the order in which its parts came in. */
+static bool stays_open(const struct web *web, const struct output *output)
 {
+	return clew_web_in_batch(web, output) && web->inputs[output->latest].turn == output->turn;
+}
+
+/* What goes out right after something came in, within a turn, was caused by that. */
+static void explain_at_once(struct web *web, int32_t which)
+{
+	struct output *output = &web->outputs[which];
 	if (output->latest == NONE || output->queued || !output->turns_told)
 		return;
-	if (is_doubted(web, output))
-		return;
 	struct input *input = &web->inputs[output->latest];
+	if (input->turn != output->turn)
+		return;
+	if (clew_web_in_batch(web, output)) {
+		clew_web_settle_batch(web, which);
+		return;
+	}
+	if (output->cause != NONE || is_doubted(web, output))
+		return;
 	const int32_t before = input->led_to;
 	input->led_to = 0; /* it may lead to several */
-	if (input->turn == output->turn && can_lead(web, input, output))
-		lead(web, output->latest, output);
+	if (clew_web_can_lead(web, input, output))
+		clew_web_lead(web, output->latest, output);
 	input->led_to += before;
+}
+
+/* In order of time, so that it is known what each request waits for, as far as its calls are. What is known of an
+ * answer goes back to what led to it: the next round knows more. */
+static void explain_all_at_once(struct web *web, int64_t group)
+{
+	struct attribution *work = web->work;
+	bool batches = false;
+	for (int round = 0; round == 0 || (batches && round < ROUNDS_AT_ONCE); round++) {
+		int32_t came = 0;
+		for (int64_t span = work->in->first[group]; span < work->in->first[group + 1]; span++)
+			work->spans[span].missing = 0;
+		for (int32_t i = 0; i < web->outputs_count; i++) {
+			const struct output *output = &web->outputs[i];
+			for (; came < web->inputs_count && came <= output->latest; came++)
+				if (!web->inputs[came].received && clew_web_owner(web, &web->inputs[came]) != NONE)
+					work->spans[clew_web_owner(web, &web->inputs[came])].missing--;
+			batches |= stays_open(web, output);
+			explain_at_once(web, i);
+			const int64_t owner = output->answer ? NONE : owner_of(web, output);
+			if (owner != NONE)
+				work->spans[owner].missing++;
+		}
+	}
+	for (int32_t i = 0; i < web->outputs_count; i++) {
+		const struct output *output = &web->outputs[i];
+		if (output->cause == NONE && !output->answer && (output->latest == NONE || stays_open(web, output)))
+			work->links[output->span].open = true;
+	}
 }
 
 static bool is_plain(struct attribution *work, int64_t steps, int64_t group, int64_t state)
@@ -406,6 +463,9 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 	int64_t result = -ENOMEM;
 	if (is_plain(work, steps, group, state))
 		return 0;
+	work->group = state + 4;
+	if (clew_causal_share_conns(work, steps, group) < 0)
+		return result;
 	web.inputs = malloc((size_t)(steps + 1) * sizeof *web.inputs);
 	web.outputs = malloc((size_t)(steps + 1) * sizeof *web.outputs);
 	work->steps_ns = malloc((size_t)(steps + 1) * sizeof *work->steps_ns);
@@ -422,13 +482,13 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 		goto end;
 	result = -ENOMEM;
 	check_at_once(&web, group);
-	for (int32_t i = 0; i < web.outputs_count; i++)
-		explain_at_once(&web, &web.outputs[i]);
+	explain_all_at_once(&web, group);
 	if (!learn_flow(&web))
 		goto end;
 	for (int round = 0; round < ROUNDS; round++)
 		for (int32_t i = web.outputs_count - 1; i >= 0; i--) /* from the last: what is known of the reply goes back */
-			if (web.outputs[i].cause == NONE && !is_doubted(&web, &web.outputs[i]))
+			if (web.outputs[i].cause == NONE && !is_doubted(&web, &web.outputs[i]) &&
+				!stays_open(&web, &web.outputs[i]))
 				explain(&web, &web.outputs[i], round);
 	work->group = state + 3;
 	result = clew_causal_hand_back(work, steps);

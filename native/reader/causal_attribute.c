@@ -34,7 +34,7 @@ void clew_causal_turn(struct thread_state *thread, const struct step *step)
 		if (!thread->told_turns && !thread->input_last)
 			note_turn(thread, step->ns);
 		thread->input_last = true;
-	} else if (step->kind != STEP_DONE) {
+	} else if (step->kind != STEP_DONE && step->kind != STEP_UNKNOWN) {
 		thread->input_last = false;
 	}
 }
@@ -50,7 +50,7 @@ void clew_causal_look_at_threads(struct attribution *work, int64_t steps)
 			thread->told_turns = true;
 		else if (own_reply)
 			thread->unanswered--;
-		else if (step->kind != STEP_DONE && thread->unanswered)
+		else if (step->kind != STEP_DONE && step->kind != STEP_UNKNOWN && thread->unanswered)
 			thread->interleaved++;
 		if (step->kind == STEP_SENT && work->in->end[step->span] != CLEW_NEVER &&
 			work->in->end_thread[step->span] == step->thread)
@@ -164,7 +164,7 @@ static int64_t attribute_group(struct attribution *work, int64_t group)
 	if (steps < 0)
 		return steps;
 	if (work->pass == 0) {
-		const int64_t error = clew_causal_anchor(work, steps, group, PASSES * in->groups + 4 * group);
+		const int64_t error = clew_causal_anchor(work, steps, group, PASSES * in->groups + 5 * group);
 		if (error < 0)
 			return error;
 		work->plain[group] = error == 0;
@@ -222,10 +222,11 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	work.spans = malloc((size_t)(spans->spans + 1) * sizeof *work.spans);
 	work.links = malloc((size_t)(spans->spans + 1) * sizeof *work.links);
 	work.conns = malloc((size_t)(spans->conns + 1) * sizeof *work.conns);
+	work.shared = calloc((size_t)spans->conns + 1, sizeof *work.shared);
 	work.plain = calloc((size_t)spans->groups + 1, sizeof *work.plain);
 	work.pools = calloc((size_t)spans->conns + 1, sizeof *work.pools);
 	int64_t result = -ENOMEM;
-	if (work.threads && work.plain && work.pools && work.spans && work.links && work.conns) {
+	if (work.threads && work.plain && work.shared && work.pools && work.spans && work.links && work.conns) {
 		for (int64_t thread = 0; thread < spans->threads; thread++)
 			work.threads[thread].group = -1;
 		result = attribute_all(&work);
@@ -241,6 +242,7 @@ int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *
 	free(work.links);
 	free(work.conns);
 	free(work.pools);
+	free(work.shared);
 	free(work.plain);
 	return result;
 }

@@ -116,7 +116,8 @@ static struct choice of_loop(struct attribution *work, const struct thread_state
 	const bool queued = clew_causal_queued(work, work->in->conn[client], clew_causal_recent(thread));
 	if (queued && choice.rule != CLEW_RULE_LOOP && choice.confidence > 0.9f)
 		choice.confidence = 0.9f;
-	if (work->last && choice.span != NONE && choice.confidence < SURE)
+	const bool open = work->links[client].open && choice.rule != CLEW_RULE_LOOP;
+	if (work->last && choice.span != NONE && (choice.confidence < SURE || open))
 		choice.rule = CLEW_RULE_UNLIKELY;
 	return choice;
 }

@@ -27,7 +27,7 @@ int64_t clew_causal_keeper(const struct attribution *work, int64_t client)
 {
 	const struct conn_state *conn = &work->conns[work->in->conn[client]];
 	const uint64_t name = work->in->name[client];
-	if (!goes_on(work, conn, client))
+	if (work->shared[work->in->conn[client]] || !goes_on(work, conn, client))
 		return NONE;
 	if (conn->held == 1)
 		return conn->last_owner;
@@ -41,7 +41,7 @@ bool clew_causal_learn_keeping(struct attribution *work, int64_t client)
 {
 	const struct clew_spans *in = work->in;
 	const struct conn_state *conn = &work->conns[in->conn[client]];
-	if (conn->freed == INT64_MIN)
+	if (conn->freed == INT64_MIN || work->shared[in->conn[client]])
 		return true;
 	const bool at_once = conn->freed >= clew_causal_recent(clew_causal_thread(work, in->thread[client]));
 	const bool kept = at_once && (conn->last_owner == NONE || goes_on(work, conn, client));

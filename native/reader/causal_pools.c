@@ -21,7 +21,7 @@ void clew_causal_reset_conns(struct attribution *work, int64_t group)
 void clew_causal_use(struct attribution *work, const struct step *step)
 {
 	const struct clew_spans *in = work->in;
-	if (step->span == NONE || !in->client[step->span])
+	if (step->span == NONE || !in->client[step->span] || work->shared[in->conn[step->span]])
 		return;
 	struct conn_state *conn = &work->conns[in->conn[step->span]];
 	struct pool_state *pool = &work->pools[in->pool[in->conn[step->span]]];
@@ -43,6 +43,8 @@ void clew_causal_use(struct attribution *work, const struct step *step)
 bool clew_causal_queued(const struct attribution *work, int32_t conn, int64_t since)
 {
 	const struct pool_state *pool = &work->pools[work->in->pool[conn]];
+	if (work->shared[conn])
+		return false;
 	if (pool->last_taken * OFTEN < pool->taken)
 		return false; /* it could have grown */
 	return work->conns[conn].freed != INT64_MIN && work->conns[conn].freed >= since && pool->full_ns >= since;

@@ -82,10 +82,10 @@ int64_t clew_causal_steps(struct attribution *work, int64_t group)
 							  in->end_thread[span] < 0 ? in->thread[span] : in->end_thread[span],
 							  client ? STEP_REPLIED : STEP_ANSWERED, false};
 	}
-	static const uint8_t kinds[] = {STEP_DONE, STEP_TURN, STEP_DONE, STEP_IDLE};
+	static const uint8_t kinds[] = {STEP_DONE, STEP_TURN, STEP_DONE, STEP_IDLE, STEP_UNKNOWN};
 	for (int64_t i = in->signal_first[group]; i < in->signal_first[group + 1]; i++)
 		work->steps[count++] = (struct step){in->signal_ns[i], NONE, in->signal_thread[i],
-											 kinds[in->signal_kind[i] & 3], in->signal_kind[i] == CLEW_SIGNAL_QUEUED};
+											 kinds[in->signal_kind[i] % 5], in->signal_kind[i] == CLEW_SIGNAL_QUEUED};
 	if (count <= SMALL) {
 		sort_small(work->steps, count);
 		return count;

@@ -398,11 +398,12 @@ static void look_at_loops(struct attribution *work, int64_t steps)
 		struct thread_state *thread = clew_causal_thread(work, step->thread);
 		if (step->kind == STEP_SENT || step->kind == STEP_ANSWERED) {
 			thread->sent_now = true;
+			thread->shares |= step->kind == STEP_SENT && work->shared[work->in->conn[step->span]];
 			thread->after_now |= thread->came_now > 0;
 		} else if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
 			thread->came_now++;
 			thread->between_now |= thread->after_now;
-		} else if (step->kind != STEP_DONE) {
+		} else if (step->kind != STEP_DONE && step->kind != STEP_UNKNOWN) {
 			thread->several += thread->came_now > 1 && thread->sent_now;
 			thread->between += thread->came_now > 1 && thread->between_now;
 			thread->came_now = 0;
@@ -428,7 +429,7 @@ int64_t clew_causal_waiting(struct attribution *work, int64_t steps, int64_t gro
 	int looked = 0;
 	for (int64_t i = 0; i < steps && looked < LOOPS; i++) {
 		struct thread_state *thread = clew_causal_thread(work, work->steps[i].thread);
-		if (work->steps[i].kind != STEP_SENT || thread->several < KNOWN_LOOP ||
+		if (work->steps[i].kind != STEP_SENT || thread->shares || thread->several < KNOWN_LOOP ||
 			thread->between * AT_ONCE < thread->several)
 			continue;
 		thread->several = 0; /* it has been looked at */

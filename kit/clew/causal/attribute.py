@@ -36,7 +36,8 @@ WHERE process_no BETWEEN $low AND $high AND start_ns >= $begin AND start_ns < $e
 """
 
 # A new turn of a loop begins when the thread has asked which descriptors are ready. Telling another thread of the same
-# process something, through a pipe, an eventfd or a pair of sockets, ends what a worker did before.
+# process something, through a pipe, an eventfd or a pair of sockets, ends what a worker did before. A reply without a
+# call may have led to what goes out next.
 _SIGNALS = """
 SELECT w.process_no, CASE WHEN o.class = 'wait' THEN e.ts_ns + e.dur_ns ELSE coalesce(q.queued_ns, e.ts_ns) END AS ns,
        w.thread_no AS thread,
@@ -51,7 +52,12 @@ LEFT JOIN queued q ON q.thread_id = e.thread_id AND q.seq = e.seq
 WHERE w.process_no BETWEEN $low AND $high
       AND (o.class = 'wait' OR o.class = 'write' AND (c.kind = 'anon' OR c.pid = d.pid AND c.kind <> 'tcp'))
       AND ns >= $begin AND ns < $end
-ORDER BY w.process_no, ns
+UNION ALL
+SELECT w.process_no, m.last_ns, w.thread_no, 4
+FROM message m JOIN who w USING (thread_id)
+WHERE m.role = 'reply' AND m.exchange IS NULL AND NOT m.sent AND w.process_no BETWEEN $low AND $high
+      AND m.last_ns >= $begin AND m.last_ns < $end
+ORDER BY process_no, ns
 """
 
 # A server's request whose other end was recorded has a cause, even if the message there was not understood.
