@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from clew.case import Case
+from clew.errors import ClewError
 from clew.ingest.profiles._pprof import profile_class
 from clew.lens import Lens
 from clew.questions.forest import Edit, weigh
@@ -15,9 +16,14 @@ from clew.questions.forest import Edit, weigh
 _UNITS = {"ns": "nanoseconds", "bytes": "bytes"}
 _TYPES = {"on-cpu": "cpu", "off-cpu": "delay", "wall": "wall", "alloc": "alloc_space"}
 
+_LARGEST = 2**63
+
 
 def pprof(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit] = ()) -> bytes:
-    """For each stack how many samples, and what they weigh if that is something else; a location for each frame."""
+    """For each stack how many samples, and what they weigh if that is something else; a location for each frame.
+
+    Raises ClewError where a weight is larger than the format's numbers.
+    """
     weighed = weigh(case, lens, event, edits=edits)
     message = profile_class()()
     strings: dict[str, int] = {"": 0}
@@ -32,6 +38,8 @@ def pprof(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit
     message.sample_type.add(type=text(name), unit=text(_UNITS.get(unit, "count")))
     message.default_sample_type = text(name)
     forest = weighed.forest
+    if np.abs(weighed.weight).max(initial=0) >= _LARGEST:
+        raise ClewError("weights are too large for pprof, whose numbers have 64 bits: write .folded")
     rows = np.flatnonzero(weighed.weight)
     used = set[int]()
     for row, weight, count in zip(

@@ -250,6 +250,15 @@ def test_what_is_written_is_read_again(tmp_path: Path, ending: str) -> None:
     assert totals(again) == {"main": 17, "b": 10, "c": 5, "<script>x</script>": 2}
 
 
+def test_what_pprof_cannot_hold_is_a_mistake(tmp_path: Path) -> None:
+    source = tmp_path / "x.folded"
+    source.write_text(f"main;a {2**64}\n")
+    case = case_of(source, tmp_path / "case")
+    with pytest.raises(ClewError, match="too large for pprof"):
+        write_stacks(case, Lens(), tmp_path / "x.pb.gz")
+    assert not (tmp_path / "x.pb.gz").exists()
+
+
 def test_svg_is_escaped_and_says_what_it_shows(tmp_path: Path) -> None:
     source = tmp_path / "x.folded"
     source.write_text(FOLDED)

@@ -23,6 +23,7 @@ _MAGIC = b"\x17\x08\x44tracing"
 _FIELD = re.compile(r"^\s*field:(.*?);\s*offset:(\d+);\s*size:(\d+);(?:\s*signed:(\d+);)?\s*$")
 _COMMON = "common_"
 _MOST_ELEMENTS = 32  # of an array that is shown
+_LONGEST = 1 << 16  # bytes of a record
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,7 @@ def _field(declared: str, offset: str, size: str, signed: str | None) -> Field |
         kind = "pointer" if "*" in declared else "number"
         if length == 8 and re.match(r"(unsigned )?int \w+$", declared):  # a system call's argument, widened
             length, signed = 4, "0" if declared.startswith("unsigned") else "1"
-    if not name or not length:
+    if not name or not length or place + length > _LONGEST:
         return None
     return Field(name, kind, place, length, signed == "1", elements)
 
