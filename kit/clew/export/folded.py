@@ -11,7 +11,7 @@ from clew.questions.forest import Edit
 
 
 def folded(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit] = ()) -> bytes:
-    """Lines ``a;b;c 12``, weights in the event's unit (rounded to whole ones); ``;`` in a name becomes ``:``."""
+    """Lines ``a;b;c 12``, weights in the event's unit with at most 6 decimals; ``;`` in a name becomes ``:``."""
     table = flame(case, lens, event, edits=edits).table
     lines, path = [], list[str]()
     columns = (table[name].to_pylist() for name in ("depth", "name", "self"))
@@ -20,5 +20,5 @@ def folded(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edi
         if depth:
             path.append(" ".join(name.replace(";", ":").split()) or "-")
         if own and depth:
-            lines.append(f"{';'.join(path)} {own:.0f}")
+            lines.append(f"{';'.join(path)} {f'{own:.6f}'.rstrip('0').rstrip('.')}")
     return ("\n".join(lines) + "\n").encode("utf-8", "replace")

@@ -130,6 +130,11 @@ def test_a_process_that_another_started_is_the_stacks(tmp_path: Path) -> None:
     assert threads == [(15, 16, "wk", "sh"), (12, None, None, "python")]
 
 
+def test_names_may_begin_with_blanks(tmp_path: Path) -> None:
+    found = read("    main+1;    f+2 3\n    main+1 1\n", tmp_path)
+    assert [(stack, weight) for _, stack, weight in rows(found)] == [("    main+1;    f+2", 3), ("    main+1", 1)]
+
+
 def test_marks_are_kinds(tmp_path: Path) -> None:
     found = read("main;f_[i];g_[k];h_[j];w_[w] 1\n", tmp_path)
     kinds = {row["function"]: row["kind"] for row in found.frames.to_pylist()}

@@ -250,6 +250,14 @@ def test_what_is_written_is_read_again(tmp_path: Path, ending: str) -> None:
     assert totals(again) == {"main": 17, "b": 10, "c": 5, "<script>x</script>": 2}
 
 
+def test_fractions_are_folded_as_such(tmp_path: Path) -> None:
+    text = "main 0.25\nmain;a 2.5\nmain;a;b 3\n"
+    source = tmp_path / "x.folded"
+    source.write_text(text)
+    out = write_stacks(case_of(source, tmp_path / "case"), Lens(), tmp_path / "out.folded")
+    assert sorted(out.read_text().splitlines()) == text.splitlines()
+
+
 def test_what_pprof_cannot_hold_is_a_mistake(tmp_path: Path) -> None:
     source = tmp_path / "x.folded"
     source.write_text(f"main;a {2**64}\n")

@@ -43,7 +43,7 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
     if "\0" in text or text.startswith("#!"):
         return False
     lines = [line for line in text.splitlines()[:_TRUSTED] if line.strip() and not line.startswith("#")]
-    good = [line for line in lines if not line[0].isspace() and _split(line)]
+    good = [line for line in lines if (";" in line or not line[0].isspace()) and _split(line)]
     return bool(good) and 2 * len(good) >= len(lines) and any(";" in line for line in good)
 
 
