@@ -263,6 +263,26 @@ def test_everything_can_be_done_from_the_keyboard(visit: Visit, case: Case) -> N
     assert page.locator("[data-clew=counts] tbody tr[tabindex='0']").count() == 1
 
 
+def test_the_ends_of_long_names_are_in_sight_in_a_narrow_page(browser: Browser, hostile_report: Path) -> None:
+    visit = Visit(browser, hostile_report)
+    visit.drawn()
+    visit.page.locator("[data-clew=counts] [data-choice='by=file']").click()
+    table = visit.page.locator("[data-clew=counts] .clew-fit")
+    table.wait_for()
+    for width in (760, 1000):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        visit.page.wait_for_function(
+            """() => [...document.querySelectorAll("[data-clew=counts] .clew-fit .clew-name")].every((cell) =>
+                 cell.querySelector(".clew-label").offsetWidth <= cell.clientWidth)"""
+        )
+        names = table.locator(".clew-name").evaluate_all(
+            "cells => cells.map((cell) => [cell.title, cell.querySelector('.clew-label').textContent])"
+        )
+        assert any("…" in shown for _, shown in names)
+        assert all(name.endswith(shown.partition("…")[2][-5:]) for name, shown in names if "…" in shown)
+    visit.context.close()
+
+
 def test_columns_sort_and_say_so(visit: Visit) -> None:
     button = visit.page.locator('[data-clew=counts] [data-sort="p99_ns"]')
     button.click()

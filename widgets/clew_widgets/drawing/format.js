@@ -49,7 +49,7 @@ function formatChange(ns) {
 const FORMATS = {
   count: formatCount, bytes: formatBytes, duration: formatDuration, change: formatChange,
   id: (value) => (value == null ? DASH : [String(value), ""]),
-  share: (value) => (value == null ? DASH : [(100 * value).toFixed(1), "%"]),
+  share: (value) => (value == null ? DASH : [extreme(value) ?? (100 * value).toFixed(1), "%"]),
 };
 const EXACT = { bytes: (value) => `${grouped(value)} bytes`, duration: (value) => `${grouped(value)} ns` };
 
@@ -58,10 +58,14 @@ function words(kind, value) {
   return unit ? `${number} ${unit}` : number;
 }
 
+// A share that is neither nothing nor all is not rounded to either.
+function extreme(share) {
+  return share > 0 && share < 0.001 ? "<0.1" : share >= 0.9995 && share < 1 ? ">99.9" : null;
+}
+
 function percent(share) {
   if (!isFinite(share)) return "";
-  if (share > 0 && share < 0.001) return "<0.1 %";
-  return `${(100 * share).toFixed(share < 0.9995 ? 1 : 0)} %`;
+  return `${extreme(share) ?? (100 * share).toFixed(share < 0.9995 ? 1 : 0)} %`;
 }
 
 // The unit a time axis of this length reads best in: [name, ns].
@@ -82,8 +86,9 @@ function niceTicks(largest, base) {
 }
 
 // Long names lose their middle: of a path the end says most, of a command the start.
-function shortened(text) {
-  return text.length <= 52 ? text : `${text.slice(0, 20)}…${text.slice(-31)}`;
+function shortened(text, letters = 52) {
+  const head = Math.floor(letters * 0.38);
+  return text.length <= letters ? text : `${text.slice(0, head)}…${text.slice(1 + head - letters)}`;
 }
 
 // Make an element: text always goes in as text, so nothing out of a capture can become markup.

@@ -78,7 +78,7 @@ function drawTable(root, send) {
       if (each.id === "name") {
         element.append(make("td", { class: "clew-text clew-name", title: row.sub ? `${row.label} ${row.sub}` : row.label },
           anySelected ? make("span", { class: "clew-tick", "aria-hidden": "true" }, row.selected ? "✓" : "") : null,
-          row.color ? swatch(row.color) : null, shortened(row.label),
+          row.color ? swatch(row.color) : null, make("span", { class: "clew-label" }, shortened(row.label)),
           row.sub ? make("span", { class: "clew-sub" }, row.sub) : null));
         if (body.bars) element.append(shareCell(row, column, total, largest));
       } else if (each.kind === "text") {
@@ -121,7 +121,29 @@ function drawTable(root, send) {
     const stop = lines.find((line) => line.clewKey === focusKey) || lines[0];
     if (stop) stop.tabIndex = 0;
     if (hadFocus && stop && stop.clewKey === focusKey) stop.focus({ preventScroll: true });
+    fitNames();
   }
+
+  // Names lose so much of their middle that their ends are in sight, however narrow the column is.
+  function fitNames() {
+    if (!frame.firstChild?.classList.contains("clew-fit")) return;
+    const labels = new Map(body.rows.map((row) => [keyOf(row), row.label]));
+    const lines = [...frame.querySelectorAll("tbody tr")];
+    for (let pass = 0; pass < 3; pass++) { // letters are not equally wide: the first guess may be too long
+      const found = lines.map((line) => {
+        const cell = line.querySelector(".clew-name"), span = cell.querySelector(".clew-label");
+        const beside = line.querySelector(".clew-sub");
+        const room = cell.clientWidth - span.offsetLeft - Math.min(beside ? beside.offsetWidth + 8 : 0, 0.4 * cell.clientWidth);
+        const letters = Math.floor((room * span.textContent.length) / span.offsetWidth);
+        return { span, label: labels.get(line.clewKey), letters, fits: span.offsetWidth <= room };
+      });
+      for (const { span, label, letters, fits } of found) {
+        if (isFinite(letters) && !(pass && fits)) span.textContent = shortened(label, Math.max(12, letters));
+      }
+    }
+  }
+  const sized = new ResizeObserver(() => requestAnimationFrame(fitNames));
+  sized.observe(frame);
 
   function pick(row, event) {
     const key = keyOf(row);
@@ -165,7 +187,7 @@ function drawTable(root, send) {
       if (!sort || asked || !body.columns.some((column) => column.id === sort.id)) sort = { ...body.sort };
       render();
     },
-    destroy() {},
+    destroy() { sized.disconnect(); },
   };
 }
 
