@@ -412,7 +412,7 @@ class Collapse:
     def keep(self) -> None:
         """Count the samples that the script loses, if they are of events that it counts."""
         wanted = {self.filter, *self.unfiltered} - {b""}
-        if not wanted and not self.counted:
+        if not self.options.event_filter and not self.counted and not wanted & set(self.lost):
             wanted = set(list(self.lost)[:1])
             if len(self.lost) > 1:
                 self.say(f"Filtering for events of type: {_perf_lines.text(list(self.lost)[1])}")

@@ -201,6 +201,11 @@ LOST = {
         "              ls 18504 [000] 44.498909: sys:enter: NR 9 (0)\n",
         "ls 2\n",
     ),
+    "fields that end as a head does": (
+        "             cat   504 [001] 44.498805: printk:console: [ 1.2] eth0: link is up:\n"
+        "             cat   504 [001] 44.498909: printk:console: done:\n",
+        "cat 2\n",
+    ),
     "ends of lines": ("prog 5 1.000000: 4 cycles: \r\n\t1 f (/x)\r\n\r\n" * 2, "prog;f 8\n"),
 }
 
