@@ -11,6 +11,14 @@
 #include "checksum.h"
 
 #define VAIN_FACTOR 4 /* damaged blocks may cost this many times the file in checksums */
+#define MOST_THREADS (UINT64_C(1) << 48)
+
+/* Numbers as a recorder writes them. */
+static bool sane(const struct clew_block_header *header)
+{
+	return !header->zero && !header->zero2 && header->pid <= INT32_MAX && header->tid <= INT32_MAX &&
+		   header->serial < MOST_THREADS;
+}
 
 /* Is there a whole block at `at`? */
 static bool whole(struct block_walk *walk, uint64_t at, struct clew_block_header *header)
@@ -19,8 +27,7 @@ static bool whole(struct block_walk *walk, uint64_t at, struct clew_block_header
 	if (left < sizeof *header)
 		return false;
 	memcpy(header, walk->data + at, sizeof *header);
-	if (header->magic != CLEW_BLOCK_MAGIC || header->zero || header->zero2 ||
-		(walk->nonce_known && header->nonce != walk->nonce))
+	if (header->magic != CLEW_BLOCK_MAGIC || !sane(header) || (walk->nonce_known && header->nonce != walk->nonce))
 		return false;
 	const uint64_t padded = ((uint64_t)header->size + CLEW_ALIGN - 1) & ~(uint64_t)(CLEW_ALIGN - 1);
 	if (padded > left - sizeof *header)

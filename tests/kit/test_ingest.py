@@ -349,6 +349,25 @@ def test_a_damaged_block_is_skipped_and_told(capture: Maker) -> None:
     assert rows(case, "SELECT skipped_bytes FROM capture") == [(bad,)]
 
 
+def test_what_no_recorder_writes_is_skipped_though_its_checksums_are_right(capture: Maker) -> None:
+    made = capture()
+    made.clock(0)
+    made.records(1, 5, 5, made.process(1, 5, "a"), *reads(made, 1, 10))
+    made.records(1, 6, 6, made.process(1, 6, "b"))  # the same thread, as another process
+    good = sum(len(block) for block in made.blocks)
+    made.records(1, 1 << 31, 5, *reads(made, 1, 10, 100))
+    made.records(1 << 60, 5, 5, *reads(made, 1, 10, 200))
+    bad = sum(len(block) for block in made.blocks) - good
+    made.clock(1000)
+    made.write()
+    made.records(2, 7, 7, made.process(2, 7, "c", ppid=(1 << 32) - 1), *reads(made, 2, 10, 300))
+    second = made.write(2).stat().st_size
+    case = clew.open(made.folder.parents[1])
+    assert rows(case, "SELECT count(*), min(pid), max(pid) FROM event") == [(10, 5, 5)]
+    assert rows(case, "SELECT count(*) FROM process") == [(1,)]
+    assert rows(case, "SELECT skipped_bytes FROM capture") == [(bad + second,)]
+
+
 def test_a_torn_end_is_left_and_the_rest_read(capture: Maker) -> None:
     made = capture()
     made.clock(0)

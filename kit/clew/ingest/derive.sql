@@ -31,9 +31,9 @@ GROUP BY thread_id, capture_id;
 -- recorded); and for pids of which only other threads are known, the first of these.
 CREATE OR REPLACE TEMP TABLE all_images AS
 WITH told AS (
-    SELECT process_id, capture_id, pid, min(ts_ns) AS start_ns, min(ppid) AS ppid, min(how) AS how, min(comm) AS comm,
+    SELECT process_id, i.capture_id, t.pid, min(ts_ns) AS start_ns, min(ppid) AS ppid, min(how) AS how, min(comm) AS comm,
            min(exe) AS exe, min(cmdline) AS cmdline
-    FROM landing.image GROUP BY ALL),
+    FROM landing.image i JOIN all_threads t ON t.thread_id = process_id AND t.capture_id = i.capture_id GROUP BY ALL),
 mains AS (
     SELECT thread_id, capture_id, pid, start_ns, NULL::INTEGER, NULL::VARCHAR, NULL::VARCHAR, NULL::VARCHAR, NULL::VARCHAR
     FROM all_threads ANTI JOIN told ON process_id = thread_id WHERE tid = pid),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -32,6 +32,7 @@ class Piece:
 
     capture_id: int
     segment: str
+    size: int  # bytes of the file
     next_offset: int
     skipped: int
     complete: bool
@@ -66,13 +67,13 @@ def pieces(cursor: duckdb.DuckDBPyConnection, folder: Path, capture_id: int, end
             batch = _decoded(path, offset, stop)
             if batch is None:
                 if ended:  # a torn end or a file without its head: lost, and counted
-                    yield Piece(capture_id, path.name, stop, stop - offset, False, {})
+                    yield Piece(capture_id, path.name, stop - offset, stop, stop - offset, False, {})
                 break
             times = clock.Clock(readings, batch.ticks_per_s)
             tables = tables_of(batch, times, capture_id, vforks)
             tables |= {"clocks": clocks(batch), "vforks": vforks.table()}
-            yield Piece(capture_id, path.name, batch.next_offset, batch.skipped_bytes, batch.complete, tables)
-            offset = batch.next_offset
+            size, offset = batch.next_offset - offset, batch.next_offset
+            yield Piece(capture_id, path.name, size, offset, batch.skipped_bytes, batch.complete, tables)
 
 
 def _decoded(path: Path, offset: int, stop: int) -> Batch | None:
@@ -120,7 +121,17 @@ def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> None:
-    """Add one batch and how far it reaches, all or nothing."""
+    """Add one batch and how far it reaches, all or nothing.
+
+    One whose checksums are right but whose numbers are such as no recorder writes is skipped, and its bytes counted.
+    """
+    try:
+        _insert(connection, piece, host)
+    except (duckdb.ConversionException, duckdb.OutOfRangeException):
+        _insert(connection, replace(piece, skipped=piece.size, tables={}), host)
+
+
+def _insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> None:
     for name, table in piece.tables.items():
         connection.register(name, table)
     known = {
