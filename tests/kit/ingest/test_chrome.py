@@ -144,3 +144,10 @@ def test_a_time_that_is_no_number_is_one_line(lasts: str, read_as: ReadAs) -> No
 def test_half_of_a_character_is_shown(read_as: ReadAs, sums: Sums) -> None:
     events = json.dumps([event("X", 0, "f7777", dur=2)]).replace("7777", "\\ud800")
     assert slices(sums(read_as(chrome, events))) == {"f\\ud800": 2}
+
+
+def test_threads_of_numbers_that_the_kernel_has_not_stay_apart(read_as: ReadAs) -> None:
+    tids = (140081311058816, 140203601431424)
+    found = read_as(chrome, json.dumps([event("X", 0, "f", dur=2) | {"tid": tid} for tid in tids]))
+    assert found.threads["tid"].to_pylist() == [None, None]
+    assert found.threads["name"].to_pylist() == [f"thread {tid}" for tid in tids]

@@ -23,9 +23,11 @@ class Gathered:
         self._threads: dict[tuple[int | None, int | None, str | None, str | None], int] = {}
 
     def thread(self, pid: object, tid: object, name: str | None = None, command: str | None = None) -> int:
-        """The row of that thread; a pid or tid that is no such number is not known."""
-        key = (_number(pid, "pid"), _number(tid, "tid"), name, command)
-        return self._threads.setdefault(key, len(self._threads))
+        """The row of that thread; a pid or tid that is no such number is not known, but stands in its name."""
+        number = _number(tid, "tid")
+        if number is None and tid is not None and name is None:
+            name = f"thread {tid!s:.80}"
+        return self._threads.setdefault((_number(pid, "pid"), number, name, command), len(self._threads))
 
     def add(
         self, event: int, weight: float, stack: int | None, thread: int | None = None, ts_ns: float | None = None
