@@ -51,7 +51,8 @@ class Clock:
             line = np.clip(self._ticks.searchsorted(begin, "right") - 1, 0, last)
         slope = self._slope[line]
         since = (begin - self._ticks[line]).view(np.int64)  # wraps to negative before the first reading
-        return self._ns[line] + np.rint(since * slope).astype(np.int64), np.rint(ticks * slope).astype(np.int64)
+        with np.errstate(invalid="ignore"):  # what no clock says becomes some time or other
+            return self._ns[line] + np.rint(since * slope).astype(np.int64), np.rint(ticks * slope).astype(np.int64)
 
 
 def readings(path: Path, offset: int) -> tuple[Array, int]:
