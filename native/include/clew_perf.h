@@ -43,6 +43,13 @@ struct clew_perf_file {
 	const char *path;   /* NULL: nowhere */
 };
 
+/** A function that a program made while it ran, or moved, and says so itself (jit-PID.dump). */
+struct clew_perf_made {
+	int64_t ts_ns;
+	uint64_t start, length;
+	int64_t pid;
+};
+
 struct clew_perf_input {
 	const uint8_t *data;
 	uint64_t size;
@@ -54,6 +61,8 @@ struct clew_perf_input {
 	uint64_t unwind; /* walk user stacks that were copied into samples (DWARF); 0: take their innermost address */
 	const struct clew_perf_file *files; /* for walking; modules that are not named are where they were */
 	uint64_t file_count;
+	const struct clew_perf_made *made; /* in order of time */
+	uint64_t made_count;
 };
 
 enum clew_perf_kind { CLEW_PERF_USER, CLEW_PERF_KERNEL, CLEW_PERF_JIT, CLEW_PERF_UNKNOWN };
@@ -82,6 +91,7 @@ struct clew_perf_place {
 	int32_t pid;        /* JIT: whose memory; else -1 */
 	uint32_t kind;      /* enum clew_perf_kind */
 	uint32_t is_return; /* where a call returns to, behind the instruction that is meant */
+	int64_t made;       /* which of the input's `made` lay there at the time of the samples; -1: not told */
 };
 
 struct clew_perf_module {

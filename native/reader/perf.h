@@ -124,6 +124,8 @@ struct maps {
 struct maps *maps_new(void);
 void maps_free(struct maps *maps);
 const struct map *maps_find(const struct maps *maps, uint64_t address);
+/* Add to maps that others may share, or that are none yet (NULL); false: out of memory. */
+bool maps_put(struct maps **maps, struct map map);
 void map_event(struct clew_perf *perf, const struct record *record);
 void ksymbol_event(struct clew_perf *perf, const struct record *record);
 uint32_t text_of(struct clew_perf *perf, const uint8_t *bytes, uint64_t size);
@@ -135,6 +137,7 @@ struct process {
 	uint32_t command, exe;      /* texts; ABSENT */
 	bool wants_exe;             /* the next file that is mapped is the program */
 	struct maps *maps, *before; /* before: of the program that called exec, until the new one runs */
+	struct maps *made;          /* functions that it made, `module` says which of the input's; NULL: none so far */
 	uint64_t version;           /* another one whenever an address may mean another place */
 };
 
@@ -201,6 +204,8 @@ struct way {
 	uint32_t places[WAY];
 };
 
+/* Functions that were made until then lie in memory. */
+void made_until(struct clew_perf *perf, int64_t ts);
 void sample_event(struct clew_perf *perf, const struct record *record);
 /* Find out the stack of sample `row` and put it there, now or later. */
 void stack_of(struct clew_perf *perf, const struct process *process, const struct sample *sample, uint32_t event,
@@ -235,6 +240,7 @@ struct clew_perf {
 	struct maps *kernel;
 	uint64_t versions; /* of mappings, given out so far */
 	uint64_t kernel_version;
+	uint64_t made_done; /* of the input's functions that programs made */
 
 	struct table counter_table; /* from an id to a number of counters */
 	uint64_t *counters;         /* as they stood in the last sample */

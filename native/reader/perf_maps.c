@@ -93,6 +93,36 @@ static struct maps *own(struct maps *maps)
 	return copy;
 }
 
+bool maps_put(struct maps **maps, struct map map)
+{
+	struct maps *mine = *maps ? own(*maps) : maps_new();
+	if (!mine)
+		return false;
+	*maps = mine;
+	return maps_add(mine, map);
+}
+
+void made_until(struct clew_perf *perf, int64_t ts)
+{
+	for (; perf->made_done < perf->input.made_count && !perf->failed; perf->made_done++) {
+		const struct clew_perf_made *made = &perf->input.made[perf->made_done];
+		if (made->ts_ns > ts)
+			return;
+		stacks_done(perf);
+		struct process *process = process_of(perf, (uint32_t)made->pid);
+		const struct map map = {.start = made->start,
+								.end = made->start + made->length,
+								.module = (uint32_t)perf->made_done,
+								.kind = CLEW_PERF_JIT,
+								.pid = (int32_t)made->pid};
+		if (!process || map.end <= map.start)
+			continue;
+		if (!maps_put(&process->made, map))
+			perf->failed = -ENOMEM;
+		process->version = ++perf->versions;
+	}
+}
+
 uint32_t text_of(struct clew_perf *perf, const uint8_t *bytes, uint64_t size)
 {
 	for (uint64_t key = hash_bytes(bytes, size, 0);; key += 2) {
@@ -191,10 +221,7 @@ static void map_user(struct clew_perf *perf, struct map map, const char *name, s
 	}
 	module->name = text_of(perf, (const uint8_t *)name, size);
 	map.module = module_of(perf, module, inode);
-	struct maps *maps = own(process->maps);
-	if (maps)
-		process->maps = maps;
-	if (!maps || (!perf->failed && !maps_add(maps, map)))
+	if (!perf->failed && !maps_put(&process->maps, map))
 		perf->failed = -ENOMEM;
 	process->version = ++perf->versions;
 	if (executable && map.kind == CLEW_PERF_USER && name[0] == '/' && !perf->failed)

@@ -10,7 +10,8 @@
 /* The number of a place; ABSENT: out of memory. */
 static uint32_t place_of(struct clew_perf *perf, const struct clew_perf_place *place)
 {
-	const uint64_t where = mix((uint64_t)(uint32_t)place->module << 32 | (uint32_t)place->pid, place->kind);
+	const uint64_t of = mix((uint64_t)(uint32_t)place->module << 32 | (uint32_t)place->pid, (uint64_t)place->made);
+	const uint64_t where = mix(of, place->kind);
 	uint64_t key = mix(place->address, where + place->is_return) | 1;
 	for (;; key += 2) { /* as good as never more than once */
 		bool fresh;
@@ -40,8 +41,12 @@ uint32_t place_at(struct clew_perf *perf, const struct process *process, const s
 		map = maps_find(perf->kernel, step->address);
 	else if (process && !(map = maps_find(process->maps, step->address)) && process->before)
 		map = maps_find(process->before, step->address);
-	struct clew_perf_place place = {
-		.address = step->address, .module = -1, .pid = -1, .kind = CLEW_PERF_UNKNOWN, .is_return = step->is_return};
+	struct clew_perf_place place = {.address = step->address,
+									.module = -1,
+									.pid = -1,
+									.kind = CLEW_PERF_UNKNOWN,
+									.is_return = step->is_return,
+									.made = -1};
 	if (map) {
 		place.address += map->offset;
 		place.module = (int32_t)map->module;
@@ -49,6 +54,14 @@ uint32_t place_at(struct clew_perf *perf, const struct process *process, const s
 		place.kind = map->kind;
 	} else if (step->kernel && (!perf->kernel->count || step->address >= perf->kernel->list[0].start)) {
 		place.kind = CLEW_PERF_KERNEL; /* where it is was not recorded; or what it runs only while it starts */
+	}
+	const struct map *made = NULL;
+	if (!step->kernel && process && process->made && (!map || map->kind == CLEW_PERF_JIT))
+		made = maps_find(process->made, step->address);
+	if (made) {
+		place.kind = CLEW_PERF_JIT;
+		place.pid = made->pid;
+		place.made = made->module;
 	}
 	*known = (struct meaning){step->address, version, place_of(perf, &place)};
 	return known->place;

@@ -87,6 +87,7 @@ int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **handl
 	struct pages pages = {input->data, input->size, input->mapped, 0};
 	for (uint64_t i = 0; i < perf->entry_count && !perf->failed; i++) {
 		const struct record record = record_at(perf, &perf->entries[i]);
+		made_until(perf, record.ts);
 		take(perf, &record);
 		pages_read(&pages, (uint64_t)(record.end - record.body));
 	}
@@ -117,6 +118,7 @@ void clew_perf_close(struct clew_perf *perf)
 	for (uint64_t i = 0; i < perf->process_count; i++) {
 		maps_free(perf->processes[i].maps);
 		maps_free(perf->processes[i].before);
+		maps_free(perf->processes[i].made);
 	}
 	maps_free(perf->kernel);
 	clew_unwind_free(perf->unwind);

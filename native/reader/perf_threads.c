@@ -122,6 +122,8 @@ static void process_execs(struct clew_perf *perf, struct process *process)
 {
 	maps_free(process->before);
 	process->before = process->maps;
+	maps_free(process->made);
+	process->made = NULL;
 	process->exe = ABSENT;
 	process->wants_exe = true;
 	process->version = ++perf->versions;
@@ -199,8 +201,11 @@ void fork_event(struct clew_perf *perf, const struct record *record)
 			process->before = from->before;
 			process->version = from->version;
 			process->maps->references++;
+			process->made = from->made;
 			if (process->before)
 				process->before->references++;
+			if (process->made)
+				process->made->references++;
 		}
 		if (!process->maps)
 			perf->failed = -ENOMEM;

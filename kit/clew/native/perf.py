@@ -32,6 +32,7 @@ _EVENT = np.dtype(
         *((name, "u4") for name in ("sample_id_all", "keep_raw", "build_ids", "inherit")),
     ]
 )
+_MADE = np.dtype([("ts_ns", "i8"), ("start", "u8"), ("length", "u8"), ("pid", "i8")])
 _ROWS: dict[str, np.dtype[np.void]] = {
     "sample": np.dtype(
         [
@@ -40,7 +41,9 @@ _ROWS: dict[str, np.dtype[np.void]] = {
         ]
     ),
     "stack": np.dtype([("parent", "i4"), ("place", "u4"), ("child", "u4"), ("next", "u4")]),
-    "place": np.dtype([("address", "u8"), ("module", "i4"), ("pid", "i4"), ("kind", "u4"), ("is_return", "u4")]),
+    "place": np.dtype(
+        [("address", "u8"), ("module", "i4"), ("pid", "i4"), ("kind", "u4"), ("is_return", "u4"), ("made", "i8")]
+    ),
     "module": np.dtype([("name", "u4"), ("build_id_size", "u4"), ("pid", "i4"), ("build_id", "u1", 20)]),
     "thread": np.dtype(
         [
@@ -70,6 +73,8 @@ class _Input(ctypes.Structure):
         ("unwind", _U64),
         ("files", _ANY),
         ("file_count", _U64),
+        ("made", _ANY),
+        ("made_count", _U64),
     ]
 
 
@@ -185,15 +190,17 @@ def read(
     *,
     unwind: bool = False,
     files: Mapping[str, str | None] | None = None,
+    made: Sequence[tuple[int, int, int, int]] = (),
 ) -> Recording:
     """Read the records in ``data`` (bytes); ``ids``: (id, index into ``events``). Raises ClewError (no memory).
 
     ``unwind``: walk stacks that were copied into samples; ``files``: where modules are that are not where they were,
-    None: nowhere.
+    None: nowhere. ``made``: (ns, address, bytes, pid) of functions that programs made while they ran, in order of time.
     """
     layouts, numbers = np.array([tuple(event) for event in events], _EVENT), np.array(ids, _ID)
     texts = [os.fsencode(text) if text else None for pair in (files or {}).items() for text in pair]
     moved = (ctypes.c_char_p * len(texts))(*texts)
+    functions = np.array(made, _MADE)
     given = _Input(
         data.ctypes.data,
         len(data),
@@ -205,6 +212,8 @@ def read(
         int(unwind),
         ctypes.addressof(moved),
         len(texts) // 2,
+        functions.ctypes.data,
+        len(functions),
     )
     handle, tables = ctypes.c_void_p(), _Tables()
     done = _library().clew_perf_read(ctypes.byref(given), ctypes.byref(handle), ctypes.byref(tables))

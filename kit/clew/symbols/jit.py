@@ -82,7 +82,9 @@ def _parsed(path: Path, _changed: int, _size: int, pid: int) -> JitMap:
     with path.open("rb") as file:
         content = file.read(_MOST)
     name = f"/tmp/{map_name(pid)}"  # noqa: S108
-    return _painted_map(functions(content), name) if is_dump(content) else parse(content, name)
+    if not is_dump(content):
+        return parse(content, name)
+    return _painted_map([(one.start, one.length, one.name) for one in functions(content)], name)
 
 
 def parse(content: bytes, path: str = "") -> JitMap:
@@ -93,10 +95,15 @@ def parse(content: bytes, path: str = "") -> JitMap:
     return _painted_map([(int(one[1], 16), int(one[2], 16), one[3]) for one in _LINE.finditer(content)], path)
 
 
+def text_of(name: bytes) -> str:
+    """The name of a function as text; bytes that are not UTF-8 as \\xNN."""
+    return name.rstrip(b"\r").decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
 def _painted_map(found: list[tuple[int, int, bytes]], path: str) -> JitMap:
     """The map of functions (address, bytes, name) as they were written."""
     found = [(start, min(start + size, 2**64 - 1), name) for start, size, name in found if size]
-    names = [name.rstrip(b"\r").decode("utf-8", "backslashreplace").replace("\0", "\\x00") for _, _, name in found]
+    names = [text_of(name) for _, _, name in found]
     if not found:
         nothing = np.empty(0, np.uint64)
         return JitMap(nothing, nothing, nothing, np.empty(0, np.int64), [], path)

@@ -11,7 +11,7 @@ from clew.symbols import debug
 from clew.symbols.cache import write
 from clew.symbols.find import open_binary
 from clew.symbols.jit import map_name, map_paths
-from clew.symbols.jitdump import functions
+from clew.symbols.jitdump import dump_name, functions
 from clew.symbols.kernel import KALLSYMS, read_kallsyms
 from clew.symbols.load import TABLE, kept_name, table_of
 
@@ -49,15 +49,14 @@ def keep_maps(folder: Path, pids: Iterable[int]) -> int:
 
 
 def keep_dumps(folder: Path, dumps: Mapping[int, Path]) -> int:
-    """Keep what the jit-PID.dump files of processes say as a perf-PID.map, where there is none; returns of how many."""
+    """Keep the jit-PID.dump files of processes; returns of how many. Call it once they are written."""
     count = 0
     for pid, path in dumps.items():
-        target = folder / map_name(pid)
+        target = folder / dump_name(pid)
         with contextlib.suppress(OSError):
-            if not target.exists() and path.is_file() and (found := functions(path.read_bytes())):
-                lines = [b"%x %x %b" % (start, size, name.replace(b"\n", b" ")) for start, size, name in found]
+            if not target.exists() and path.is_file() and functions(content := path.read_bytes()):
                 folder.mkdir(parents=True, exist_ok=True)
-                write(target, b"\n".join([*lines, b""]))
+                write(target, content)
                 count += 1
     return count
 

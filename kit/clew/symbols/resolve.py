@@ -5,7 +5,7 @@ The one way in for readers and recorders; what it finds is the same again as lon
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from clew.errors import ClewError
 from clew.symbols import debug
 from clew.symbols.find import is_elsewhere
-from clew.symbols.jit import map_name, read_map
+from clew.symbols.jit import map_name, read_map, text_of
+from clew.symbols.jitdump import Made
 from clew.symbols.kernel import KERNEL, read_kallsyms
 from clew.symbols.load import load_table
 
@@ -33,6 +34,7 @@ PLACES = pa.schema(
         ("address", pa.uint64()),  # kernel, jit: absolute; user without file_offset: as the symbol table counts
         ("file_offset", pa.uint64()),  # user: where in the module's file
         ("is_return", pa.bool_()),  # address is where a call returns to: lines are those of the byte before it
+        ("made", pa.int64()),  # jit: which of ``made`` lay there at the time of the samples; NULL: not known
     ]
 )
 """Columns of ``places``; those that are left out are NULL."""
@@ -81,13 +83,14 @@ def resolve(
     inlines: bool = True,
     kernel_start: tuple[str, int] | None = None,
     dumps: Mapping[int, Path] | None = None,
+    made: Sequence[Made] = (),
 ) -> Resolved:
     """The frames of ``places`` (columns of PLACES), one row for each distinct location.
 
     ``keep``: the folder of symbols beside a recording, looked at first. ``inlines``: also say lines and inlined
     functions where there is debug information. ``kernel_start``: name and address of a symbol of the kernel that was
-    recorded, where it may have been started again since. ``dumps``: jit-PID.dump files, by pid. Never raises for what
-    is not found: that is ``[unknown]``.
+    recorded, where it may have been started again since. ``dumps``: jit-PID.dump files, by pid; ``made``: functions in
+    them, by the number that places have. Never raises for what is not found: that is ``[unknown]``.
     """
     rows = places.num_rows
     columns = {
@@ -113,7 +116,9 @@ def resolve(
     _name_modules(found, module)
     _user(found, np.flatnonzero(kind == "user"), columns, keep, inlines)
     _kernel(found, np.flatnonzero(kind == "kernel"), keep, kernel_start)
-    _jit(found, np.flatnonzero(kind == "jit"), columns["pid"], keep, dumps or {})
+    is_made = columns["made"].is_valid().to_numpy()
+    _made(found, np.flatnonzero(is_made), columns, made)
+    _jit(found, np.flatnonzero((kind == "jit") & ~is_made), columns["pid"], keep, dumps or {})
     return _expanded(found, columns["build_id"])
 
 
@@ -245,17 +250,33 @@ def _kernel(found: _Found, rows: Array, keep: Path | None, start: tuple[str, int
     found.module[rows[in_module]] = numbers[kernel.module[symbol[in_module]]]
 
 
+def _made(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], made: Sequence[Made]) -> None:
+    """Code of which is known what lay there at the time."""
+    if not len(rows):
+        return
+    found.kind[rows] = _KINDS.index("jit")
+    _name_jit(found, rows, pc.fill_null(columns["pid"], -1).to_numpy()[rows])
+    number = columns["made"].take(pa.array(rows)).to_numpy()
+    begin = np.array([one.start for one in made], np.uint64)[number]
+    _put(found, rows, number, lambda one: text_of(made[one].name), found.address[rows] - begin)
+
+
+def _name_jit(found: _Found, rows: Array, pids: Array) -> None:
+    """The module of code that a process made itself, as perf calls it."""
+    for pid in np.unique(pids[pids >= 0]).tolist():
+        here = rows[pids == pid]
+        found.module[here[found.module[here] < 0]] = found.text(f"/tmp/{map_name(pid)}")  # noqa: S108
+
+
 def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None, dumps: Mapping[int, Path]) -> None:
     if not len(rows):
         return
     found.kind[rows] = _KINDS.index("jit")
     pid = pc.fill_null(pids, -1).to_numpy()[rows]
+    _name_jit(found, rows, pid)
     without = 0
     for one in np.unique(pid).tolist():
         here = rows[pid == one]
-        if one >= 0:
-            unnamed = here[found.module[here] < 0]
-            found.module[unnamed] = found.text(f"/tmp/{map_name(one)}")  # noqa: S108 -- as perf calls it
         known = read_map(one, keep, dumps.get(one)) if one >= 0 else None
         if known is None:
             without += 1

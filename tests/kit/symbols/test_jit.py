@@ -158,7 +158,7 @@ def test_a_dump_says_what_was_made_and_where_it_went(order: str, magic: bytes) -
     ]
     records += [move(order, 0x1000, 0x3000, 16, 1), (3, b""), load(order, 0x2004, 4, 3, b"three")]
     content = dump(*records, order=order, magic=magic)
-    assert functions(content) == [
+    assert [one[:3] for one in functions(content)] == [
         (0x1000, 16, b"one; (a)"),
         (0x2000, 8, b"two\xff"),
         (0x3000, 16, b"one; (a)"),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from clew.ingest.profile import STACKS
 from clew.native import perf
-from clew.symbols.jitdump import NAME
+from clew.symbols.jitdump import NAME, Made, dump_name, functions, has_monotonic_times
 from clew.symbols.kernel import KALLSYMS, KERNEL
 from clew.symbols.resolve import Resolved, resolve
 
@@ -45,30 +46,54 @@ def places_of(recording: perf.Recording, build_ids: Mapping[str, str]) -> pa.Tab
             "address": pa.array(address, mask=kind == perf.USER),
             "file_offset": pa.array(address, mask=kind != perf.USER),
             "is_return": pa.array(rows["is_return"] != 0),
+            "made": pa.array(np.ascontiguousarray(rows["made"]), mask=rows["made"] < 0),
         }
     )
 
 
 def resolve_places(
-    recording: perf.Recording, build_ids: Mapping[str, str], keep: Path | None, release: str = ""
+    recording: perf.Recording,
+    build_ids: Mapping[str, str],
+    keep: Path | None,
+    release: str = "",
+    made: Sequence[Made] = (),
 ) -> Resolved:
-    """A frame, or several where code was inlined, for each place. ``release``: of the kernel that was recorded."""
+    """A frame, or several where code was inlined, for each place.
+
+    ``release``: of the kernel that was recorded; ``made``: the functions that `recording` was read with.
+    """
     start = None
     if recording.kernel_symbol >= 0:
         start = recording.texts[recording.kernel_symbol], recording.kernel_text
     places = places_of(recording, build_ids)
     kept = keep is not None and (keep / KALLSYMS).is_file()
     if kept or is_running_kernel(build_ids.get(KERNEL), release):
-        found = resolve(places, keep, kernel_start=start, dumps=dumps_of(recording))
+        found = resolve(places, keep, kernel_start=start, dumps=dumps_of(recording, keep), made=made)
     else:
-        found = _of_another_kernel(places, keep, dumps_of(recording))
+        found = _of_another_kernel(places, keep, dumps_of(recording, keep), made)
     return _with_ksymbols(recording, found) if len(recording.ksymbol) else found
 
 
-def dumps_of(recording: perf.Recording) -> dict[int, Path]:
-    """Where processes wrote what their compilers made: they map the file once, for perf to know of it."""
+def dumps_of(recording: perf.Recording, keep: Path | None = None) -> dict[int, Path]:
+    """Where processes wrote what their compilers made, by pid: they map the file once, for perf to know of it.
+
+    ``keep``: the folder of symbols beside the recording, which may have it.
+    """
     names = ((recording.texts[row["name"]], int(row["pid"])) for row in recording.module)
-    return {pid: Path(name) for name, pid in names if pid >= 0 and NAME.search(name)}
+    said = {pid: Path(name) for name, pid in names if pid >= 0 and NAME.search(name)}
+    kept = {pid: keep / dump_name(pid) for pid in said if keep is not None}
+    return {pid: kept[pid] if pid in kept and kept[pid].is_file() else path for pid, path in said.items()}
+
+
+def made_in(dumps: Mapping[int, Path]) -> list[tuple[int, Made]]:
+    """(pid, function) of all that ``dumps`` tell the time of, in order of time."""
+    found = []
+    for pid, path in dumps.items():
+        with contextlib.suppress(OSError):
+            content = path.read_bytes() if path.is_file() else b""
+            if has_monotonic_times(content):
+                found += [(pid, one) for one in functions(content) if one.ts_ns < 2**63]
+    return sorted(found, key=lambda one: one[1].ts_ns)
 
 
 def is_running_kernel(build_id: str | None, release: str = "") -> bool:
@@ -84,12 +109,14 @@ def is_running_kernel(build_id: str | None, release: str = "") -> bool:
     return not release or release == os.uname().release
 
 
-def _of_another_kernel(places: pa.Table, keep: Path | None, dumps: Mapping[int, Path]) -> Resolved:
+def _of_another_kernel(
+    places: pa.Table, keep: Path | None, dumps: Mapping[int, Path], made: Sequence[Made]
+) -> Resolved:
     """Nothing here names the functions of a kernel that does not run here."""
     column = places.column_names.index("kind")
     is_kernel = pc.equal(places["kind"], "kernel")
     hidden = places.set_column(column, "kind", pc.if_else(is_kernel, "unknown", places["kind"]))
-    found = resolve(hidden, keep, dumps=dumps)
+    found = resolve(hidden, keep, dumps=dumps, made=made)
     kinds = np.array(found.frames["kind"].to_pylist(), object)
     kinds[found.first[is_kernel.to_numpy()]] = "kernel"
     frames = found.frames.set_column(found.frames.column_names.index("kind"), "kind", pa.array(kinds, pa.string()))

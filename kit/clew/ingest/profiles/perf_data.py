@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 from clew.errors import ClewError
 from clew.ingest.profile import Profile
 from clew.ingest.profiles._perf_header import MAGIC, OLD, SWAPPED, TRACEPOINT, PerfFile, open_perf
-from clew.ingest.profiles._perf_places import expand, resolve_places
+from clew.ingest.profiles._perf_places import dumps_of, expand, made_in, resolve_places
 from clew.ingest.profiles._perf_tracepoints import OFF_CPU, Said, described, said, tracepoint_formats
 from clew.native import perf
 from clew.symbols.find import moved
+from clew.symbols.jitdump import Made
 
 FORMAT = "perf.data"
 RANK = 0
@@ -39,17 +40,40 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
 def read(path: Path) -> Profile:
     """Samples with symbolised stacks; raises ClewError where the file is broken or holds no sample, and says why."""
     file = open_perf(path)
-    recording = records(file)
+    kept = path.parent / _KEPT
+    keep = kept if kept.is_dir() else None
+    recording, made = recorded(file, keep)
     try:
         if not len(recording.sample):
             raise ClewError(f"{path} holds no sample: {_why_none(file, recording)}")
-        return _profile(path, file, recording)
+        return _profile(file, recording, keep, made)
     finally:
         recording.close()
 
 
-def records(file: PerfFile) -> perf.Recording:
-    """The records of a file as columns; raises ClewError where there is no memory for them."""
+def recorded(file: PerfFile, keep: Path | None) -> tuple[perf.Recording, list[Made]]:
+    """The records of a file, and what programs in it made while they ran, by the number that places have.
+
+    ``keep``: the folder of symbols beside it. Records name the dumps of programs: where there are some, they are read
+    once more, knowing what lay where at which time. Raises ClewError as ``records()``.
+    """
+    recording = records(file)
+    made = made_in(dumps_of(recording, keep)) if _has_monotonic_times(file) else []
+    if made:
+        recording.close()
+        recording = records(file, made)
+    return recording, [one for _, one in made]
+
+
+def _has_monotonic_times(file: PerfFile) -> bool:
+    return all(event.clock == _MONOTONIC for event in file.events)
+
+
+def records(file: PerfFile, made: Sequence[tuple[int, Made]] = ()) -> perf.Recording:
+    """The records of a file as columns; raises ClewError where there is no memory for them.
+
+    ``made``: (pid, function) of what programs made while they ran, in order of time.
+    """
     build_ids = any(event.build_ids for event in file.events)  # what perf says of earlier mappings is of no event
     layouts = [
         perf.Layout(
@@ -68,12 +92,12 @@ def records(file: PerfFile) -> perf.Recording:
     ids = [(number, place) for place, event in enumerate(file.events) for number in event.ids]
     unwind = any(event.sample_type & _STACK_USER for event in file.events)
     files = moved(file.build_ids) if unwind else None
-    return perf.read(file.records, layouts, ids, unwind=unwind, files=files)
+    functions = [(one.ts_ns, one.start, one.length, pid) for pid, one in made]
+    return perf.read(file.records, layouts, ids, unwind=unwind, files=files, made=functions)
 
 
-def _profile(path: Path, file: PerfFile, recording: perf.Recording) -> Profile:
-    kept = path.parent / _KEPT
-    resolved = resolve_places(recording, file.build_ids, kept if kept.is_dir() else None, file.release)
+def _profile(file: PerfFile, recording: perf.Recording, keep: Path | None, made: Sequence[Made]) -> Profile:
+    resolved = resolve_places(recording, file.build_ids, keep, file.release, made)
     stacks, leaf = expand(recording.stack, resolved)
     number = recording.sample["event"]
     counted = np.bincount(number)
@@ -175,7 +199,7 @@ def _notes(file: PerfFile, recording: perf.Recording) -> Sequence[str]:
         f"sampling was suspended {recording.throttled} times (kernel.perf_event_max_sample_rate)": recording.throttled,
         "no record has a time": recording.without_time,
         "times are of the scheduler's clock, not CLOCK_MONOTONIC (perf record -k CLOCK_MONOTONIC)": (
-            not recording.without_time and any(event.clock != _MONOTONIC for event in file.events)
+            not recording.without_time and not _has_monotonic_times(file)
         ),
     }
     return [text for text, holds in said.items() if holds]

@@ -62,8 +62,8 @@ def script(path: Path, *options: str) -> list[Sample]:
 def ours(path: Path) -> list[Sample]:
     """The same from the reader, before inlined functions are expanded."""
     file = open_perf(path)
-    recording = perf_data.records(file)
-    resolved = resolve_places(recording, file.build_ids, None)
+    recording, made = perf_data.recorded(file, None)
+    resolved = resolve_places(recording, file.build_ids, None, made=made)
     outer = resolved.frames.take(resolved.first)
     functions, modules = outer["function"].to_pylist(), outer["module"].to_pylist()
     places = [

@@ -88,6 +88,27 @@ def test_node_with_a_dump(oracle: Oracle, record: Record, script: Path, tmp_path
     assert hot in {frame["function"] for frame in frames if frame["kind"] == "jit"}, "it was kept with the recording"
 
 
+def test_a_sample_is_of_the_function_that_lay_there_at_its_time(
+    oracle: Oracle, record: Record, build: Callable[..., Path], tmp_path: Path
+) -> None:
+    path, injected = record(build("makes_code"), options=FP), tmp_path / "injected.data"
+    subprocess.run(["perf", "inject", "--jit", "-i", path, "-o", injected], check=True, cwd=tmp_path)
+    expected, found = (
+        {one.ts_ns: [frame.function for frame in one.frames] for one in how(data) if one.frames}
+        for how, data in ((oracle.script, injected), (oracle.ours, path))
+    )
+    assert {ts: found.get(ts) for ts in expected} == expected
+    assert {f"function_{number}" for number in range(12)} <= {name for names in found.values() for name in names}
+    keep_binaries_met(path)
+    for dump in tmp_path.glob("jit-*.dump"):
+        dump.unlink()
+    profile = perf_data.read(path)
+    kept = Counter(profile.frames["function"].take(profile.stacks["frame"]).take(profile.samples["stack"]).to_pylist())
+    made = Counter(names[0] for names in found.values() if names[0].startswith("function_"))
+    assert {name: kept[name] for name in made} == made, "it was kept with the recording"
+    assert sum(made.values()) > 0.9 * len(found)
+
+
 def pythons() -> dict[str, tuple[list[int], bool]]:
     """Every Python that can tell perf of its functions, 3.12 or later: its version, whether it has frame pointers."""
     names = ("python3", "python3.12", "python3.13", "python3.14")
