@@ -22,7 +22,16 @@ _COLUMNS = (
 )
 _UNSEEN = "what was not recorded"
 _ENOUGH = 20  # samples that there must be room for before they say how much of a time was running
-RUNNING, FAULTS, UNACCOUNTED = "running", "page faults", "unaccounted"
+RUNNING, WAITING, FAULTS, UNACCOUNTED = "running", "waiting in calls", "page faults", "unaccounted"
+
+# Calls that do nothing but wait, made while their thread worked for a request.
+_BLOCKED = """SELECT w.span_id, e.ts_ns AS start_ns, least(e.ts_ns + e.dur_ns, w.end_ns) AS end_ns
+FROM (SELECT host, tid, ts_ns, dur_ns FROM event
+      WHERE ts_ns >= $since AND ts_ns < $until AND op_id IN (
+          SELECT op_id FROM op WHERE class = 'wait' OR op IN ('cond_wait', 'sem_wait', 'futex_wait'))) e
+ASOF JOIN (SELECT * FROM working WHERE request_id BETWEEN $first AND $last) w
+     ON w.host = e.host AND w.tid = e.tid AND w.start_ns <= e.ts_ns
+WHERE e.ts_ns < w.end_ns"""
 
 # Samples of threads while they worked for a request, by program. Off-CPU samples stand where the thread left.
 _SAMPLES = """SELECT p.command, v.kind, any_value(v.unit) AS unit, count(*) AS samples, sum(s.weight) AS weight,
@@ -44,9 +53,11 @@ def attribution(case: Case, lens: Lens) -> Answer:
     faults: faults). Kinds: ``waiting for X`` (its calls to X; children at the same time count once, for the one that
     began first), ``running`` (own time in which a thread is known to have worked for the request; where processor
     samples in ns exist and the time has room for 20 of them, no more than these say; where off-CPU time was recorded,
-    less that), ``page faults`` (a number; the time they took is part of the rest and NULL unless it was measured),
-    ``unaccounted`` (own time that is neither: queued behind other requests, off the processor, not seen). Spans whose
-    end was not seen are left out and counted in the note. Raises ClewError where no requests were recorded.
+    less that; without either, less the next), ``waiting in calls`` (own time in poll, epoll_wait, a wait for a
+    condition and their kin: asleep, or waiting for what is no request), ``page faults`` (a number; the time they took
+    is part of the rest and NULL unless it was measured), ``unaccounted`` (own time that is none of these: queued behind
+    other requests, off the processor, not seen). Spans whose end was not seen are left out and counted in the note.
+    Raises ClewError where no requests were recorded.
     """
     need_requests(case, "attribution of time")
     predicate, params = lens.compile("span")
@@ -54,18 +65,21 @@ def attribution(case: Case, lens: Lens) -> Answer:
     for low, high in span_times.ranges(case, lens):
         bound = params | {"first": low, "last": high}
         spans = span_times.load(case, f"request_id BETWEEN $first AND $last AND {predicate}", bound, _COLUMNS)
-        found.add(spans, _working(case, spans, low, high))
+        found.add(spans, *_intervals(case, spans, low, high))
     samples = _samples(case, lens)
     rows: list[dict[str, Any]] = []
     for name in sorted(found.whole, key=lambda name: (-found.whole[name], name)):
         whole, count = found.whole[name], found.count[name]
-        running = _running(found.worked[name], samples[name])
+        running = _running(found.worked[name], found.blocked[name], samples[name])
+        waiting = min(found.blocked[name], found.own[name] - running)
         parts: list[tuple[str, int | None, int]] = [(RUNNING, running, count)]
         longest_first = sorted(found.waits[name].items(), key=lambda item: (-item[1][0], item[0]))
         parts += [(f"waiting for {who}", ns, n) for who, (ns, n) in longest_first]
+        if waiting:
+            parts.append((WAITING, waiting, count))
         if fault := samples[name].get("fault"):
             parts.append((FAULTS, round(fault["weight"]) if fault["unit"] == "ns" else None, fault["samples"]))
-        if left := found.own[name] - running:
+        if left := found.own[name] - running - waiting:
             parts.append((UNACCOUNTED, left, count))
         rows += [
             {
@@ -90,22 +104,25 @@ class _Sum:
         self.whole: dict[str, int] = defaultdict(int)
         self.own: dict[str, int] = defaultdict(int)
         self.worked: dict[str, int] = defaultdict(int)
+        self.blocked: dict[str, int] = defaultdict(int)
         self.count: dict[str, int] = defaultdict(int)
         self.waits: dict[str, dict[str, tuple[int, int]]] = defaultdict(lambda: defaultdict(lambda: (0, 0)))
         self.unknown = 0
 
-    def add(self, spans: Spans, working: pa.Table) -> None:
-        """Add the spans of whole requests, and the intervals in which threads worked for them."""
+    def add(self, spans: Spans, working: pa.Table, blocked: pa.Table) -> None:
+        """Add the spans of whole requests, when threads worked for them, and when these were in calls that wait."""
         times = span_times.times(spans)
         work = ~spans.client & times.known
         self.unknown += int((~spans.client & ~times.known).sum())
         command, names = spans.codes("command")
         inside = np.minimum(_worked(working, spans, times), times.own)
+        waiting = np.minimum(_worked(blocked, spans, times), inside)
         size = len(names)
         for total, value in (
             (self.whole, spans.end - spans.start),
             (self.own, times.own),
             (self.worked, inside),
+            (self.blocked, waiting),
             (self.count, np.ones(len(command), np.int64)),
         ):
             for name, part in zip(names, _by(command[work], value[work], size).tolist(), strict=True):
@@ -116,7 +133,7 @@ class _Sum:
             for who, (ns, n) in waits.items():
                 mine[who] = (mine[who][0] + ns, mine[who][1] + n)
         for name in [name for name, n in self.count.items() if not n]:
-            for total in (self.whole, self.own, self.worked, self.count):
+            for total in (self.whole, self.own, self.worked, self.blocked, self.count):
                 del total[name]
 
 
@@ -166,18 +183,23 @@ def _waits(
     return found
 
 
-def _working(case: Case, spans: Spans, low: int, high: int) -> pa.Table:
-    """Intervals in which threads worked for the requests of ``spans``; for others, too, where that is quicker."""
-    return case.sql(
+def _intervals(case: Case, spans: Spans, low: int, high: int) -> tuple[pa.Table, pa.Table]:
+    """When threads worked for the requests of ``spans``, and when these were in calls that wait.
+
+    For other requests, too, where that is quicker.
+    """
+    bound = {
+        "first": low,
+        "last": high,
+        "since": int(spans.start.min()) if len(spans.start) else 0,
+        "until": int(spans.end.max()) if len(spans.end) else 0,
+    }
+    working = case.sql(
         "SELECT span_id, start_ns, end_ns FROM working WHERE request_id BETWEEN $first AND $last"
         " AND start_ns <= $until AND end_ns >= $since",
-        {
-            "first": low,
-            "last": high,
-            "since": int(spans.start.min()) if len(spans.start) else 0,
-            "until": int(spans.end.max()) if len(spans.end) else 0,
-        },
+        bound,
     )
+    return working, case.sql(_BLOCKED, bound)
 
 
 def _worked(table: pa.Table, spans: Spans, times: Times) -> Ints:
@@ -249,10 +271,10 @@ def _samples(case: Case, lens: Lens) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _running(inside: int, samples: dict[str, Any]) -> int:
-    """ns that ran of ``inside``, the own time in which threads worked, by what ``samples`` say."""
+def _running(inside: int, blocked: int, samples: dict[str, Any]) -> int:
+    """ns that ran of ``inside``, the own time in which threads worked, by what ``samples`` say, or else the calls."""
     if "on-cpu" in samples and inside >= _ENOUGH * samples["on-cpu"]["period"]:
         return min(inside, int(samples["on-cpu"]["weight"]))
     if "off-cpu" in samples:
         return max(0, inside - int(samples["off-cpu"]["inside"]))
-    return inside
+    return inside - blocked

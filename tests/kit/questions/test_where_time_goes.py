@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
 
+import clew
 from clew import questions
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions import span_times
 from clew.questions.attribution import _worked
+
+from ..spans import write_case
 
 Rows = list[dict[str, Any]]
 
@@ -79,6 +84,36 @@ def test_samples_say_what_ran(shop: Case) -> None:
     # Few requests have no room for samples: all own time in which a thread worked counts as running.
     few = questions.attribution(shop, Lens(request_ids=(9, 17, 25, 33))).table.to_pylist()
     assert not [row for row in few if row["kind"] == "unaccounted"]
+
+
+def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
+    """Half of each interval of app is spent in epoll_wait: of GET /, which asks nobody, that is all there is to it."""
+    write_case(tmp_path / "case", 100).close()
+    made = duckdb.connect()
+    for table in ("event", "working", "op", "span", "request"):
+        made.execute(f"CREATE TABLE {table} AS SELECT * FROM '{tmp_path}/case/{table}.parquet'")
+    made.execute(
+        """WITH numbered AS (
+               SELECT thread_id, seq, host, tid, row_number() OVER (PARTITION BY host, tid ORDER BY seq) AS k
+               FROM event),
+           interval AS (
+               SELECT w.*, row_number() OVER (PARTITION BY w.host, w.tid ORDER BY w.start_ns) AS k
+               FROM working w JOIN span s USING (span_id) WHERE s.command = 'app')
+           UPDATE event SET op_id = (SELECT op_id FROM op WHERE op = 'epoll_wait'), ts_ns = i.start_ns + 10,
+                            dur_ns = (i.end_ns - i.start_ns) // 2
+           FROM numbered n JOIN interval i USING (host, tid, k)
+           WHERE n.thread_id = event.thread_id AND n.seq = event.seq"""
+    )
+    made.execute(f"COPY event TO '{tmp_path}/case/event.parquet'")
+    waited = """SELECT sum((w.end_ns - w.start_ns) // 2)::BIGINT AS n FROM working w JOIN span s USING (span_id)
+                JOIN request r ON r.request_id = s.request_id WHERE s.command = 'app' AND r.name = 'GET /'"""
+    expected = made.execute(waited).fetchone()
+    case = clew.open(tmp_path / "case")
+    before = questions.attribution(case, Lens(requests=("GET /",))).table.to_pylist()
+    case.close()
+    app = {row["kind"]: row["total_ns"] for row in before if row["command"] == "app"}
+    assert expected and app["waiting in calls"] == expected[0] > 0
+    assert set(app) == {"running", "waiting in calls"} and sum(app.values()) <= 2 * expected[0] + 100 * 100
 
 
 def test_what_nobody_worked_for_is_unaccounted() -> None:
