@@ -152,6 +152,8 @@ bool clew_habits_add(struct habits *habits, uint64_t situation, uint64_t next, u
 void clew_habits_clear(struct habits *habits);
 /** The share of cases in which `next` was done in that situation; `otherwise` where too little is known. */
 double clew_habits_share(const struct habits *habits, uint64_t situation, uint64_t next, double otherwise);
+/** How much was added in that situation. */
+uint32_t clew_habits_seen(const struct habits *habits, uint64_t situation);
 uint64_t clew_causal_mix(uint64_t value);
 
 /* causal_lists.c */

@@ -94,6 +94,18 @@ static void lengthen_chain(struct attribution *work, int64_t head, int64_t clien
 
 /* ---- the steps of event loops as inputs and outputs ---- */
 
+static void add_output(struct web *web, const struct step *step, const struct thread_state *thread, bool queued)
+{
+	web->outputs[web->outputs_count++] = (struct output){.span = step->span,
+														 .turn = thread->turn,
+														 .since = clew_causal_recent(thread),
+														 .latest = thread->latest,
+														 .cause = NONE,
+														 .answer = step->kind == STEP_ANSWERED,
+														 .queued = queued,
+														 .turns_told = thread->told_turns};
+}
+
 /* Whether a reply came in by the same call as what came in before it. */
 static bool is_together(const struct attribution *work, int64_t before, const struct step *step)
 {
@@ -121,8 +133,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 			return true;
 		begin_chain(work, step->span);
 		if (thread->interleaved)
-			web->outputs[web->outputs_count++] = (struct output){step->span, thread->turn, since, thread->latest,
-																 NONE,       false,        false, thread->told_turns};
+			add_output(web, step, thread, false);
 	} else if (client && step->kind == STEP_SENT) {
 		const bool at_once = conn->freed != INT64_MIN && conn->freed >= since;
 		if (learning)
@@ -142,14 +153,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 		if (follows)
 			lengthen_chain(work, head, step->span);
 		else if (thread->interleaved)
-			web->outputs[web->outputs_count++] = (struct output){step->span,
-																 thread->turn,
-																 since,
-																 thread->latest,
-																 NONE,
-																 false,
-																 clew_causal_queued(work, in->conn[step->span], since),
-																 thread->told_turns};
+			add_output(web, step, thread, clew_causal_queued(work, in->conn[step->span], since));
 	} else if (client) {
 		conn->freed = step->ns;
 		conn->last_owner = step->span;
@@ -159,8 +163,7 @@ static bool add_step(struct web *web, const struct step *step, bool learning)
 	if (learning || !thread->interleaved)
 		return true;
 	if (step->kind == STEP_ANSWERED)
-		web->outputs[web->outputs_count++] =
-			(struct output){step->span, thread->turn, since, thread->latest, NONE, true, false, thread->told_turns};
+		add_output(web, step, thread, false);
 	if (step->kind == STEP_REPLIED || step->kind == STEP_RECEIVED) {
 		const int32_t before = thread->latest, now = web->inputs_count++;
 		const bool together = before != NONE && is_together(work, web->inputs[before].span, step);
@@ -387,17 +390,17 @@ static bool is_doubted(const struct web *web, const struct output *output)
 	return likely != NONE && web->work->spans[likely].doubted;
 }
 
-/* What a batch led to is not told by the order in which its parts came in. */
+/* What a clock may have led to is not told by what came in; what a batch led to not by the order of its parts. */
 static bool stays_open(const struct web *web, const struct output *output)
 {
-	return clew_web_in_batch(web, output) && web->inputs[output->latest].turn == output->turn;
+	return output->clocked || (clew_web_in_batch(web, output) && web->inputs[output->latest].turn == output->turn);
 }
 
 /* What goes out right after something came in, within a turn, was caused by that. */
 static void explain_at_once(struct web *web, int32_t which)
 {
 	struct output *output = &web->outputs[which];
-	if (output->latest == NONE || output->queued || !output->turns_told)
+	if (output->latest == NONE || output->queued || output->clocked || !output->turns_told)
 		return;
 	struct input *input = &web->inputs[output->latest];
 	if (input->turn != output->turn)
@@ -430,7 +433,7 @@ static void explain_all_at_once(struct web *web, int64_t group)
 			for (; came < web->inputs_count && came <= output->latest; came++)
 				if (!web->inputs[came].received && clew_web_owner(web, &web->inputs[came]) != NONE)
 					work->spans[clew_web_owner(web, &web->inputs[came])].missing--;
-			batches |= stays_open(web, output);
+			batches |= clew_web_in_batch(web, output);
 			explain_at_once(web, i);
 			const int64_t owner = output->answer ? NONE : owner_of(web, output);
 			if (owner != NONE)
@@ -439,7 +442,8 @@ static void explain_all_at_once(struct web *web, int64_t group)
 	}
 	for (int32_t i = 0; i < web->outputs_count; i++) {
 		const struct output *output = &web->outputs[i];
-		if (output->cause == NONE && !output->answer && (output->latest == NONE || stays_open(web, output)))
+		if (output->cause == NONE && !output->answer &&
+			(output->latest == NONE || output->by_clocks || stays_open(web, output)))
 			work->links[output->span].open = true;
 	}
 }
@@ -477,6 +481,8 @@ int64_t clew_causal_anchor(struct attribution *work, int64_t steps, int64_t grou
 		const int64_t span = web.inputs[i].span;
 		work->steps_ns[i] = web.inputs[i].received ? work->in->start[span] : work->in->end[span];
 	}
+	if (!clew_web_find_clocks(&web))
+		goto end;
 	result = clew_causal_waiting(work, steps, group);
 	if (result < 0)
 		goto end;

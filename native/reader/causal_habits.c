@@ -79,6 +79,11 @@ double clew_habits_share(const struct habits *habits, uint64_t situation, uint64
 	return all < KNOWN ? otherwise : (double)find(habits, pair(situation, next) | 1)->count / all;
 }
 
+uint32_t clew_habits_seen(const struct habits *habits, uint64_t situation)
+{
+	return habits->slots ? find(habits, situation | 1)->count : 0;
+}
+
 void clew_habits_clear(struct habits *habits)
 {
 	if (habits->slots)
