@@ -67,6 +67,10 @@ WHERE NOT p.client AND p.msg_id NOT IN (SELECT msg_id FROM matched) AND o.peer_c
 """
 
 
+_MATCHED = "SELECT msg_id, parent, rule = 'match' AS sure, confidence FROM matched"
+MATCHES = 1_000_000
+"""Rows of ``matched`` that are looked at together."""
+
 Columns = dict[str, NDArray[Any]]
 
 _LINKED = {
@@ -182,14 +186,17 @@ def _signals(connection: duckdb.DuckDBPyConnection, part: Part, groups: NDArray[
 
 def _add_matches(connection: duckdb.DuckDBPyConnection, spans: Columns) -> None:
     """Give server spans the client span at the other end of their connection."""
-    place = np.full(int(spans["msg_id"].max(initial=0, where=spans["msg_id"] < FORKS)) + 1, -1, np.int64)
+    most = int(spans["msg_id"].max(initial=0, where=spans["msg_id"] < FORKS))
+    place = np.full(most + 1, -1, np.min_scalar_type(-len(spans["msg_id"]) - 1))
     messages = np.flatnonzero(spans["msg_id"] < FORKS)
     place[spans["msg_id"][messages]] = messages
-    found = connection.execute("SELECT msg_id, parent, rule = 'match' AS sure, confidence FROM matched").fetchnumpy()
-    at = place[found["msg_id"]]
-    spans["parent"][at] = place[found["parent"]]
-    spans["rule"][at] = np.where(found["sure"], RULES.index("match"), RULES.index("datagram"))
-    spans["confidence"][at] = found["confidence"]
+    del messages
+    for rows in connection.sql(_MATCHED).to_arrow_reader(MATCHES):
+        found = {name: rows[name].to_numpy(zero_copy_only=False) for name in rows.schema.names}
+        at = place[found["msg_id"]]
+        spans["parent"][at] = place[found["parent"]]
+        spans["rule"][at] = np.where(found["sure"], RULES.index("match"), RULES.index("datagram"))
+        spans["confidence"][at] = found["confidence"]
     lost = place[connection.execute(_LOST).fetchnumpy()["msg_id"]]
     spans["rule"][lost] = RULES.index("unresolved")
     spans["confidence"][lost] = 0
