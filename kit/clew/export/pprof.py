@@ -9,6 +9,7 @@ import numpy as np
 
 from clew.case import Case
 from clew.errors import ClewError
+from clew.export._stacked import check_stacks
 from clew.ingest.profiles._pprof import profile_class
 from clew.lens import Lens
 from clew.questions.forest import Edit, weigh
@@ -25,6 +26,7 @@ def pprof(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit
     Raises ClewError where a weight is larger than the format's numbers.
     """
     weighed = weigh(case, lens, event, edits=edits)
+    check_stacks(float(weighed.weight.sum()), weighed.chosen.name)
     message = profile_class()()
     strings: dict[str, int] = {"": 0}
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from clew import __version__
 from clew.case import Case
+from clew.export._stacked import stacked
 from clew.lens import Lens
 from clew.questions.flame import flame
 from clew.questions.forest import Edit
@@ -16,7 +17,7 @@ _UNITS = {"ns": "nanoseconds", "bytes": "bytes"}
 
 def speedscope(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit] = ()) -> bytes:
     """One sampled profile; frames are told apart by name, file and line."""
-    answer = flame(case, lens, event, edits=edits)
+    answer = stacked(flame(case, lens, event, edits=edits))
     frames, numbers = list[dict[str, object]](), dict[tuple[object, ...], int]()
     samples, weights, path = list[list[int]](), list[float](), list[int]()
     columns = (answer.table[name].to_pylist() for name in ("depth", "name", "file", "line", "self"))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from clew.case import Case
+from clew.export._stacked import stacked
 from clew.lens import Lens
 from clew.questions.flame import flame
 from clew.questions.forest import Edit
@@ -20,9 +21,9 @@ _HUES = {"user": (12, 44), "kernel": (205, 230), "jit": (95, 130), "inlined": (4
 
 def svg(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit] = ()) -> bytes:
     """The flame graph of ``event`` under ``lens``, growing up from the outermost functions."""
-    answer = flame(case, lens, event, edits=edits)
+    answer = stacked(flame(case, lens, event, edits=edits))
     figures, table = answer.summary, answer.table
-    whole = figures["total"] or 1.0
+    whole = figures["total"]
     unit = figures["unit"]
     show: Callable[[float], str] = {"ns": duration, "bytes": size}.get(unit, lambda value: f"{number(value)} {unit}")
     scale = WIDTH / whole

@@ -103,9 +103,10 @@ def _leaves(weighed: Weighed, root: str | None) -> tuple[tree.Ints, tree.Floats]
 
 def _of_keys(weighed: Weighed, key: tree.Ints) -> tree.Ints:
     """A row of the forest for each key; -1 for a negative one."""
-    rows = np.zeros(len(weighed.names), np.int32)
+    rows = np.full(len(weighed.names) + 1, -1, np.int32)
     rows[weighed.key] = np.arange(len(weighed.key))
-    return np.where(key >= 0, rows[key], -1).astype(np.int32)
+    rows[-1] = -1  # that of frames that are hidden, whose key is -1
+    return rows[np.maximum(key, -1)]
 
 
 def _key(weighed: Weighed, name: str) -> int:
@@ -147,16 +148,16 @@ def answer_of(
     """
     total = tree.totals(merged.parent, own) if callers is None else callers.total
     largest = np.maximum.reduce([total, *more.values()]) if more else total
-    ranks = np.zeros(len(weighed.names), np.int32)
+    ranks = np.full(len(weighed.names) + 1, -1, np.int32)  # the last is that of no name
     ranks[pc.sort_indices(weighed.names).to_numpy()] = np.arange(len(weighed.names))
-    rank = np.where(merged.key >= 0, ranks[merged.key], -1).astype(np.int32)
+    rank = ranks[np.maximum(merged.key, -1)]
     start, order = tree.layout(merged.parent, largest, rank)
     order = order[(largest[order] > 0) | (order == 0)]
     row = np.full(len(merged.key), -1, np.int32)
     row[order] = np.arange(len(order))
     parent = np.where(order == 0, -1, row[merged.parent[order]])
     frames = weighed.forest.frames
-    frame = pa.array(weighed.forest.frame[first[order]], mask=first[order] < 0)
+    frame = pa.array(weighed.forest.frame).take(pa.array(first[order], mask=first[order] < 0))
     names = pc.unique(pa.concat_arrays([weighed.names, pa.array([ALL])]))
     name = np.where(order == 0, pc.index(names, ALL).as_py(), merged.key[order]).astype(np.int32)
     texts = {name: frames[name].combine_chunks().dictionary_encode().take(frame) for name in ("module", "kind", "file")}
