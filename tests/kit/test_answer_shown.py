@@ -34,6 +34,14 @@ def test_times_are_shown_since_the_begin_of_the_case() -> None:
     assert "<td>read</td><td>0.000000</td><td>-</td>" in html and "<td>open</td><td>2.500000</td>" in html
 
 
+def test_what_samples_weigh_has_its_unit() -> None:
+    table = pa.table({"function": ["f"], "self": [204_408_816.0], "total": [3e9], "samples": [158]})
+    timed = Answer(table, "SELECT 1", "functions", summary={"unit": "ns"})._repr_mimebundle_()["text/plain"]
+    assert timed == "functions: 1 rows; function f, self 204.4 ms, total 3 s, samples 158"
+    counted = Answer(table, "SELECT 1", "functions", summary={"unit": "calls"})._repr_mimebundle_()["text/plain"]
+    assert "self 204,408,816" in counted
+
+
 def test_hostile_text_stays_text() -> None:
     html = shown(pa.table({"name": ["<img src=x onerror=alert(1)>\x1b[2J"]}))["text/html"]
     assert "<img" not in html

@@ -37,7 +37,7 @@ class Answer:
 
     def _repr_mimebundle_(self, **_options: Any) -> dict[str, str]:
         """The first rows as a small table with the SQL below it: what a notebook shows; no script, no style needed."""
-        shown = since(self.table.slice(0, SHOWN), self.origin_ns)
+        shown = since(_weighed(self.table.slice(0, SHOWN), self.summary.get("unit")), self.origin_ns)
         columns = [_unbroken(*cells(name, shown.column(name))) for name in shown.column_names]
         head, *rows = zip(*columns, strict=True)
         left = self.table.num_rows - len(rows)
@@ -51,6 +51,12 @@ class Answer:
         first = ", ".join(f"{name} {value}" for name, value in zip(head, rows[0], strict=True)) if rows else "none"
         first = first.replace(_NO_BREAK, " ")
         return {"text/plain": f"{printable(self.title)}: {self.table.num_rows:,} rows; {first}", "text/html": html}
+
+
+def _weighed(table: pa.Table, unit: object) -> pa.Table:
+    """``table`` with what samples weigh named by its unit, where it has one."""
+    ending = {"ns": "_ns", "bytes": "_bytes"}.get(str(unit), "")
+    return table.rename_columns([name + ending if name in ("self", "total") else name for name in table.column_names])
 
 
 def _unbroken(texts: list[str], is_text: bool) -> list[str]:
