@@ -118,13 +118,21 @@ WHERE NOT s.client AND s.msg_id NOT IN (SELECT msg_id FROM matched)
 GROUP BY s.msg_id HAVING count(*) = 1;
 
 -- Programs that a server starts while it works: each fork is a step of the thread that made it, and what the program and its
--- children do belongs to it. A process that serves nothing itself (one that only starts workers) makes none.
+-- children do belongs to it. A process that serves nothing itself (one that only starts workers) makes none, nor does one
+-- that serves nobody at that moment: what it starts then is for no request.
 CREATE OR REPLACE TEMP TABLE forked AS
-SELECT 2251799813685248 + row_number() OVER (ORDER BY e.ts_ns, e.pid, e.seq) AS msg_id, w.process_no, w.thread_no, e.host,
-       e.result::INTEGER AS child, e.ts_ns, e.ts_ns + e.dur_ns AS done_ns
-FROM event e JOIN op o USING (op_id) JOIN who w USING (thread_id)
-WHERE o.op IN ('fork', 'vfork', 'clone', 'posix_spawn') AND e.result > 0
-      AND w.process_no IN (SELECT process_no FROM pair WHERE NOT client);
+WITH made AS (
+    SELECT w.process_no, w.thread_no, e.host, e.result::INTEGER AS child, e.ts_ns, e.ts_ns + e.dur_ns AS done_ns, e.pid, e.seq
+    FROM event e JOIN op o USING (op_id) JOIN who w USING (thread_id)
+    WHERE o.op IN ('fork', 'vfork', 'clone', 'posix_spawn') AND e.result > 0),
+served AS (
+    SELECT process_no, start_ns,
+           max(coalesce(end_ns, 9223372036854775807)) OVER (PARTITION BY process_no ORDER BY start_ns) AS until_ns
+    FROM pair WHERE NOT client AND process_no IN (SELECT process_no FROM made))
+SELECT 2251799813685248 + row_number() OVER (ORDER BY m.ts_ns, m.pid, m.seq) AS msg_id, m.process_no, m.thread_no, m.host,
+       m.child, m.ts_ns, m.done_ns
+FROM made m ASOF JOIN served s ON s.process_no = m.process_no AND s.start_ns <= m.ts_ns
+WHERE s.until_ns >= m.ts_ns;
 
 CREATE OR REPLACE TEMP TABLE descendant AS
 WITH RECURSIVE child AS (

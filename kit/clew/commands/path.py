@@ -1,8 +1,9 @@
 """Show one request: every program that worked for it, where its time went, and what its end had to wait for.
 
-Each line is a piece of work: a bar for when it was (█ on the critical path, ▒ off it), how long it took, its own part,
-the part in which it waited for the lines below it, who did it and what was asked. On the critical path is what the end
-had to wait for. Numbers of requests are those of `clew requests CASE --slowest 10`; without one the slowest is shown.
+Each line is a piece of work: a bar for when it was (█ on the critical path, ▒ off it), how long it took, its own part
+(at work, or in a queue: for a turn of the loop, a worker, a connection), the part in which it waited for the lines
+below it, who did it and what was asked. On the critical path is what the end had to wait for. Numbers of requests are
+those of `clew requests CASE --slowest 10`; without one the slowest is shown.
 
 examples:
   clew path CASE 4711

@@ -225,6 +225,20 @@ def test_servers_that_only_start_workers_start_no_programs(told: Told) -> None:
     assert {span["kind"] for span in told.linked()} == {"client", "server"}
 
 
+@pytest.mark.parametrize("at", [10, 950])
+def test_a_program_that_a_server_starts_for_nobody_is_no_request(told: Told, at: int) -> None:
+    """Before it has a request, or after its answer: what was started is a server of its own."""
+    told.connect(1, 2, 1)
+    told.asks(1, 2, 1, 100, 900, "GET /a")
+    told.forks(2, 7, at)
+    told.program(7, "worker", ppid=2, start=at + 1)
+    told.connect(7, 3, 2)
+    told.asks(7, 3, 2, 1200, 1250, "SELECT a")
+    spans = told.linked()
+    assert {span["kind"] for span in spans} == {"client", "server"}
+    assert told.run("SELECT name, spans FROM request ORDER BY name") == [("GET /a", 2), ("SELECT a", 2)]
+
+
 def test_a_message_whose_other_end_was_not_understood_is_unresolved(told: Told) -> None:
     told.connect(1, 2, 1)
     told.asks(1, 2, 1, 100, 200, "GET /a")
