@@ -74,6 +74,7 @@ function drawTable(root, send) {
       onfocus: () => { focusKey = keyOf(row); },
     });
     element.clewKey = keyOf(row);
+    element.clewLabel = row.label;
     for (const each of body.columns) {
       if (each.id === "name") {
         element.append(make("td", { class: "clew-text clew-name", title: row.sub ? `${row.label} ${row.sub}` : row.label },
@@ -127,7 +128,6 @@ function drawTable(root, send) {
   // Names lose so much of their middle that their ends are in sight, however narrow the column is.
   function fitNames() {
     if (!frame.firstChild?.classList.contains("clew-fit")) return;
-    const labels = new Map(body.rows.map((row) => [keyOf(row), row.label]));
     const lines = [...frame.querySelectorAll("tbody tr")];
     for (let pass = 0; pass < 3; pass++) { // letters are not equally wide: the first guess may be too long
       const found = lines.map((line) => {
@@ -135,7 +135,7 @@ function drawTable(root, send) {
         const beside = line.querySelector(".clew-sub");
         const room = cell.clientWidth - span.offsetLeft - Math.min(beside ? beside.offsetWidth + 8 : 0, 0.4 * cell.clientWidth);
         const letters = Math.floor((room * span.textContent.length) / span.offsetWidth);
-        return { span, label: labels.get(line.clewKey), letters, fits: span.offsetWidth <= room };
+        return { span, label: line.clewLabel, letters, fits: span.offsetWidth <= room };
       });
       for (const { span, label, letters, fits } of found) {
         if (isFinite(letters) && !(pass && fits)) span.textContent = shortened(label, Math.max(12, letters));
