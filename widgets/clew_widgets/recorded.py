@@ -15,6 +15,8 @@ from clew_widgets.drawing.static import safe
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.redact import Redactor
 
+_HEADED = 160  # letters of a command in the heading; the whole of it is among the facts
+
 
 def _table(columns: Sequence[Column], answer: Answer, label: str, finding: str, sort: str) -> Drawing:
     names = [column.id for column in columns[1:]]
@@ -92,6 +94,7 @@ def heading(case: Case, redactor: Redactor) -> str:
     more = f" and {len(captures) - 1} more" if len(captures) > 1 else ""
     when = f" · {first['started_utc']:%Y-%m-%d %H:%M} UTC" if first["started_utc"] else ""
     command = redactor.text(first["command"] or "command not known")
+    command = command if len(command) <= _HEADED else command[: _HEADED - 1] + "…"
     return f"{command}{more} · {redactor.text(first['host'])}{when}"
 
 

@@ -21,7 +21,7 @@ def cube(case: Case, lens: Lens, bins: int = 120) -> Answer:
     start = first if lens.start_ns is None else lens.start_ns
     end = last + 1 if lens.end_ns is None else lens.end_ns
     if end <= start:
-        raise ClewError("cube: the time range is empty")
+        raise ClewError("the time range is empty: nothing was recorded then")
     predicate, params = lens.compile()
     sql = f"""WITH cell AS (
     SELECT thread_id, op_id, errno, (ts_ns - $cube_start_ns) // $cube_width_ns AS bin,
