@@ -68,7 +68,8 @@ int main(void)
 	pthread_attr_init(&attributes);
 	pthread_attr_setstacksize(&attributes, PTHREAD_STACK_MIN);
 	pthread_t thread;
-	printf("thread %d\n", pthread_create(&thread, &attributes, start, NULL));
+	if (pthread_create(&thread, &attributes, start, NULL))
+		return 2;
 	pthread_join(thread, NULL);
 	return 0;
 }
