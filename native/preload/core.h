@@ -126,6 +126,7 @@ struct end {
 	int fd;
 	int64_t result;
 	int error;
+	uint64_t ticks; /* it took; 0: until now */
 	uint64_t bytes;
 	uint64_t conn_id;
 	uint64_t offset;

@@ -16,6 +16,7 @@
 #define OWN_FRAMES 1024u /* so far above the stack pointer there are frames, or what libc keeps of the thread */
 #define FEW 512u         /* more than this gets pages of its own */
 #define PIECES 16
+#define NETWORK_TIMES 3 /* as long a write takes that goes through the network stack */
 
 uint64_t handed_on_ticks = UINT64_MAX;
 
@@ -30,12 +31,26 @@ static bool is_filtered(void)
 	return known == 1;
 }
 
-bool handed_on_may_be(uint64_t conn_id, const void *buffer)
+/* Ticks in which nobody lets go of the bytes. */
+static uint64_t quickest(enum clew_kind kind)
+{
+	switch (kind) {
+	case CLEW_KIND_PIPE:
+	case CLEW_KIND_UNIX:
+		return handed_on_ticks;
+	case CLEW_KIND_TCP:
+	case CLEW_KIND_UDP:
+		return NETWORK_TIMES * handed_on_ticks;
+	default:
+		return UINT64_MAX;
+	}
+}
+
+bool handed_on_may_be(uint64_t ticks, uint64_t conn_id, const void *buffer)
 {
 	if (&__libc_single_threaded && __libc_single_threaded)
 		return false;
-	const enum clew_kind kind = conn_kind(conn_id);
-	if ((kind != CLEW_KIND_PIPE && kind != CLEW_KIND_UNIX) || (uintptr_t)buffer - stack_pointer() < OWN_FRAMES)
+	if (ticks < quickest(conn_kind(conn_id)) || (uintptr_t)buffer - stack_pointer() < OWN_FRAMES)
 		return false;
 	return !process->sandboxed && !is_filtered();
 }

@@ -32,6 +32,7 @@ void io_moved(struct io_call *call, enum io_direction direction, int64_t result,
 			  size_t capacity, uint16_t flags, int64_t position)
 {
 	struct end end = io_result(call, result);
+	end.ticks = ticks_now() - call->core.begin;
 	end.bytes = result > 0 ? (uint64_t)result : 0;
 	end.flags = flags;
 	if (io_traced(call)) {
@@ -43,8 +44,7 @@ void io_moved(struct io_call *call, enum io_direction direction, int64_t result,
 			end.data = data;
 			end.data_count = count;
 			end.data_size = end.bytes < capacity ? end.bytes : capacity;
-			if (direction == IO_OUT && end.data_size &&
-				handed_on(ticks_now() - call->core.begin, end.conn_id, data->iov_base)) {
+			if (direction == IO_OUT && end.data_size && handed_on(end.ticks, end.conn_id, data->iov_base)) {
 				handed_on_end(call, &end);
 				return;
 			}

@@ -277,7 +277,7 @@ uint32_t ring_write(struct clew_slot *slot, const struct clew_record *record, co
 void call_end(const struct call *call, const struct end *end)
 {
 	struct clew_slot *slot = call->slot;
-	const uint64_t ticks = ticks_now() - call->begin;
+	const uint64_t ticks = end->ticks ? end->ticks : ticks_now() - call->begin;
 	if (call->mode & CLEW_COUNT)
 		call_count(slot, end->op, end->bytes, end->error, ticks);
 	uint32_t seq = 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /** @file @brief Bytes whose arrival is the sign that their memory can go: who reads them unmaps what they were written
- * from, while the thread that wrote them may not have come out of its call. */
+ * from, while the thread that wrote them has not come out of its call: both are on one processor, and the reader first.
+ */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +18,7 @@
 
 static int ends[2];
 
-static void *sender(void *one_by_one)
+static void *sender(void *unused)
 {
 	for (int i = 0; i < TIMES; i++) {
 		char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -27,16 +29,14 @@ static void *sender(void *one_by_one)
 		struct iovec parts[2] = {{memory, 100}, {memory + 100, SIZE - 100}};
 		if ((i % 2 ? writev(ends[1], parts, 2) : write(ends[1], memory, SIZE)) != SIZE)
 			abort();
-		if (one_by_one)
-			usleep(20); /* the reader is back in its wait */
 	}
-	return NULL;
+	return unused;
 }
 
-static void hand_over(void *one_by_one)
+static void hand_over(void)
 {
 	pthread_t thread;
-	if (pthread_create(&thread, NULL, sender, one_by_one))
+	if (pthread_create(&thread, NULL, sender, NULL))
 		abort();
 	for (int i = 0; i < TIMES; i++) {
 		char room[SIZE], *memory;
@@ -57,15 +57,18 @@ static void hand_over(void *one_by_one)
 
 int main(void)
 {
+	cpu_set_t here;
+	CPU_ZERO(&here);
+	CPU_SET(sched_getcpu(), &here);
+	const struct sched_param first = {.sched_priority = 1};
+	if (sched_setaffinity(0, sizeof here, &here) || sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &first))
+		return 1;
 	if (pipe(ends))
 		return 1;
-	hand_over(NULL);
-	if (pipe(ends))
-		return 1;
-	hand_over(ends);
+	hand_over();
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
 		return 1;
-	hand_over(ends);
+	hand_over();
 	puts("handed over");
 	return 0;
 }
