@@ -56,7 +56,7 @@ class ProgressLine:
                 sys.stderr.flush()
 
 
-def _counts(stats: DrainStats, what: str = "events") -> str:
+def _counts(stats: DrainStats, what: str = "records") -> str:
     from clew.units import number, size
 
     lost = stats.lost + stats.lost_no_slot
@@ -74,7 +74,7 @@ def warn(text: str) -> None:
         print(f"clew: {printable(text)}", file=sys.stderr, flush=True)
 
 
-def tell(recorded: Recorded, *, quiet: bool, what: str = "events") -> None:
+def tell(recorded: Recorded, *, quiet: bool, what: str = "records") -> None:
     """The last lines: what there is, and what is missing. ``what`` the preload library's records are."""
     outcome = recorded.preload
     for text in [*(_missing(outcome) if outcome else []), *recorded.said]:

@@ -153,7 +153,7 @@ def run(args: argparse.Namespace) -> int:
         raise
     if line:
         line.clear()
-    tell(recorded, quiet=args.quiet, what="events" if "preload" in names else "records of samples and processes")
+    tell(recorded, quiet=args.quiet, what="records" if "preload" in names else "records of samples and processes")
     _keep_symbols(recorded.folders)
     if shipper:
         shipper.finish()
