@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -210,9 +211,10 @@ int clew_drain(struct clew_drain *drain, uint64_t max_bytes, struct clew_drain_s
 	return report(drain, stats);
 }
 
-int clew_drain_for(struct clew_drain *drain, uint32_t ms, int pidfd, struct clew_drain_stats *stats)
+/* Passes and sleeps in turn; signals come in the sleeps alone, with `mask`, and end them. */
+static int pass_for(struct clew_drain *drain, uint64_t until, int pidfd, const sigset_t *mask,
+					struct clew_drain_stats *stats)
 {
-	const uint64_t until = monotonic_ns() + ms * UINT64_C(1000000);
 	for (;;) {
 		const int result = clew_drain(drain, MOST_A_PASS, stats);
 		const uint64_t now = monotonic_ns();
@@ -222,9 +224,19 @@ int clew_drain_for(struct clew_drain *drain, uint32_t ms, int pidfd, struct clew
 		const uint64_t left = until - now;
 		const struct timespec pause = {0, (long)(delay < left ? delay : left)}; /* less than a second */
 		struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-		if (ppoll(&ended, 1, &pause, NULL) != 0) /* it has, or a signal came */
+		if (ppoll(&ended, 1, &pause, mask) != 0) /* it has, or a signal came */
 			return result;
 	}
+}
+
+int clew_drain_for(struct clew_drain *drain, uint32_t ms, int pidfd, struct clew_drain_stats *stats)
+{
+	sigset_t all, before;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before); /* else one that comes during a pass would be heard at the end only */
+	const int result = pass_for(drain, monotonic_ns() + ms * UINT64_C(1000000), pidfd, &before, stats);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return result;
 }
 
 int clew_drain_settle(struct clew_drain *drain, struct clew_drain_stats *stats)

@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -231,8 +232,10 @@ class Terminal:
         """Reads until `text` was printed; types `press`, and again where nothing comes of it."""
         for _ in range(60):
             os.write(self.terminal, press)
-            while text not in self.seen and select.select([self.terminal], [], [], 1)[0]:
-                self.seen += os.read(self.terminal, 4096)
+            again = time.monotonic() + 1
+            while text not in self.seen and time.monotonic() < again:
+                if select.select([self.terminal], [], [], 0.1)[0]:
+                    self.seen += os.read(self.terminal, 4096)
             if text in self.seen:
                 return
         raise AssertionError(f"{text!r} is not in {self.seen!r}")
