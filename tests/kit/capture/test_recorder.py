@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -227,6 +227,7 @@ class Terminal:
             os.chdir(folder)
             os.execvp(command[0], command)
         self.seen = b""
+        self.ended = False
 
     def until(self, text: bytes, press: bytes = b"") -> None:
         """Reads until `text` was printed; types `press`, and again where nothing comes of it."""
@@ -252,7 +253,32 @@ class Terminal:
         except OSError:
             pass  # the last one has closed it
         os.close(self.terminal)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        return self.exit_code()
+
+    def exit_code(self) -> int:
+        """Waits for the command."""
+        status = os.waitpid(self.pid, 0)[1]
+        self.ended = True
+        return os.waitstatus_to_exitcode(status)
+
+
+Opened = Callable[..., Terminal]
+
+
+@pytest.fixture
+def on_terminal(tmp_path: Path) -> Iterator[Opened]:
+    """Starts commands on terminals; what a failed test has left of them is ended."""
+    opened: list[Terminal] = []
+
+    def start(*command: str) -> Terminal:
+        opened.append(Terminal([*command], tmp_path))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        if not terminal.ended:
+            os.killpg(terminal.pid, signal.SIGKILL)
+            terminal.exit_code()
 
 
 CAUGHT = """
@@ -268,8 +294,8 @@ while True:
 """
 
 
-def test_ctrl_c_reaches_the_program_and_recording_goes_on(clew: Clew, tmp_path: Path) -> None:
-    terminal = Terminal([*CLEW, "record", "-o", "case", "--", "python3", "-c", CAUGHT], tmp_path)
+def test_ctrl_c_reaches_the_program_and_recording_goes_on(on_terminal: Opened, clew: Clew, tmp_path: Path) -> None:
+    terminal = on_terminal(*CLEW, "record", "-o", "case", "--", "python3", "-c", CAUGHT)
     terminal.until(b"ready")
     terminal.type(b"\x03")
     terminal.until(b"caught")
@@ -280,9 +306,9 @@ def test_ctrl_c_reaches_the_program_and_recording_goes_on(clew: Clew, tmp_path: 
     assert '"after the interrupt"' in clew("expand", "--payload", "--op", "write", segment).stdout
 
 
-def test_a_second_ctrl_c_ends_the_recording_and_not_the_program(tmp_path: Path) -> None:
+def test_a_second_ctrl_c_ends_the_recording_and_not_the_program(on_terminal: Opened, tmp_path: Path) -> None:
     shell = "trap 'echo caught' INT; echo ready; while :; do read line && exit 5; done"
-    terminal = Terminal([*CLEW, "record", "-o", "case", "--", "sh", "-c", shell], tmp_path)
+    terminal = on_terminal(*CLEW, "record", "-o", "case", "--", "sh", "-c", shell)
     terminal.until(b"ready")
     terminal.type(b"\x03")
     terminal.until(b"caught")
@@ -295,12 +321,12 @@ def test_a_second_ctrl_c_ends_the_recording_and_not_the_program(tmp_path: Path) 
     assert terminal.end() == 5
 
 
-def test_a_command_that_stops_stops_its_job_and_goes_on_with_it(tmp_path: Path) -> None:
+def test_a_command_that_stops_stops_its_job_and_goes_on_with_it(on_terminal: Opened, tmp_path: Path) -> None:
     job = "sh -c 'echo ready; kill -STOP $$; echo on; exit 3'"
     seen = []
     for before in ("", f"{shlex.join(CLEW)} record -q -o case -- "):
         script = f"set -m; {before}{job}; echo stopped $?; fg >/dev/null; echo ended $?"
-        terminal = Terminal(["bash", "-c", script], tmp_path)
+        terminal = on_terminal("bash", "-c", script)
         assert terminal.end() == 0
         seen.append([line for line in terminal.seen.split(b"\r\n") if b"Stopped" not in line and line])
     assert seen[0] == [b"ready", b"stopped 147", b"on", b"ended 3"]
@@ -308,22 +334,24 @@ def test_a_command_that_stops_stops_its_job_and_goes_on_with_it(tmp_path: Path) 
     assert meta(tmp_path / "case")["exit_code"] == 3
 
 
-def test_a_terminal_that_is_closed_leaves_a_whole_case(tmp_path: Path, null_writes: Count, asked: Path) -> None:
+def test_a_terminal_that_is_closed_leaves_a_whole_case(
+    on_terminal: Opened, tmp_path: Path, null_writes: Count, asked: Path
+) -> None:
     shell = f"trap '' HUP; echo ready; cat fifo >/dev/null; {asked} <line >out; exit 3"
     (tmp_path / "line").write_text("40\n")
     os.mkfifo(tmp_path / "fifo")
-    terminal = Terminal([*CLEW, "record", "-o", "case", "--", "sh", "-c", shell], tmp_path)
+    terminal = on_terminal(*CLEW, "record", "-o", "case", "--", "sh", "-c", shell)
     terminal.until(b"ready")
     os.close(terminal.terminal)
     with (tmp_path / "fifo").open("w"):
         pass
-    assert os.waitstatus_to_exitcode(os.waitpid(terminal.pid, 0)[1]) == 3
+    assert terminal.exit_code() == 3
     assert meta(tmp_path / "case")["exit_code"] == 3
     assert null_writes(tmp_path / "case") == 40
 
 
-def test_progress_is_shown_on_a_terminal_in_one_line(tmp_path: Path, asked: Path) -> None:
-    terminal = Terminal([*CLEW, "record", "-o", "case", "--", str(asked)], tmp_path)
+def test_progress_is_shown_on_a_terminal_in_one_line(on_terminal: Opened, asked: Path) -> None:
+    terminal = on_terminal(*CLEW, "record", "-o", "case", "--", str(asked))
     terminal.until(b"\r\x1b[Kclew: ")
     terminal.type(b"10\n")
     terminal.until(b"done")
