@@ -28,8 +28,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   const doc = [...manager].map((view) => view.model.document)[0];
   const { Uint32NDArray } = Bokeh.require("core/util/ndarray");
   const model = (name) => doc.get_model_by_name(name);
-  const plot = model("plot");
-  const [boxSource, textSource, cursor, brush] = ["boxes", "texts", "cursor", "brush"].map(model);
+  const [plot, xAxis, boxSource, textSource, cursor, brush] = ["plot", "x_axis", "boxes", "texts", "cursor", "brush"].map(model);
   const state = {};
   let hues = null, colors = null, fitted = null;
   let tree = null, body = null, painter = null;
@@ -39,6 +38,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   let pickedMany = 0;
   let found = null;
   let match = -1;
+  let drawn = null; // {top, width}: what draw() saw
   let rows = ROWS_LEAST; // levels in sight: as many as have something to show, and never fewer than before
 
   const upwards = () => body.grows === "up";
@@ -52,7 +52,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     colors = resolveColors(root);
     fitted = textFitter(`11.5px ${colors.font}`);
     model("labels").glyph.setv({ text_font: colors.font });
-    model("x_axis").setv({ axis_label_text_color: colors.muted, major_label_text_color: colors.muted, axis_line_color: colors.line,
+    xAxis.setv({ axis_label_text_color: colors.muted, major_label_text_color: colors.muted, axis_line_color: colors.line,
       major_tick_line_color: colors.line, axis_label_text_font: colors.font, major_label_text_font: colors.font });
     cursor.setv({ fill_alpha: 0, line_color: colors.fg, line_width: 2 });
     brush.setv({ fill_color: colors.accent, fill_alpha: 0.2, line_color: colors.accent });
@@ -76,9 +76,10 @@ async function drawFlame(root, item, send, loadBokeh) {
   }
 
   function draw() {
-    const top = frame.scrollTop / ROW;
+    drawn = { top: frame.scrollTop, width: wide() };
+    const top = drawn.top / ROW;
     const [first, last] = [Math.floor(top), Math.min(levels() - 1, Math.ceil(top + shown()))];
-    const sight = { ...view, width: wide(), first: upwards() ? levels() - 1 - last : first, last: upwards() ? levels() - 1 - first : last };
+    const sight = { ...view, width: drawn.width, first: upwards() ? levels() - 1 - last : first, last: upwards() ? levels() - 1 - first : last };
     boxes = visibleBoxes(tree, sight);
     const count = boxes.row.length;
     const pixel = (view.to - view.from) / sight.width;
@@ -86,7 +87,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     const texts = { x: [], y: [], text: [], color: [] };
     const [dim, hit] = [packed(hues.dim, 1), packed(hues.hit, 1)];
     const zoomed = tree.form === "tree" ? tree.depth[view.root] : -1;
-    const light = (rgb) => `rgb(${rgb.join(",")})`;
+    const [ink, hitInk] = [packed(hues.text, 1), packed(hues["hit-text"], 1)];
     for (let box = 0; box < count; box++) {
       const row = boxes.row[box], many = boxes.many[box], y = rowOf(boxes.level[box]);
       const width = (boxes.right[box] - boxes.left[box]) / pixel;
@@ -102,9 +103,10 @@ async function drawFlame(root, item, send, loadBokeh) {
       texts.x.push(data.left[box] + 4 * pixel);
       texts.y.push(y + 0.53);
       texts.text.push(text);
-      texts.color.push(light(matches ? hues["hit-text"] : hues.text));
+      texts.color.push(matches ? hitInk : ink);
     }
     data.color = new Uint32NDArray(data.color, [count]);
+    texts.color = new Uint32NDArray(texts.color, [texts.color.length]);
     boxSource.data = data;
     textSource.data = texts;
     plot.x_range.setv({ start: 0, end: view.to - view.from });
@@ -123,17 +125,17 @@ async function drawFlame(root, item, send, loadBokeh) {
       const step = niceTicks(span / size, 10)[1] || 1;
       ticks = [];
       for (let at = Math.ceil(view.from / size / step) * step; at * size <= view.to; at += step) ticks.push([at * size - view.from, String(+at.toFixed(6))]);
-      model("x_axis").setv({ axis_label: `${body.axis} (${unit})` });
+      xAxis.setv({ axis_label: `${body.axis} (${unit})` });
     } else if (body.unit === "ns") {
       const [unit, size] = timeUnit(span);
       ticks = niceTicks(span / size, 10).map((value) => [value * size, String(+value.toPrecision(6))]);
-      model("x_axis").setv({ axis_label: `${body.axis} (${unit})` });
+      xAxis.setv({ axis_label: `${body.axis} (${unit})` });
     } else {
       ticks = niceTicks(span, body.unit === "bytes" ? 2 : 10).map((value) => [value, body.unit === "bytes" ? words("bytes", value) : String(+value.toPrecision(6)).replace(/\B(?=(\d{3})+$)/g, ",")]);
-      model("x_axis").setv({ axis_label: body.axis === body.unit ? body.unit : `${body.axis} (${body.unit})` });
+      xAxis.setv({ axis_label: body.axis === body.unit ? body.unit : `${body.axis} (${body.unit})` });
     }
-    model("x_axis").ticker.setv({ ticks: ticks.map(([at]) => at) });
-    model("x_axis").setv({ major_label_overrides: new Map(ticks) });
+    xAxis.ticker.setv({ ticks: ticks.map(([at]) => at) });
+    xAxis.setv({ major_label_overrides: new Map(ticks) });
   }
 
   const boxOf = (row) => { const list = boxes.levels.get(tree.depth[row]) || []; return list.find((box) => boxes.row[box] === row) ?? -1; };
@@ -252,8 +254,10 @@ async function drawFlame(root, item, send, loadBokeh) {
     if (!inside || width < 2) {
       if (tree.form === "tree") zoomTo(row);
       else zoomRange(tree.start[row] - tree.value[row], tree.start[row] + 2 * tree.value[row]);
-    } else reveal(tree.depth[row], 0);
-    draw();
+    } else {
+      reveal(tree.depth[row], 0);
+      draw();
+    }
     pick(row, 0);
   }
 
@@ -326,7 +330,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   });
   canvas.addEventListener("pointerleave", () => hover(null));
   canvas.addEventListener("dblclick", () => { if (clicked > 0 || (tree?.form === "runs" && clicked >= 0)) action("stack", null, "", clicked); });
-  frame.addEventListener("scroll", () => { if (tree) draw(); });
+  frame.addEventListener("scroll", () => { if (tree && frame.scrollTop !== drawn?.top) draw(); });
 
   function action(id, button, label, row = picked) {
     if (row < 0) return;
@@ -388,7 +392,7 @@ async function drawFlame(root, item, send, loadBokeh) {
     fit();
     frame.scrollTop = upwards() ? (levels() - shown()) * ROW : 0;
     picked = -1;
-    theme();
+    if (!hues) theme();
     if (barring.field.value) { try { found = flameSearch(tree, searchPattern(barring.field.value)); } catch { found = null; } }
     colour();
     crumbs();
@@ -413,7 +417,7 @@ async function drawFlame(root, item, send, loadBokeh) {
   }
 
   const stopWatching = watchTheme(() => { theme(); if (tree) { colour(); draw(); } });
-  const sized = new ResizeObserver(() => { if (tree && canvas.clientWidth) draw(); });
+  const sized = new ResizeObserver(() => { if (tree && canvas.clientWidth && wide() !== drawn?.width) draw(); });
   sized.observe(frame);
   footing.show("", "", []);
 
