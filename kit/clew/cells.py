@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from clew.units import duration, number, printable, size
+from clew.units import duration, number, printable, shape_name, size
 
 MOMENTS = frozenset("start_ns end_ns ts_ns first_ns last_ns started_ns ended_ns opened_ns closed_ns".split())
 """Columns that are times of the case's clock, not lengths."""
@@ -48,6 +48,8 @@ def form(name: str) -> tuple[Callable[[Any], str], str]:
         return size, name
     if name == "share" or name.endswith("_share"):
         return (lambda value: f"{value:.1%}"), name
+    if name == "shape_id":
+        return shape_name, "shape"
     if name in ("pid", "tid", "ppid", "errno", "fd") or name.endswith("_id"):
         return str, name
     return number, name

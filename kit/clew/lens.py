@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from clew.errors import ClewError
-from clew.units import duration
+from clew.units import duration, shape_name
 
 _OF_REQUESTS = ("requests", "request_ids", "shapes")
 _LISTS = (
@@ -155,7 +155,8 @@ class Lens:
             high = None if self.end_ns is None else self.end_ns - origin_ns
             chips.append(Chip("time", (self.start_ns, self.end_ns), "time " + _range(low, high)))
         for name in _LISTS:
-            chips += [Chip(name, value, f"{_SINGULAR[name]} {value}") for value in getattr(self, name)]
+            shown = shape_name if name == "shapes" else str
+            chips += [Chip(name, value, f"{_SINGULAR[name]} {shown(value)}") for value in getattr(self, name)]
         for name in _RANGES:
             if (ends := getattr(self, name)) is not None:
                 chips.append(Chip(name, ends, f"{name} {_range(*ends)}"))

@@ -24,6 +24,11 @@ def number(count: int | float) -> str:
     return f"{int(count):,}" if count == count // 1 else f"{count:,.4g}"
 
 
+def shape_name(shape_id: int) -> str:
+    """What a shape is called, since its number is too long to read or type: its last six hexadecimal digits."""
+    return f"#{shape_id & 0xFFFFFF:06x}" if shape_id > 0xFFFF else f"#{shape_id:x}"
+
+
 def printable(text: str) -> str:
     """``text`` with every control character (and lone surrogate) shown as \\xNN or \\uNNNN.
 

@@ -15,8 +15,9 @@ import clew
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.requests import requests
+from clew.units import shape_name
 from clew_widgets import Explorer
-from clew_widgets.drawing.shapes import short, steps
+from clew_widgets.drawing.shapes import steps
 from clew_widgets.views.request_links import Links
 from clew_widgets.views.request_path import Path as RequestPath
 from clew_widgets.views.request_path import steps_of
@@ -317,7 +318,7 @@ def test_an_outline_has_a_step_for_each_message_received() -> None:
     ]
     assert [step["kind"] for step in steps("a → b\n  c b")] == ["client", "server"]
     assert steps(" ") == [{"depth": 0, "command": "", "kind": "server", "text": ""}]
-    assert short(5) == "#5" and short(2**53 - 1) == "#ffffff"
+    assert shape_name(5) == "#5" and shape_name(2**53 - 1) == "#ffffff"
 
 
 def test_shapes_are_picked_and_compared(asked: Case, panel_page: Callable[..., Any]) -> None:
@@ -350,7 +351,7 @@ def test_shapes_are_picked_and_compared(asked: Case, panel_page: Callable[..., A
 def test_slow_requests_of_a_shape_are_set_beside_usual_ones(asked: Case) -> None:
     view = ShapeDifference(asked)
     shape = one(asked, "SELECT shape_id FROM request GROUP BY ALL ORDER BY sum(dur_ns) DESC LIMIT 1")
-    assert short(shape) in view.spec["title"]
+    assert shape_name(shape) in view.spec["title"]
     most = view.spec["body"]["rows"][0]
     assert most["label"] == "SELECT n FROM stock WHERE item = ?" and most["cells"]["delta_ns"] > 1_000_000
     view.state.band = one(asked, "SELECT shape_id FROM request WHERE name = 'GET /'")

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from clew.lens import Chip
 from clew.questions.answer import Answer
 from clew.units import number, printable
 from clew_widgets.answers import Answers
-from clew_widgets.drawing.shapes import short
 from clew_widgets.drawing.static import safe
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.lens_model import LensModel, as_code
@@ -28,10 +26,6 @@ _IDS = ("request_ids", "shapes")  # numbers of 64 bits, which a page cannot hold
 
 def _for_page(field: str, value: Any) -> Any:
     return str(value) if field in _IDS else value
-
-
-def _label(chip: Chip) -> str:
-    return f"shape {short(chip.value)}" if chip.field == "shapes" else printable(chip.label)
 
 
 def totals(answer: Answer) -> dict[str, int]:
@@ -65,7 +59,7 @@ class LensBar(Widget):
         """
         lens = self.model.lens
         chips = [
-            {"field": chip.field, "value": _for_page(chip.field, chip.value), "label": _label(chip)}
+            {"field": chip.field, "value": _for_page(chip.field, chip.value), "label": printable(chip.label)}
             for chip in lens.chips(self.answers.bounds()[0])
         ]
         shown = []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from clew.capture.grant import grant
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.native import Arena, Mode, library_path, runtime_of
 from clew.ops import OP_ID, OPS
 
@@ -56,7 +56,7 @@ def parse_stacks(texts: Iterable[str]) -> dict[str, int]:
         for part in text.split(","):
             name, _, number = part.strip().partition("/")
             if name != "alloc" and name not in calls:
-                raise ClewError(f"--stacks {name!r:.40}: no such operation; alloc, or one of {', '.join(calls)}")
+                raise ClewError(f"--stacks {name!r:.40}: there is no such operation; {one_of(name, ['alloc', *calls])}")
             if "/" in part and not (number.isdecimal() and 1 <= int(number) < 1 << 31):
                 raise ClewError(f"--stacks {part!r:.40}: behind / write of how many calls one gets its stack")
             waiting += ALLOCATIONS if name == "alloc" else (name,)

@@ -67,13 +67,15 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``clew ARGV...`` and return its exit code: 0 well, 2 a user's mistake, 130 Ctrl-C."""
+    args = _parsed(sys.argv[1:] if argv is None else argv)
+    args.doubts = []  # what was asked for and is probably meant otherwise: said when all else is
     try:
-        args = _parsed(sys.argv[1:] if argv is None else argv)
         code: int = args.run(args)
         sys.stdout.flush()
+        _say(args.doubts)
         return code
     except ClewError as error:
-        print(f"clew: {printable(str(error))}", file=sys.stderr)
+        _say(["; ".join([str(error), *args.doubts])])
         return error.exit_code
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -81,6 +83,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone (`clew top | head`): nobody is left to tell. Let Python's own flush at exit succeed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
+
+
+def _say(lines: Sequence[str]) -> None:
+    for line in lines:
+        print(f"clew: {printable(line)}", file=sys.stderr)
 
 
 def _parsed(argv: Sequence[str]) -> argparse.Namespace:

@@ -5,30 +5,54 @@ from __future__ import annotations
 import argparse
 import errno
 import re
-from typing import TYPE_CHECKING
+from typing import Any
 
 from clew.errors import ClewError
-
-if TYPE_CHECKING:
-    from clew.case import Case
-    from clew.lens import Lens
+from clew.ops import OPS
 
 _TIME = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)?")
 _UNIT_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
+KEYS = ("command", "host", "process", "thread", "op", "file", "peer")
+MEASURES = ("calls", "errors", "bytes", "total_ns", "mean_ns", "min_ns", "max_ns", "p50_ns", "p99_ns")
+"""What calls are counted by, and what such rows are sorted by: as in questions.ask, which takes too long to import."""
+
+
+class Offered(tuple[str, ...]):
+    """What the tab key offers, while argparse takes anything: who reads the value says best what is wrong."""
+
+    __slots__ = ()
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def completed(action: argparse.Action, how: str) -> None:
+    """Let the tab key offer for ``action`` what ``how`` says.
+
+    "file", "folder", or what the case on the line has names of: a key of questions.names.NAMES.
+    """
+    shells = {"file": ("_shtab_compgen_files", "_files", "f"), "folder": ("_shtab_compgen_dirs", "_files -/", "d")}
+    bash, zsh, tcsh = shells.get(how, (f"_clew_names_of_{how}", f"_clew_names {how}", None))
+    action.complete = {"bash": bash, "zsh": zsh} | ({"tcsh": tcsh} if tcsh else {})  # type: ignore[attr-defined]
+
+
 def add_case(parser: argparse.ArgumentParser) -> None:
     """The CASE argument."""
-    parser.add_argument("case", metavar="CASE", help="folder of a case, or of Parquet tables")
+    completed(parser.add_argument("case", metavar="CASE", help="folder of a case, or of Parquet tables"), "folder")
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
     """--by and --sort."""
+    by = f"{', '.join(KEYS[:-1])} or {KEYS[-1]}".replace("command", "command (default)")
+    parser.add_argument("--by", default="command", choices=Offered(KEYS), metavar="KEY", help=by)
     parser.add_argument(
-        "--by", default="command", metavar="KEY", help="command (default), host, process, thread, op, file or peer"
-    )
-    parser.add_argument(
-        "--sort", default="calls", metavar="COLUMN", help="column to sort by, as printed by --csv (default: calls)"
+        "--sort",
+        default="calls",
+        choices=Offered(("name", *MEASURES)),
+        metavar="COLUMN",
+        help="column to sort by, as printed by --csv (default: calls)",
     )
 
 
@@ -48,31 +72,41 @@ def is_cpu_list(text: str) -> bool:
 def add_lens(parser: argparse.ArgumentParser) -> None:
     """Options that make a Lens. Each may be given more than once: alternatives."""
     group = parser.add_argument_group("what to look at (an option given twice means either)")
-    group.add_argument("--host", action="append", default=[], metavar="NAME")
-    group.add_argument("--command", action="append", default=[], metavar="NAME", help="kernel's name of the program")
-    group.add_argument("--pid", action="append", default=[], type=int, metavar="N")
-    group.add_argument("--tid", action="append", default=[], type=int, metavar="N")
-    group.add_argument("--op", action="append", default=[], metavar="NAME", help="read, write, connect, ...")
-    group.add_argument("--file", action="append", default=[], metavar="PATH")
+    _add_names(group, "host")
+    _add_names(group, "command", help="kernel's name of the program")
+    _add_names(group, "pid", metavar="N", type=int)
+    _add_names(group, "tid", metavar="N", type=int)
+    operations = Offered(name for _, name, kind in OPS if kind != "note")
     group.add_argument(
-        "--peer", action="append", default=[], metavar="NAME", help="other end of a socket, as --by peer shows it"
+        "--op", action="append", default=[], choices=operations, metavar="NAME", help="read, write, connect, ..."
     )
+    _add_names(group, "file", metavar="PATH")
+    _add_names(group, "peer", help="other end of a socket, as --by peer shows it")
     group.add_argument(
-        "--errno", action="append", default=[], metavar="NAME", help="ENOENT or 2; 0: calls that succeeded"
+        "--errno",
+        action="append",
+        default=[],
+        choices=Offered(errno.errorcode.values()),
+        metavar="NAME",
+        help="ENOENT or 2; 0: calls that succeeded",
     )
-    group.add_argument("--event", action="append", default=[], metavar="NAME", help="samples of: cpu-clock, ...")
-    group.add_argument("--function", action="append", default=[], metavar="NAME", help="anywhere in the stack")
-    group.add_argument("--module", action="append", default=[], metavar="PATH", help="anywhere in the stack")
+    _add_names(group, "event", help="samples of: cpu-clock, ...")
+    _add_names(group, "function", help="anywhere in the stack")
+    _add_names(group, "module", metavar="PATH", help="anywhere in the stack")
     group.add_argument("--stack", default="", metavar="A;B;C", help="stacks that begin so, from the outermost function")
     group.add_argument("--from", dest="start", metavar="TIME", help="since the begin of the case: 2.5s, 300ms")
     group.add_argument("--to", dest="end", metavar="TIME", help="until then, since the begin of the case")
     group.add_argument("--slower", metavar="TIME", help="calls that took at least this long")
     group.add_argument("--faster", metavar="TIME", help="calls that took less than this")
     group = parser.add_argument_group("of which requests (`clew requests CASE` shows them)")
-    group.add_argument("--request", action="append", default=[], metavar="NAME", help="what was asked for: 'GET /'")
+    _add_names(group, "request", help="what was asked for: 'GET /'")
     group.add_argument("--request-id", action="append", default=[], type=int, metavar="N", help="a single one")
-    group.add_argument("--shape", action="append", default=[], type=int, metavar="N", help="that took this path")
+    _add_names(group, "shape", help="that took this path: 1f3a9c (or '#1f3a9c'), as `clew paths` shows it")
     group.add_argument("--took", metavar="LOW..HIGH", help="that took so long: 10ms..1s, 10ms.., ..1s")
+
+
+def _add_names(group: argparse._ArgumentGroup, what: str, *, metavar: str = "NAME", **more: Any) -> None:
+    completed(group.add_argument(f"--{what}", action="append", default=[], metavar=metavar, **more), what)
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -80,54 +114,6 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--json", action="store_true", help="print JSON: a list of objects, raw units")
     group.add_argument("--csv", action="store_true", help="print CSV with a header line, raw units")
-
-
-def lens_of(args: argparse.Namespace, case: Case) -> Lens:
-    """The Lens that the options ask for; raises ClewError if one makes no sense."""
-    from clew.lens import Lens
-
-    origin = case.bounds()[0] if args.start or args.end else 0
-    took = _took(args.took)
-    if args.request or args.request_id or args.shape or took:
-        from clew.questions.ask import need_requests
-
-        need_requests(case, "requests")
-    slower, faster = parse_time(args.slower), parse_time(args.faster)
-    start, end = parse_time(args.start), parse_time(args.end)
-    for low, high, asked in ((start, end, "--from and --to"), (slower, faster, "--slower and --faster")):
-        if low is not None and high is not None and low >= high:
-            raise ClewError(f"{asked}: nothing lies between them, the first has to be the smaller one")
-    return Lens(
-        start_ns=None if start is None else origin + start,
-        end_ns=None if end is None else origin + end,
-        hosts=tuple(args.host),
-        commands=tuple(args.command),
-        pids=tuple(args.pid),
-        tids=tuple(args.tid),
-        ops=tuple(args.op),
-        files=tuple(args.file),
-        peers=tuple(args.peer),
-        errnos=tuple(_errno(text) for text in args.errno),
-        latency=None if slower is None and faster is None else (slower, faster),
-        events=tuple(args.event),
-        functions=tuple(args.function),
-        modules=tuple(args.module),
-        stack=tuple(args.stack.split(";")) if args.stack else (),
-        requests=tuple(args.request),
-        request_ids=tuple(args.request_id),
-        shapes=tuple(args.shape),
-        took=took,
-    )
-
-
-def _took(text: str | None) -> tuple[int | None, int | None] | None:
-    """``text`` such as 10ms..1s in ns."""
-    if text is None:
-        return None
-    low, dots, high = text.partition("..")
-    if not dots or not (low or high):
-        raise ClewError(f"--took {text!r:.60}: write 10ms..1s, 10ms.. or ..1s")
-    return parse_time(low or None), parse_time(high or None)
 
 
 def parse_time(text: str | None) -> int | None:
@@ -138,12 +124,3 @@ def parse_time(text: str | None) -> int | None:
     if not found:
         raise ClewError(f"{text!r:.60} is no time: write 2.5s, 300ms, 20us or 15ns")
     return round(float(found[1]) * _UNIT_NS[found[2] or "s"])
-
-
-def _errno(text: str) -> int:
-    if text.isdecimal():
-        return int(text)
-    value = getattr(errno, text.upper(), None)
-    if not isinstance(value, int):
-        raise ClewError(f"{text!r:.60} is no errno: write ENOENT or 2")
-    return value

@@ -19,8 +19,8 @@ from clew.units import printable
 _NO_TERMINAL = (240, 24)
 _READABLE, _SHORTEST = 24, 12  # letters of a text; it is cut to the latter when no column can be spared any more
 _SPARED = (
-    *("min_ns", "mean_ns", "unfinished", "unresolved", "shape_id", "resolved", "processes", "low_confidence"),
-    *("recorded", "p90_ns", "p50_ns"),
+    *("min_ns", "mean_ns", "unfinished", "unresolved", "resolved", "processes", "low_confidence"),
+    *("recorded", "p90_ns", "p50_ns", "shape_id"),
 )
 """Columns that a narrow terminal does without, in the order in which they go; the rest is never left out."""
 

@@ -16,7 +16,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 if TYPE_CHECKING:
     from clew.questions.answer import Answer
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands._output import show
 
     case = clew.open(args.case)
-    answer = questions.annotate(case, _options.lens_of(args, case), args.of, args.of_module)
+    answer = questions.annotate(case, _lens.lens_of(args, case), args.of, args.of_module)
     return show(answer, args) if args.json or args.csv else _show(answer, args.all)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands._output import show
 
     case = clew.open(args.case)
-    return show(questions.counts(case, _options.lens_of(args, case), args.by, args.limit, args.sort), args)
+    return show(questions.counts(case, _lens.lens_of(args, case), args.by, args.limit, args.sort), args)

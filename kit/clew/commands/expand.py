@@ -15,7 +15,7 @@ import argparse
 import sys
 
 from clew.commands import _options
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
     for name in args.op:
         if name not in OP_ID:
-            raise ClewError(f"--op {name:.40}: no such operation; one of {', '.join(sorted(OP_ID))}")
+            raise ClewError(f"--op {name!r:.40}: there is no such operation; {one_of(name, sorted(OP_ID))}")
     wanted = np.array([OP_ID[name] for name in args.op], np.uint16)
     segment = Path(args.segment)
     batch = native.decode(segment, limit=1)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 _COLLECTOR = "http://127.0.0.1:4318/v1/traces"
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.post and args.format not in (None, "otlp"):
         raise ClewError("--post sends OTLP")
     case = clew.open(args.case)
-    lens = _options.lens_of(args, case)
+    lens = _lens.lens_of(args, case)
     if args.post:
         from clew.export.otlp import send
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.printed and (args.name or args.each or args.limit):
         raise ClewError("--printed goes with no map")
     case = clew.open(args.case)
-    lens = _options.lens_of(args, case)
+    lens = _lens.lens_of(args, case)
     if args.printed:
         return show(questions.printed(case, lens), args, case)
     there = questions.maps(case, lens)

@@ -10,7 +10,7 @@ masked (see `clew report --help`), literals of statements and paths included, un
 examples:
   clew paths CASE
   clew paths CASE --request 'GET /item/?' --limit 3
-  clew paths CASE --diff 17 42                        numbers of shapes, as shown
+  clew paths CASE --diff 1f3a9c 77c0de                names of shapes as shown (with #: '#1f3a9c')
   clew paths CASE --slow-vs-fast --request 'GET /'    slowest 1 % beside the middle half
   clew paths CASE --slow-vs-fast --slowest 5          slowest 5 %
   clew paths CASE --html pages --limit 50
@@ -22,7 +22,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 from clew.errors import ClewError
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew paths``."""
     _options.add_case(parser)
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--diff", nargs=2, type=int, metavar=("A", "B"), help="what shape A does that B does not")
+    diff = shown.add_argument("--diff", nargs=2, metavar=("A", "B"), help="what shape A does that B does not")
+    _options.completed(diff, "shape")
     shown.add_argument("--slow-vs-fast", action="store_true", help="what the slowest do that the middle half does not")
     shown.add_argument("--html", type=Path, metavar="DIR", help="write pages into this new or empty folder")
     parser.add_argument("--slowest", type=float, default=1.0, metavar="PERCENT", help="of --slow-vs-fast (default: 1)")
@@ -52,13 +53,16 @@ def run(args: argparse.Namespace) -> int:
     import clew
     from clew import questions
     from clew.commands._output import show
+    from clew.questions.ask import need_requests
+    from clew.questions.names import shape_called
 
     case = clew.open(args.case)
-    lens = _options.lens_of(args, case)
+    lens = _lens.lens_of(args, case)
     if args.html:
         return _write_pages(case, lens, args)
     if args.diff:
-        a, b = (replace(lens, shapes=(number,)) for number in args.diff)
+        need_requests(case, "paths")
+        a, b = (replace(lens, shapes=(shape_called(case, name),)) for name in args.diff)
         return _show_steps(questions.shape_diff(case, a, b), args)
     if args.slow_vs_fast:
         return _show_steps(questions.slow_vs_usual(case, lens, args.slowest / 100), args)
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def _show_shapes(answer: Answer) -> int:
     """A paragraph for each shape: figures, then the steps."""
     from clew.commands._output import note_line
-    from clew.units import duration, printable
+    from clew.units import duration, printable, shape_name
 
     whole = answer.summary["requests"]
     for row in answer.table.to_pylist():
@@ -78,7 +82,7 @@ def _show_shapes(answer: Answer) -> int:
             times = f"p50 {duration(row['p50_ns'])}, p99 {duration(row['p99_ns'])}"
         failed = f", {row['errors']:,} errors" if row["errors"] else ""
         share = f"{row['requests'] / whole:.1%}"
-        print(f"shape {row['shape_id']}: {row['requests']:,} requests ({share}), {times}{failed}")
+        print(f"shape {shape_name(row['shape_id'])}: {row['requests']:,} requests ({share}), {times}{failed}")
         print("\n".join("  " + printable(line) for line in row["path"].split("\n")) + "\n")
     note_line(answer)
     return 0

@@ -45,15 +45,6 @@ _SMALLEST_RING, _LARGEST_RING = 1 << 16, 1 << 30
 _TAIL = 64
 
 
-class _Names(tuple[str, ...]):
-    """What the tab key offers, while argparse takes anything: engines are joined by commas."""
-
-    __slots__ = ()
-
-    def __contains__(self, _: object) -> bool:
-        return True
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew record``: those of all engines, then a group for each."""
     from clew.capture.engines import engine_names, engines
@@ -63,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         default="preload",
-        choices=_Names(names),
+        choices=_options.Offered(names),  # joined by commas
         metavar="NAME[,NAME]",
         help=f"how to record: any of {', '.join(names)} (default: preload); `clew doctor` says what works here",
     )

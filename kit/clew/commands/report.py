@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 from clew.errors import ClewError
 
 
@@ -38,6 +38,6 @@ def run(args: argparse.Namespace) -> int:
         raise ClewError(f"report: there is no folder {args.output.parent}")
     case = clew.open(args.case)
     bounds(case)  # an empty case is an error, not an empty report
-    write_report(case, args.output, _options.lens_of(args, case), redact=not args.no_redact)
+    write_report(case, args.output, _lens.lens_of(args, case), redact=not args.no_redact)
     print(args.output)
     return 0

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import argparse
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands._output import show
 
     case = clew.open(args.case)
-    lens = _options.lens_of(args, case)
+    lens = _lens.lens_of(args, case)
     if args.slowest:
         return show(questions.requests(case, lens, "dur_ns", args.slowest), args, case)
     if args.first:

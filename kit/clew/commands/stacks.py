@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands._output import show
 
     case = clew.open(args.case)
-    lens = _options.lens_of(args, case)
+    lens = _lens.lens_of(args, case)
     edits = [(what, pattern) for what in ("hide", "focus", "drop", "merge") for pattern in getattr(args, what)]
     limit = args.limit or (None if args.json or args.csv else _ROWS)
     if args.events:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from clew.commands import _options
+from clew.commands import _lens, _options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,4 +33,4 @@ def run(args: argparse.Namespace) -> int:
 
     interval = _options.parse_time(args.interval)
     case = clew.open(args.case)
-    return show(questions.top(case, _options.lens_of(args, case), args.by, interval, args.n, args.sort), args, case)
+    return show(questions.top(case, _lens.lens_of(args, case), args.by, interval, args.n, args.sort), args, case)

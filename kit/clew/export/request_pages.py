@@ -19,7 +19,7 @@ from clew.questions.request_events import request_events
 from clew.questions.request_tree import request_tree
 from clew.questions.requests import requests, requests_by
 from clew.questions.shapes import shapes
-from clew.units import duration, number, printable, size
+from clew.units import duration, number, printable, shape_name, size
 
 Mask = Callable[[str], str]
 MOST_EVENTS, MOST_SPANS = 5_000, 2_000
@@ -126,7 +126,7 @@ class _Pages:
         steps = "\n".join(self.text(line) for line in shape["path"].split("\n"))
         said = f"{number(shape['requests'])} requests, {number(shape['errors'])} errors"
         body = f"<p>{said}</p><pre>{steps}</pre><h2>Slowest of them</h2>{self._list(slowest)}"
-        return self._page(f"Path {shape['shape_id']}: {shape['name']}", body)
+        return self._page(f"Path {shape_name(shape['shape_id'])}: {shape['name']}", body)
 
     def request(self, row: dict[str, Any]) -> str:
         """The page of one request: its tree, and every call in order of time."""
@@ -212,7 +212,8 @@ class _Pages:
         )
 
     def _shape(self, shape_id: int) -> str:
-        return f"<a href='path-{shape_id}.html'>{shape_id}</a>" if shape_id in self.shapes else str(shape_id)
+        name = shape_name(shape_id)
+        return f"<a href='path-{shape_id}.html'>{name}</a>" if shape_id in self.shapes else name
 
     def _page(self, title: str, body: str, note: str | None = None, *, home: bool = True) -> str:
         private = "as recorded" if self.literals else "what may be private is masked or left out"

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from clew.case import Case
 from clew.cells import moments
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer, runnable
 from clew.store import DATABASE
@@ -42,14 +42,14 @@ MEASURES = ("calls", "errors", "bytes", "total_ns", "mean_ns", "min_ns", "max_ns
 def key_of(by: str) -> Key:
     """The Key called ``by``; raises ClewError if there is none."""
     if by not in KEYS:
-        raise ClewError(f"cannot count by {by!r:.60}: choose one of {', '.join(KEYS)}")
+        raise ClewError(f"cannot count by {by!r:.60}: {one_of(by, KEYS)}")
     return KEYS[by]
 
 
 def order_by(order: str, names: tuple[str, ...], columns: tuple[str, ...] = MEASURES) -> str:
     """ORDER BY terms: ``order`` first (numbers from the largest, text from A), then what makes the order complete."""
     if order not in names + columns:
-        raise ClewError(f"cannot sort by {order!r:.60}: choose one of {', '.join(names + columns)}")
+        raise ClewError(f"cannot sort by {order!r:.60}: {one_of(order, names + columns)}")
     first = [f"{order} DESC NULLS LAST"] if order in columns else [order]
     return ", ".join(first + [name for name in names if name != order])
 

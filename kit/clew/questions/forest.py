@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from clew.case import Case
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import runnable
@@ -147,7 +147,7 @@ def _nothing(case: Case, lens: Lens, event: str | None) -> str:
         return f"no stacks of {names} calls were recorded: `clew record --stacks {names} -- COMMAND` records them"
     known = [row["name"] for row in case.sql("SELECT DISTINCT name FROM sample_event ORDER BY ALL").to_pylist()]
     if event is not None and event not in known:
-        return f"no samples of {event!r:.60}: choose one of {', '.join(known)}"
+        return f"no samples of {event!r:.60}: {one_of(event, known)}"
     return "no sample matches the lens"
 
 
@@ -168,7 +168,7 @@ def weigh(
     Raises ClewError if there is nothing, or a choice is none of these.
     """
     if by not in BY:
-        raise ClewError(f"cannot merge frames by {by!r:.60}: choose one of {', '.join(BY)}")
+        raise ClewError(f"cannot merge frames by {by!r:.60}: {one_of(by, BY)}")
     chosen = chosen or choose(case, lens, event)
     forest = forest_of(case)
     predicate, params = lens.compile("sample")
@@ -214,7 +214,7 @@ def _keys(frames: pa.Table, by: str) -> tuple[tree.Ints, pa.Array]:
 def _edited(weighed: Weighed, edit: Edit) -> Weighed:
     what, pattern = edit
     if what not in EDITS:
-        raise ClewError(f"cannot {what!r:.60} frames: choose one of {', '.join(EDITS)}")
+        raise ClewError(f"cannot {what!r:.60} frames: {one_of(what, EDITS)}")
     if what == "recursion":
         return replace(weighed, recursion=True)
     hit = matching(weighed, pattern)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clew.case import Case
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
@@ -121,4 +121,4 @@ def _name(case: Case, table: str, name: str | None) -> str:
         return name
     what = "histogram" if table == "histogram" else "map"
     asked = f"no {what} {name!r:.60}" if name is not None else f"more than one {what}" if there else f"no {what}"
-    raise ClewError(f"there is {asked}; " + (f"choose one of {', '.join(there)}" if there else "no script printed one"))
+    raise ClewError(f"there is {asked}; {one_of(name or '', there) if there else 'no script printed one'}")

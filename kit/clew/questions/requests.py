@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from clew.case import Case
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, need_requests
@@ -35,9 +35,9 @@ def requests_by(case: Case, lens: Lens, by: str = "name", order: str = "total_ns
     and where no requests were recorded.
     """
     if by not in BY:
-        raise ClewError(f"cannot count requests by {by!r:.60}: choose one of {', '.join(BY)}")
+        raise ClewError(f"cannot count requests by {by!r:.60}: {one_of(by, BY)}")
     if order not in ("name", *_MEASURES):
-        raise ClewError(f"cannot sort requests by {order!r:.60}: choose one of {', '.join(('name', *_MEASURES))}")
+        raise ClewError(f"cannot sort requests by {order!r:.60}: {one_of(order, ('name', *_MEASURES))}")
     need_requests(case, "requests")
     columns, names = BY[by]
     predicate, params = lens.compile("request")
@@ -64,7 +64,7 @@ def requests(case: Case, lens: Lens, order: str = "dur_ns", limit: int | None = 
     that is not known), ``shape_id``. Raises ClewError for another ``order``, and where no requests were recorded.
     """
     if order not in _SINGLE:
-        raise ClewError(f"cannot sort requests by {order!r:.60}: choose one of {', '.join(_SINGLE)}")
+        raise ClewError(f"cannot sort requests by {order!r:.60}: {one_of(order, _SINGLE)}")
     need_requests(case, "requests")
     predicate, params = lens.compile("request")
     falling = order in ("dur_ns", "error", "spans", "processes")

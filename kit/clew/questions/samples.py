@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clew.case import Case
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
@@ -45,7 +45,7 @@ def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = 
     unit). Raises ClewError where there are no samples, or no such ``by``.
     """
     if by not in BY:
-        raise ClewError(f"cannot count samples by {by!r:.60}: choose one of {', '.join(BY)}")
+        raise ClewError(f"cannot count samples by {by!r:.60}: {one_of(by, BY)}")
     columns, join, names = BY[by]
     predicate, params = lens.compile("sample")
     unit, only = "", ""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from clew.errors import ClewError
+from clew.errors import ClewError, nearest
 from clew.recipes.recipe import Bound, Param, Recipe, parse, parse_values
 
 if TYPE_CHECKING:
@@ -38,7 +38,9 @@ def names() -> list[str]:
 def get(name: str) -> Recipe:
     """The recipe called ``name``; raises ClewError if there is none."""
     if name not in library():
-        raise ClewError(f"there is no recipe {name!r:.40}; `clew recipes` lists them")
+        near = nearest(name, library())
+        meant = f"; is it {near}?" if near else ""
+        raise ClewError(f"there is no recipe {name!r:.40}{meant} `clew recipes` lists them")
     return library()[name]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 from clew.watch.figures import of_file, of_page
 
 KINDS = "shell COMMAND | cpu PID | file PATH FIELD | url URL METRIC | case PATH p50|p90|p99|max|errors|calls"
@@ -153,7 +153,7 @@ def _case(path: str, what: str) -> Callable[[], float | None]:
     from clew.lens import Lens
 
     if what not in (*_CASE, "errors", "calls"):
-        raise ClewError(f"case {what!r:.40}: choose one of {', '.join(_CASE)}, errors, calls")
+        raise ClewError(f"case {what!r:.40}: {one_of(what, [*_CASE, 'errors', 'calls'])}")
     case = Case.open(path)
 
     def look() -> float | None:

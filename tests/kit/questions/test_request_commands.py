@@ -24,6 +24,8 @@ from clew import questions
 from clew.case import Case
 from clew.commands import main
 from clew.lens import Lens
+from clew.questions.names import names
+from clew.units import shape_name
 
 from ..spans import write_case
 
@@ -102,6 +104,46 @@ def test_lens_options_of_requests_go_with_other_commands(run: Any, shop: Case) -
     assert run("counts", shop.path, "--shape", 2, "--json")[0] == 0
 
 
+def numbered(folder: Path, numbers: dict[int, int]) -> Case:
+    """A case with other numbers of shapes, in ``folder``."""
+    write_case(folder, 40, database=True).close()
+    with duckdb.connect(str(folder / "case.duckdb")) as connection:
+        for before, after in numbers.items():
+            for table in ("request", "shape"):
+                connection.execute(f"UPDATE {table} SET shape_id = ? WHERE shape_id = ?", [after, before])
+    return clew.open(folder)
+
+
+def test_a_shape_is_called_alike_everywhere_and_found_by_that(run: Any, tmp_path: Path) -> None:
+    big, other = 0x1F2E3D_00C0DE, 0x7_1F3A9C
+    case = numbered(tmp_path / "case", {1: big, 2: other})
+    assert "shape #00c0de: " in run("paths", case.path)[1]
+    assert "#00c0de" in run("requests", case.path, "--by", "shape")[1]
+    pages = tmp_path / "pages"
+    assert run("paths", case.path, "--html", pages)[0] == 0
+    assert f"<a href='path-{big}.html'>#00c0de</a>" in (pages / "index.html").read_text()
+    expected = questions.requests(case, Lens(shapes=(big,))).table.num_rows
+    for name in ("#00c0de", "00C0DE", str(big)):
+        assert len(json.loads(run("requests", case.path, "--shape", name, "--first", 9999, "--json")[1])) == expected
+    assert (
+        run("paths", case.path, "--diff", "00c0de", "#1f3a9c", "--json")[1]
+        == (run("paths", case.path, "--diff", big, other, "--json")[1])
+    )
+    assert [chip.label for chip in Lens(shapes=(big,)).chips()] == ["shape #00c0de"]
+    code, out, err = run("paths", case.path, "--shape", "00c0d")
+    assert (code, out) == (2, "") and "is it #00c0de?" in err and err.count("\n") == 1
+    assert names(case, "shape") == sorted(shape_name(row).removeprefix("#") for row in (big, other, 3, 4, 5))
+    case.close()
+
+
+def test_shapes_of_one_name_are_told_apart_by_their_numbers(run: Any, tmp_path: Path) -> None:
+    case = numbered(tmp_path / "case", {1: 0x1_00C0DE, 2: 0x2_00C0DE})
+    code, out, err = run("requests", case.path, "--shape", "00c0de")
+    assert (code, out) == (2, "") and "2 shapes are called #00c0de" in err and str(0x2_00C0DE) in err
+    assert run("requests", case.path, "--shape", 0x2_00C0DE)[0] == 0
+    case.close()
+
+
 @pytest.mark.parametrize(
     "argv",
     [
@@ -141,7 +183,8 @@ def test_nothing_to_show_says_what_to_do(run: Any, truth: Any, tmp_path: Path) -
 
 
 def test_nothing_matches(run: Any, shop: Case) -> None:
-    code, out, _ = run("requests", shop.path, "--request", "none")
+    code, out, err = run("requests", shop.path, "--request", "none", "--command", "Nginx")
+    assert err == "clew: the case has no command 'Nginx'\nclew: the case has no request 'none'\n"
     assert code == 0 and "(no request matches the lens)" in out
     assert "no request matches" in run("paths", shop.path, "--request", "none")[1]
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from clew.units import duration, number, printable
+from clew.units import duration, number, printable, shape_name
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.lanes import hues
 from clew_widgets.drawing.static import bars
@@ -15,11 +15,6 @@ from clew_widgets.drawing.table import UNKNOWN
 STEPS = 14  # of a path in its outline; the rest is a number
 _TWIN_ROWS = 10
 _CLIENT = " → "  # in a line of a path: this program asked, and waits
-
-
-def short(shape_id: int) -> str:
-    """What a shape is called where its number would be too long: the last six hexadecimal digits."""
-    return f"#{shape_id & 0xFFFFFF:06x}" if shape_id > 0xFFFF else f"#{shape_id:x}"
 
 
 def steps(path: str) -> list[dict[str, Any]]:
@@ -78,7 +73,7 @@ def shapes(
                 "key": [["shapes", str(row["shape_id"])]],  # numbers of 64 bits do not survive a page
                 "id": str(row["shape_id"]),
                 "title": printable(row["name"]),
-                "short": short(row["shape_id"]),
+                "short": shape_name(row["shape_id"]),
                 "steps": [step | {"hue": fills[step["command"]]} for step in outline[:STEPS]],
                 "more": max(0, len(outline) - STEPS),
                 "requests": row["requests"],
@@ -96,12 +91,12 @@ def shapes(
         return Drawing("shapes", body, "no requests.")
     most = rows[0]
     finding = (
-        f"{number(len(rows))} shape{'s' * (len(rows) != 1)}; {printable(most['name'])[:80]} {short(most['shape_id'])} "
-        f"is taken most: {number(most['requests'])} requests"
+        f"{number(len(rows))} shape{'s' * (len(rows) != 1)}; {printable(most['name'])[:80]} "
+        f"{shape_name(most['shape_id'])} is taken most: {number(most['requests'])} requests"
     )
     lines = [
         [
-            f"{printable(row['name'])[:80]} {short(row['shape_id'])}",
+            f"{printable(row['name'])[:80]} {shape_name(row['shape_id'])}",
             number(row["requests"]),
             number(row["errors"]),
             *(UNKNOWN if row[name] is None else duration(row[name]) for name in ("p50_ns", "p99_ns")),
@@ -110,7 +105,12 @@ def shapes(
     ]
     picture = bars(
         [
-            (f"{printable(row['name'])[:22]} {short(row['shape_id'])}", row["requests"], number(row["requests"]), "s0")
+            (
+                f"{printable(row['name'])[:22]} {shape_name(row['shape_id'])}",
+                row["requests"],
+                number(row["requests"]),
+                "s0",
+            )
             for row in rows[:_TWIN_ROWS]
         ]
     )

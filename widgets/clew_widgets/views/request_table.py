@@ -9,10 +9,9 @@ from typing import Any
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.requests import request_latency, requests, requests_by
-from clew.units import duration, number, printable
+from clew.units import duration, number, printable, shape_name
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.histogram import histogram
-from clew_widgets.drawing.shapes import short
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.views.base import Control
 from clew_widgets.views.latency import SCALE
@@ -59,7 +58,7 @@ def draw_requests(
         value = row["shape_id"] if by == "shape" else row["name"]
         key = str(value) if by == "shape" else value  # numbers of 64 bits do not survive a page
         label = "not known" if row["name"] is None else str(row["name"])
-        sub = [short(row["shape_id"])] if by == "shape" else []
+        sub = [shape_name(row["shape_id"])] if by == "shape" else []
         sub += [f"{number(row['unresolved'])} unresolved"] if row["unresolved"] and by != "status" else []
         cells = {column.id: row[column.id] for column in COLUMNS}
         made.append(

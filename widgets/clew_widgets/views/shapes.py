@@ -12,10 +12,9 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.shape_diff import shape_diff, slow_and_usual
 from clew.questions.shapes import shapes
-from clew.units import duration, number, printable
+from clew.units import duration, number, printable, shape_name
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.shapes import shapes as draw_shapes
-from clew_widgets.drawing.shapes import short
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.views.picking import picked
 from clew_widgets.views.request_table import as_numbers
@@ -179,10 +178,10 @@ class ShapeDifference(RequestView):
         """Draw the answer under a title that names both sides."""
         sides = self.state.sides
         if len(sides) == 2:
-            self.title = f"A {short(sides['a'])} beside B {short(sides['b'])}"
+            self.title = f"A {shape_name(sides['a'])} beside B {shape_name(sides['b'])}"
         else:
             band = self._band(replace(self.model.lens, request_ids=()))
-            self.title = f"The slowest {_SLOWEST:.0%} of {short(band)} beside the usual"
+            self.title = f"The slowest {_SLOWEST:.0%} of {shape_name(band)} beside the usual"
         super().show(answer)
 
     def _words(self) -> tuple[str, str]:

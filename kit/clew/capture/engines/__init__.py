@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
-from clew.errors import ClewError
+from clew.errors import ClewError, one_of
 
 if TYPE_CHECKING:
     from clew.capture import preload
@@ -128,7 +128,7 @@ def parse_names(text: str) -> list[str]:
     wanted = [name.strip() for name in text.split(",") if name.strip()]
     for name in wanted:
         if name not in engine_names():
-            raise ClewError(f"--engine {name:.40}: there is {', '.join(engine_names())}")
+            raise ClewError(f"--engine {name!r:.40}: {one_of(name, engine_names())}")
     if not wanted:
         raise ClewError(f"--engine: name one or more of {', '.join(engine_names())}")
     return [name for name in engine_names() if name in wanted]
