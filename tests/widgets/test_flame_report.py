@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,17 @@ def visit(browser: Browser) -> Iterator[Open]:
     context.close()
 
 
+def functions(samples: Any) -> list[str]:
+    """The functions of each sample of cpu-clock."""
+    return [name for _, _, event, stack, _ in samples if event == "cpu-clock" for name in stack.split(";")]
+
+
+def heaviest(samples: Any) -> str:
+    """The function that is innermost most often."""
+    own = Counter(stack.split(";")[-1] for _, _, event, stack, _ in samples if event == "cpu-clock")
+    return own.most_common(1)[0][0]
+
+
 def test_a_case_of_samples_is_reported_and_the_flame_graph_works(
     sampled: Case, taken: Callable[..., Any], visit: Open, tmp_path: Path
 ) -> None:
@@ -53,7 +65,16 @@ def test_a_case_of_samples_is_reported_and_the_flame_graph_works(
         "Functions by cpu-clock",
         "Flame graph of off-cpu",
         "Functions by off-cpu",
+        "Heat map of cpu-clock",
+        f"Who calls {heaviest(taken())}, and what it calls: cpu-clock",
+        "Flame chart of thread 701: cpu-clock",
+        "Call graph of cpu-clock",
+        "Who woke whom",
     ]
+    heat = page.locator("[data-clew=heatmap]")
+    assert heat.locator(".clew-play").is_hidden() and "drag" not in heat.locator(".clew-note").first.inner_text()
+    assert page.locator("[data-clew=call_graph] g.node").count() == len(set(functions(taken())))
+    assert page.locator("[data-clew=call_graph] [role=button]").count() == 0  # a click would lead nowhere
     first = page.locator("[data-clew=flame]").first
     assert "takes a notebook" in first.locator(".clew-note").first.inner_text()
     own: dict[str, float] = {}
@@ -92,6 +113,34 @@ def test_calls_and_samples_stand_in_one_report(
     assert "narrowed to function sort" in page.locator(".report-sub").inner_text()
     total = page.locator("[data-clew=flame]").first.get_attribute("data-total")
     assert int(total or 0) == sum("sort" in stack for _, _, event, stack, _ in taken() if event == "cpu-clock")
+
+
+def test_a_time_brushed_on_the_heat_map_narrows_the_calls(
+    make_case: Any, make_samples: Any, taken: Callable[..., Any], visit: Open, tmp_path: Path
+) -> None:
+    folder = make_case(tmp_path / "calls", scale=0.05)
+    sampled = make_samples(tmp_path / "samples", taken())
+    for name in ("sample", "sample_event", "stack", "frame"):
+        (sampled / f"{name}.parquet").replace(folder / f"{name}.parquet")
+    page = visit(write_report(clew.open(folder), tmp_path / "both.html"))
+    whole = int(page.locator("#activity").get_attribute("data-total") or 0)
+    heat = page.locator("[data-clew=heatmap]")
+    heat.locator(".clew-chart").focus()
+    for key in ("Home", "ArrowRight", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    page.wait_for_selector(".clew-chip")
+    assert page.locator(".clew-chip").count() == 1
+    assert 0 < int(page.locator("#activity").get_attribute("data-total") or 0) < whole
+    page.locator("[data-action=undo]").click()
+    assert int(page.locator("#activity").get_attribute("data-total") or 0) == whole
+
+
+def test_what_differs_from_the_whole_case_is_shown_under_a_lens(sampled: Case) -> None:
+    shown = stacks(sampled, Lens(tids=(702,)), Redactor())
+    diff = next(spec for spec in shown.specs if spec["view"] == "diff")
+    assert diff["title"] == "What differs from the whole case in cpu-clock"
+    assert [control["name"] for control in diff["controls"]] == ["weight", "color"]  # the others take a kernel
+    assert not any(spec["view"] == "diff" for spec in stacks(sampled, Lens(), Redactor()).specs)
 
 
 def test_what_is_private_is_masked_and_long_names_are_not(make_samples: Any, tmp_path: Path) -> None:

@@ -41,6 +41,8 @@ _RULES = tuple(
         (r"[\w.+-]+@(?!GLIBC|CXXABI|[A-Z_]+_\d)[\w-]+(?:\.[\w-]+)+", MASK),
     )
 )
+_IDENTIFIER = re.compile(r"([A-Za-z_]\w*_\w*)")
+_FRAMES = ("name", "function", "caller", "callee")
 _ADDRESS = re.compile(
     r"(?<![\w.:])(?:\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\.\d)|[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7})(?![\w])"
 )
@@ -79,6 +81,28 @@ class Redactor:
                 table = table.set_column(index, field.name, masked.take(coded.indices))
         note = None if answer.note is None else self.text(answer.note)
         return replace(answer, table=table, sql=self.text(answer.sql), note=note)
+
+    def frames(self, answer: Answer) -> Answer:
+        """answer(), where columns name functions: their long names look like keys and are none."""
+        columns: pa.Table = answer.table
+        for index, field in enumerate(columns.schema):
+            if pa.types.is_dictionary(field.type):
+                columns = columns.set_column(index, field.name, columns.column(index).cast(pa.string()))
+        masked = self.answer(replace(answer, table=columns))
+        table = masked.table
+        for index, name in enumerate(columns.column_names):
+            if name in _FRAMES:
+                coded = columns[name].combine_chunks().dictionary_encode()
+                kept = pa.array([self.frame(text) for text in coded.dictionary.to_pylist()], pa.string())
+                table = table.set_column(index, name, kept.take(coded.indices))
+        return replace(masked, table=table)
+
+    def frame(self, text: str) -> str:
+        """The name of a function without what the module's rules mask."""
+        if len(text) < 32 or re.search(r"[=/@]", text):
+            return self.text(text)
+        parts = _IDENTIFIER.split(text)
+        return "".join(part if index % 2 else self.text(part) for index, part in enumerate(parts))
 
     def _address(self, text: str) -> str:
         try:

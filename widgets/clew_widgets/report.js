@@ -131,7 +131,13 @@ function cubeReader(data) {
     return [...seen.values()];
   }
 
-  return { total, countRows, activityBody, latencyBody, errorRows };
+  // The whole bins that a time lies in; null where it is outside of all.
+  function bins(start, end) {
+    const [first, last] = [Math.floor((start - data.from) / width), Math.ceil((end - data.from) / width)].map((bin) => Math.max(0, Math.min(data.bins, bin)));
+    return edge(first) < edge(last) ? [edge(first), edge(last)] : null;
+  }
+
+  return { bins, total, countRows, activityBody, latencyBody, errorRows };
 }
 
 // What a click on rows does: the same as views/picking.py does in a notebook.
@@ -164,13 +170,16 @@ function startReport(data) {
   const Bokeh = globalThis.Bokeh;
   const loadBokeh = async () => Bokeh;
   const asked = {};
+  const maps = []; // heat maps: what is brushed on them narrows calls and requests
+  let narrowed = () => {};
   for (const section of ["requests", "stacks"]) {
     for (const spec of data[section]) {
       const place = make("div", {});
       root(section).append(place);
       root(section).hidden = false;
-      const panel = mountPanel(place, () => {}, loadBokeh);
+      const panel = mountPanel(place, (message) => message.type === "brush" && narrowed(message.start, message.end), loadBokeh);
       panel.update(spec);
+      if (spec.kind === "heatmap") maps.push({ panel, spec });
       if (section === "requests") asked[spec.view] = { panel, spec };
     }
   }
@@ -205,6 +214,11 @@ function startReport(data) {
     lens = next;
     draw();
   }
+
+  narrowed = (start, end) => {
+    const time = cube.bins(start, end);
+    if (time) set({ ...lens, time });
+  };
 
   function act(view, message) {
     if (message.type === "option") {
@@ -293,6 +307,8 @@ function startReport(data) {
       asked[view].spec = spec;
       asked[view].panel.update(spec);
     }
+
+    for (const { panel, spec } of maps) panel.update({ ...spec, body: { ...spec.body, chosen: lens.time } });
 
     const range = ([low, high]) => `${words("duration", low)} – ${words("duration", high)}`;
     const chips = lens.time ? [{ field: "time", value: null, label: `time ${range(lens.time)}` }] : [];

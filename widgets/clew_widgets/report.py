@@ -83,7 +83,7 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     # a case of samples only has nothing to say of calls; a case of neither is an error
     called = not sampled or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
     calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
-    stacks = report_stacks.stacks(case, lens, redactor)
+    stacks = report_stacks.stacks(case, lens, redactor, brushed=called)
     asked = report_requests.of_requests(case, lens, redactor, calls.data.get("colors", {}).get("command"))
     data = calls.data | {"requests": asked.specs, "narrowing": asked.narrowing or None, "stacks": stacks.specs}
     drawings = calls.drawings | asked.drawings | stacks.drawings

@@ -1,12 +1,9 @@
-"""The stacks in a report: a flame graph of each of the leading events, and the functions that weigh most."""
+"""The stacks in a report: flame graph and functions of each of the leading events, all other views of one of them."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
-
-import pyarrow as pa
 
 from clew.case import Case
 from clew.lens import Lens
@@ -21,6 +18,7 @@ from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.findings import Finding
 from clew_widgets.redact import Redactor
+from clew_widgets.report_views import views, waits
 from clew_widgets.views.base import panel
 from clew_widgets.views.stack_view import COLOR, heading, samples_in
 
@@ -28,7 +26,6 @@ EVENTS = 3
 ROWS = 200
 NODES, NARROWEST = 30_000, 5_000
 _HERE = "narrowing by the lens takes a notebook; zoom, search and hover work here"
-_IDENTIFIER = re.compile(r"([A-Za-z_]\w*_\w*)")
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,16 @@ class Stacks:
     findings: list[Finding]
 
 
-def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
-    """Flame graph and functions of the EVENTS with most samples under ``lens``; nothing where there are none."""
+def stacks(case: Case, lens: Lens, redactor: Redactor, *, brushed: bool = False) -> Stacks:
+    """Flame graph and functions of the EVENTS with most samples under ``lens``; nothing where there are none.
+
+    What runs on a processor, or else the first of them, is shown in every other way, too. ``brushed``: see views().
+    """
     shown = Stacks([], {}, [])
-    events = sample_events(case, lens).table.slice(0, EVENTS)["event_name"].to_pylist()
+    kinds = {row["event_name"]: row["kind"] for row in sample_events(case, lens).table.to_pylist()}
+    events = list(kinds)[:EVENTS]
     for event in events:
-        tree = _masked(flame(case, lens, event), redactor)
+        tree = redactor.frames(flame(case, lens, event))
         figures = tree.summary
         if not figures["total"]:
             continue
@@ -60,7 +61,7 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
         )
         said = [heading(figures), merged_note(drawing, tree.table), tree.note or "", _HERE]
         _add(shown, "flame", f"Flame graph of {name}", drawing, tree, "; ".join(filter(None, said)))
-        top = _masked(functions(case, lens, event, limit=ROWS), redactor)
+        top = redactor.frames(functions(case, lens, event, limit=ROWS))
         heads = draw_functions(top, name)
         _add(
             shown,
@@ -71,6 +72,13 @@ def stacks(case: Case, lens: Lens, redactor: Redactor) -> Stacks:
             f"the {len(heads.body['rows'])} with most self weight",
         )
         shown.findings.extend(_found(top, name))
+    if shown.specs:
+        leading = next((event for event, kind in kinds.items() if kind == "on-cpu"), events[0])
+        more = [*views(case, lens, leading, redactor, brushed=brushed), *waits(case, lens, redactor)]
+        for one in more:
+            said = {"note": one.note, "controls": one.controls, "total": one.total}
+            shown.specs.append(panel(one.view, one.title, one.drawing, sql=one.answer.sql, **said))
+            shown.drawings[one.title] = one.drawing
     return shown
 
 
@@ -138,24 +146,3 @@ def _found(answer: Answer, event: str) -> list[Finding]:
     if widest["function"] != first["function"]:
         detail += f" {widest['total'] / whole:.1%} in or below {printable(widest['function'])[:80]}."
     return [Finding(statement, detail)]
-
-
-def _masked(answer: Answer, redactor: Redactor) -> Answer:
-    """``answer`` with its texts masked. Long names of functions look like keys to the redactor but are none."""
-    columns: pa.Table = answer.table
-    for index, field in enumerate(columns.schema):
-        if pa.types.is_dictionary(field.type):
-            columns = columns.set_column(index, field.name, columns.column(index).cast(pa.string()))
-    names = "name" if "name" in columns.column_names else "function"
-    coded = columns[names].combine_chunks().dictionary_encode()
-    kept = pa.array([_name(redactor, text) for text in coded.dictionary.to_pylist()], pa.string())
-    masked = redactor.answer(replace(answer, table=columns))
-    at = columns.column_names.index(names)
-    return replace(masked, table=masked.table.set_column(at, names, kept.take(coded.indices)))
-
-
-def _name(redactor: Redactor, text: str) -> str:
-    if len(text) < 32 or re.search(r"[=/@]", text):
-        return redactor.text(text)
-    parts = _IDENTIFIER.split(text)
-    return "".join(part if index % 2 else redactor.text(part) for index, part in enumerate(parts))

@@ -1,7 +1,7 @@
 // The sub-second offset heat map: columns are seconds, time within one runs up. A brush runs through time, column after
 // column; play moves a window of one second over the recording.
 //
-// body: {second, slot, weight, samples, rows, seconds, unit, chosen: [start, end] ns or null, label}
+// body: {second, slot, weight, samples, rows, seconds, unit, chosen: [start, end] ns or null, still, label}
 
 const HEAT_SECOND = 1e9; // ns
 const HEAT_PLAY = 900; // ms for each step, so that the views can follow
@@ -102,7 +102,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
     return element ? make("div", {}, make("b", {}, when), make("div", {}, what)) : `${when}: ${what}`;
   }
 
-  const narrow = (first, end) => send({ type: "brush", start: first * step(), end: end * step() });
+  const narrow = (first, end) => body.still || send({ type: "brush", start: first * step(), end: end * step() });
   const cellAt = (event) => clamp(Math.floor(Math.max(0, Math.min(body.seconds - 1e-9, event.x))) * body.rows + Math.floor(Math.max(0, Math.min(body.rows - 1e-9, event.y))));
 
   plot.on_event("mousemove", (event) => { if (body && !dragging) { at = cellAt(event); mark(); } });
@@ -127,6 +127,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
 
   function toggle() {
     if (timer) return stop();
+    if (body.still) return;
     let second = body.chosen ? Math.floor(body.chosen[0] / HEAT_SECOND) : -1;
     play.textContent = "■ Stop";
     const next = () => {
@@ -173,6 +174,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
     update(next) {
       body = next;
       box.setAttribute("aria-label", body.label);
+      play.hidden = Boolean(body.still);
       fill();
     },
     state(name, value) { state[name] = value; },

@@ -41,8 +41,12 @@ def heatmap_figure() -> dict[str, Any]:
     return dict(json_item(plot))
 
 
-def heatmap(table: pa.Table, figures: Mapping[str, Any], *, chosen: tuple[int, int] | None) -> Drawing:
-    """The map of a table of ``questions.heatmap``; ``chosen`` is the time marked, ns since second 0."""
+def heatmap(
+    table: pa.Table, figures: Mapping[str, Any], *, chosen: tuple[int, int] | None, still: bool = False
+) -> Drawing:
+    """The map of a table of ``questions.heatmap``; ``chosen`` is the time marked, ns since second 0; ``still``: it can
+    be looked at, not brushed.
+    """
     body = {
         "second": table["second"].to_pylist(),
         "slot": table["slot"].to_pylist(),
@@ -52,6 +56,7 @@ def heatmap(table: pa.Table, figures: Mapping[str, Any], *, chosen: tuple[int, i
         "seconds": figures["seconds"],
         "unit": figures["unit"],
         "chosen": list(chosen) if chosen else None,
+        "still": still,
         "label": f"Heat map of {figures['event']}: a column for each second",
     }
     cells = sorted(zip(body["weight"], body["second"], body["slot"], strict=True), reverse=True)[:10]

@@ -63,9 +63,8 @@ class FlameChart(StackView):
             label=f"Flame chart of thread {self.thread[1]}",
             actions=("focus", "function", "brush", "stack"),
         )
-        note = (
-            f"{number(figures['samples'])} samples, one in {duration(figures['interval_ns'])}; drag to narrow to a time"
-        )
+        note = f"{number(figures['samples'])} samples, one in {duration(figures['interval_ns'])}"
+        note += "" if self.still else "; drag to narrow to a time"
         controls = (*self.event_control(figures["event"]), self.chooser(), COLOR)
         return drawing, {"note": note, "controls": controls, "total": figures["samples"]}
 

@@ -40,11 +40,11 @@ class Heatmap(StackView):
             origin = figures["origin_ns"]
             end = lens.end_ns if lens.end_ns is not None else origin + figures["seconds"] * SECOND
             chosen = ((lens.start_ns or origin) - origin, end - origin)
-        drawing = draw_heatmap(answer.table, figures, chosen=chosen)
-        note = "drag over cells to narrow to their time; click one for its moment; ▸ plays"
+        drawing = draw_heatmap(answer.table, figures, chosen=chosen, still=self.still)
+        note = "" if self.still else "; drag over cells to narrow to their time; click one for its moment; ▸ plays"
         controls = (*self.event_control(figures["event"]), SCALE)
         total = sum(answer.table["samples"].to_pylist())
-        return drawing, {"note": f"{number(total)} samples; {note}", "controls": controls, "total": total}
+        return drawing, {"note": f"{number(total)} samples{note}", "controls": controls, "total": total}
 
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the case's first moment)."""

@@ -48,6 +48,8 @@ class StackView(View):
 
     hint = ""
     """What the view shows, for its tab."""
+    still = False
+    """Whether nobody answers (a report): then nothing is offered that takes a kernel."""
 
     def __init__(
         self,
