@@ -76,8 +76,8 @@ def stacks(case: Case, lens: Lens, redactor: Redactor, *, brushed: bool = False)
         leading = next((event for event, kind in kinds.items() if kind == "on-cpu"), events[0])
         more = [*views(case, lens, leading, redactor, brushed=brushed), *waits(case, lens, redactor)]
         for one in more:
-            said = {"note": one.note, "controls": one.controls, "total": one.total}
-            shown.specs.append(panel(one.view, one.title, one.drawing, sql=one.answer.sql, **said))
+            beside: dict[str, Any] = {"note": one.note, "controls": one.controls, "total": one.total}
+            shown.specs.append(panel(one.view, one.title, one.drawing, sql=one.answer.sql, **beside))
             shown.drawings[one.title] = one.drawing
     return shown
 
