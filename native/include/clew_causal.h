@@ -76,6 +76,23 @@ struct clew_work {
 CLEW_CAUSAL_API int64_t clew_attribute(const struct clew_spans *spans, int64_t *cause, uint8_t *rule, float *confidence,
 									   struct clew_work *work, int64_t *works);
 
+/* One end of a connection to a listener that many connect to. */
+struct clew_end {
+	int64_t begun, done; /* when connect or accept was entered, and when it had returned: later than `begun` */
+	int64_t asked;       /* client: when its first byte was being sent; server: when that was received */
+	int64_t answered;    /* server: when its first byte was being sent; client: when that was received */
+	uint64_t said;       /* checksum of what the client said first; 0: not known */
+};
+
+/**
+ * Which client's end each server's end is the other end of; -1: not told. Ends stand in order of listener, clients then
+ * in order of `begun`, servers of `done`; those of listener i are first[i] to before first[i + 1]. Returns how many
+ * are.
+ */
+CLEW_CAUSAL_API int64_t clew_pair_ends(int64_t listeners, const int64_t *first_client, const int64_t *first_server,
+									   const struct clew_end *clients, const struct clew_end *servers,
+									   int64_t *client_of);
+
 /** For each span the row of its root and how many parents it has; -EINVAL: parents go round in a circle, or outside. */
 CLEW_CAUSAL_API int64_t clew_roots(int64_t spans, const int64_t *parent, int64_t *root, int32_t *depth);
 

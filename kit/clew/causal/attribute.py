@@ -64,6 +64,7 @@ ORDER BY process_no, ns
 _LOST = """
 SELECT p.msg_id FROM pair p JOIN other_end o USING (conn_id)
 WHERE NOT p.client AND p.msg_id NOT IN (SELECT msg_id FROM matched) AND o.peer_conn_id IN (SELECT conn_id FROM pair)
+UNION ALL SELECT p.msg_id FROM pair p SEMI JOIN torn USING (conn_id) WHERE NOT p.client
 """
 
 

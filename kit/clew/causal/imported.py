@@ -14,8 +14,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.case import Case
-from clew.causal.match import statements
 from clew.causal.paths import _steps
+from clew.causal.statements import statements
 from clew.errors import ClewError
 from clew.native.causal import roots, shapes, trees
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from importlib import resources
-
 import duckdb
+
+from clew.causal import ends
+from clew.causal.statements import statements
 
 FORKS = 1 << 51
 """Steps that are no messages but forks have numbers above this in the place of msg_id (match.sql says it, too)."""
@@ -16,12 +16,8 @@ def match(connection: duckdb.DuckDBPyConnection) -> None:
 
     That is ``who`` for threads, ``name_of`` for names and ``status_of`` for results.
     """
+    for statement in statements("exchanges.sql"):
+        connection.execute(statement)
+    ends.pair(connection)
     for statement in statements("match.sql"):
         connection.execute(statement)
-
-
-def statements(name: str) -> Iterator[str]:
-    """The statements of an SQL file of this room."""
-    text = (resources.files("clew.causal") / name).read_text("utf-8")
-    lines = "\n".join(line for line in text.splitlines() if not line.startswith("--"))
-    return (statement for statement in lines.split(";\n") if statement.strip())

@@ -11,7 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from clew.causal.attribute import RULES, Links
-from clew.causal.match import FORKS, statements
+from clew.causal.match import FORKS
+from clew.causal.statements import statements
 from clew.errors import ClewError
 from clew.native.causal import NEVER, roots, shapes, trees, walk
 

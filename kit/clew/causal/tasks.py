@@ -6,7 +6,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from clew.causal.match import statements
+from clew.causal.statements import statements
 
 # In order of context_id, which counts from 1.
 _CONTEXTS = """

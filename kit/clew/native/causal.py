@@ -20,6 +20,9 @@ NEVER = np.iinfo(np.int64).max
 WORK = np.dtype([("start", "i8"), ("end", "i8"), ("span", "i8"), ("thread", "i4"), ("zero", "i4")])
 """struct clew_work."""
 
+END = np.dtype([("begun", "i8"), ("done", "i8"), ("asked", "i8"), ("answered", "i8"), ("said", "u8")])
+"""struct clew_end."""
+
 _COLUMNS = {
     "client": np.uint8,
     "start": np.int64,
@@ -53,6 +56,7 @@ def _library() -> ctypes.CDLL:
     library = load()
     for name, arguments in (
         ("clew_attribute", [ctypes.POINTER(_Spans), _AT, _AT, _AT, _AT, ctypes.POINTER(_COUNT)]),
+        ("clew_pair_ends", [_COUNT, _AT, _AT, _AT, _AT, _AT]),
         ("clew_roots", [_COUNT, _AT, _AT, _AT]),
         ("clew_shapes", [_COUNT, _AT, _AT, _AT, _AT]),
         ("clew_trees", [_COUNT, _AT, _AT, _AT, _COUNT, _AT, _AT, _AT, _AT, _AT, _AT]),
@@ -103,6 +107,25 @@ def attribute(first: NDArray[np.int64], columns: Mapping[str, Array], signals: S
     outputs = [values.ctypes.data for values in (cause, rule, confidence, work)]
     check(_library().clew_attribute(ctypes.byref(spans), *outputs, ctypes.byref(works)), "cannot link requests")
     return Attribution(cause, rule, confidence, work[: works.value].copy())
+
+
+def pair_ends(
+    first_client: NDArray[np.int64],
+    first_server: NDArray[np.int64],
+    clients: NDArray[np.void],
+    servers: NDArray[np.void],
+) -> NDArray[np.int64]:
+    """For each of ``servers`` (dtype END) the row of ``clients`` that is its other end; -1: it cannot be told.
+
+    Both stand in order of listener, clients then in order of ``begun``, servers of ``done``; the first of each listener
+    is where ``first_client`` and ``first_server`` say, which have one entry more.
+    """
+    kept = [np.ascontiguousarray(first, np.int64) for first in (first_client, first_server)]
+    kept += [np.ascontiguousarray(ends, END) for ends in (clients, servers)]
+    found = np.empty(len(servers), np.int64)
+    arguments = [values.ctypes.data for values in (*kept, found)]
+    check(_library().clew_pair_ends(len(first_client) - 1, *arguments), "cannot tell connections apart")
+    return found
 
 
 def roots(parent: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:

@@ -189,6 +189,16 @@ def test_processes_that_accept_at_the_same_moment_are_told_apart(told: Told) -> 
     assert [span["name"] for span in servers] == ["GET /a", "GET /b"]
 
 
+def test_ends_that_nothing_tells_apart_are_unresolved(told: Told) -> None:
+    """Two processes accept and answer at the same moment, and were asked the same: no link rather than a guess."""
+    for number in (1, 2):
+        told.connect(1, 3, number, "unix", near="", far="/run/x.sock", mapped="/run/x.sock", mapped_far="")
+        told.asks(1, 3, number, 100 + number, 150 + number, "GET /")
+    told.run("UPDATE connection SET opened_ns = 0 WHERE role = 'accepted'")
+    servers = [span for span in told.linked() if span["kind"] == "server"]
+    assert [(span["link_rule"], span["parent_span_id"]) for span in servers] == [("unresolved", None)] * 2
+
+
 def test_mapped_addresses_are_the_same(told: Told) -> None:
     told.connect(1, 2, 1, mapped="[::ffff:127.0.0.1]:82", mapped_far="[::ffff:127.0.0.1]:5001")
     told.asks(1, 2, 1, 100, 200, "GET /")
