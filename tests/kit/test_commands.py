@@ -24,6 +24,7 @@ from clew.commands._output import write_table
 from clew.commands.doctor import print_sources
 from clew.errors import ClewError
 from clew.lens import Lens
+from clew.units import duration
 
 CLEW = (sys.executable, "-m", "clew")
 ON_A_CASE = ("counts", "errors", "top", "info", "sql", "report", "rebuild")
@@ -153,9 +154,39 @@ def test_options_make_a_lens(run: Any, truth: Any) -> None:
     assert json.loads(run("top", path, "--json", "-n", "1", "--interval", "200ms")[1])[0]["rank"] == 1
 
 
+def test_when_and_how_long_are_those_of_the_questions(run: Any, truth: Any) -> None:
+    path, web = str(truth.case.path), Lens(commands=("web",))
+    expected = questions.activity(truth.case, web, by="op", interval_ns=2 * 10**8)
+    options = ("--command", "web", "--by", "op", "--interval", "200ms", "--json")
+    assert json.loads(run("activity", path, *options)[1]) == expected.table.to_pylist()
+    answer = questions.latency(truth.case, web)
+    assert json.loads(run("latency", path, "--command", "web", "--json")[1]) == answer.table.to_pylist()
+    *bars, said = run("latency", path, "--command", "web")[1].splitlines()
+    assert [line.count("█") > 0 for line in bars] == [True] * answer.table.num_rows
+    assert (
+        said.startswith(f"({answer.summary['count']:,} calls, ")
+        and f"max {duration(answer.summary['max_ns'])})" in said
+    )
+    assert "no call matches" in run("latency", path, "--pid", "1")[1]
+
+
+def test_allocations_are_those_of_the_question(run: Any, capture: Callable[..., Any]) -> None:
+    made = capture(trace=False)
+    made.clock(0)
+    made.counters(1, 5, 5, 100, malloc=(9, 1, 640, 0), free=(3, 0, 0, 0))
+    made.clock(1000)
+    made.write()
+    path = str(made.folder.parents[1])
+    row = {"name": "pid 5", "pid": 5, "allocations": 9, "frees": 3, "bytes_asked": 640, "live": 5}
+    assert json.loads(run("allocations", path, "--json")[1]) == [row]
+    assert sum(bin_["calls"] for bin_ in json.loads(run("activity", path, "--allocations", "--json")[1])) == 9
+
+
 @pytest.mark.parametrize(
     "argv",
     [
+        ("activity", "--interval", "0"),
+        ("activity", "--by", "nothing"),
         ("counts", "--by", "nothing"),
         ("counts", "--sort", "nothing"),
         ("counts", "--from", "yesterday"),

@@ -194,6 +194,8 @@ def test_mistakes_are_one_line(truth: Any) -> None:
         lambda: questions.top(case, Lens(), n=0),
         lambda: questions.top(case, Lens(), interval_ns=0),
         lambda: questions.activity(case, Lens(), bins=0),
+        lambda: questions.activity(case, Lens(), interval_ns=0),
+        lambda: questions.activity(case, Lens(), what="everything"),
         lambda: questions.activity(case, Lens(), by="pid"),
         lambda: questions.activity(case, Lens(start_ns=5, end_ns=5)),
         lambda: case.sql("SELECT nothing"),
@@ -245,6 +247,16 @@ def test_counts_of_totals(totals: Any) -> None:
 def test_activity_of_totals(totals: Any) -> None:
     found = questions.activity(totals, Lens(start_ns=1_000_000, end_ns=1_000_400), bins=4).table.to_pylist()
     assert [row["calls"] for row in found] == [0, 11, 11, 22]
+    lens = Lens(start_ns=1_000_000, end_ns=1_000_400)
+    made = questions.activity(totals, lens, interval_ns=150, what="allocations").table.to_pylist()
+    assert [(row["calls"], row["errors"], row["bytes"]) for row in made] == [
+        (8 + 4 + 5, 1, 640 + 64 + 80),
+        (8, 0, 640),
+        (16, 0, 1280),
+    ]
+    assert [row["end_ns"] - row["start_ns"] for row in made] == [150, 150, 100]
+    by = questions.activity(totals, lens, by="op", what="allocations").table
+    assert sum(by["calls"].to_pylist()) == 32 + 4 + 5 and set(by["group"].to_pylist()) == {"malloc", "realloc"}
 
 
 def test_allocations(totals: Any) -> None:
