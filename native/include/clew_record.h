@@ -142,6 +142,7 @@ enum clew_flag {
 	CLEW_F_CANCELLED = 1u << 5, /* the call did not return: the thread was cancelled in it */
 	CLEW_F_NESTED = 1u << 6,    /* made in a signal handler that interrupted clew itself */
 	CLEW_F_NONBLOCK = 1u << 7,  /* MSG_DONTWAIT; sem_trywait */
+	CLEW_F_NAMES = 1u << 8, /* of class open: the text is the whole path of conn_id, whose CONN record comes later */
 };
 
 /*

@@ -21,7 +21,7 @@
 #define LONG_PATH 4096u
 
 /* A device that may say it took bytes without looking at them: any but terminals and block devices. */
-static bool is_opaque(const struct stat *status)
+bool conn_is_opaque(const struct stat *status)
 {
 	const unsigned number = major(status->st_rdev);
 	const bool terminal = number == 4 || number == 5 || (number >= 136 && number <= 143);
@@ -88,7 +88,7 @@ bool conn_identify(int fd, struct clew_conn *identity, uint64_t *entry_flags)
 	identity->inode = status.st_ino;
 	identity->kind = (uint8_t)kind_of(fd, &status);
 	identity->access = (uint8_t)access_of(fd);
-	*entry_flags = is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
+	*entry_flags = conn_is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
 	return true;
 }
 
@@ -165,6 +165,7 @@ static void write_record(const struct call *call, int fd, const struct conn_orig
 		.flags = (uint16_t)(CLEW_F_STRUCT | origin->record_flags),
 		.fd = fd,
 		.result = fd,
+		.ticks = 1, /* how long we took, nobody asks */
 		.conn_id = origin->conn_id,
 		.offset = CLEW_NO_OFFSET,
 		.data = data,
@@ -236,14 +237,17 @@ uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *o
 	struct clew_conn_info *info = &told.info;
 	*info = (struct clew_conn_info){.kind = origin->kind, .flags = origin->flags, .peer_id = origin->peer_id};
 	uint64_t entry = origin->conn_id;
-	struct stat status;
+	struct stat own;
+	const struct stat *status = origin->status;
 	const bool known = !origin->kind && known_before(slot, origin->conn_id, info); /* only its addresses are new */
-	if (!known && !process->sandboxed && RAW_2(SYS_fstat, fd, &status) >= 0) {
+	if (!known && !status && !process->sandboxed && RAW_2(SYS_fstat, fd, &own) >= 0)
+		status = &own;
+	if (!known && status) {
 		if (!info->kind)
-			info->kind = kind_of(fd, &status);
-		info->device = status.st_dev;
-		info->inode = status.st_ino;
-		entry |= is_opaque(&status) ? CONN_NO_PAYLOAD : 0;
+			info->kind = kind_of(fd, status);
+		info->device = status->st_dev;
+		info->inode = status->st_ino;
+		entry |= conn_is_opaque(status) ? CONN_NO_PAYLOAD : 0;
 	}
 	slot = conn_slot(origin->conn_id);
 	if (slot) {

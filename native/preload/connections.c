@@ -71,10 +71,32 @@ static uint64_t clear(conn_entry_t *entry)
 	return atomic_exchange_explicit(entry, 0, memory_order_relaxed);
 }
 
+/* Writes the CONN record of a file that was opened; `status` as in conn_origin. Gives its entry from then on. */
+static uint64_t ask(const struct call *call, int fd, uint64_t entry, const struct stat *status)
+{
+	const struct conn_origin origin = {.conn_id = entry & CONN_ID, .path = "", .status = status};
+	return conn_write(call, fd, &origin);
+}
+
+/* The same where fd's entry may change meanwhile: who changes it writes the record. */
+static uint64_t settle(const struct call *call, int fd, conn_entry_t *at, uint64_t entry, const struct stat *status)
+{
+	struct stat own;
+	if (!status && !process->sandboxed && RAW_2(SYS_fstat, fd, &own) >= 0)
+		status = &own;
+	const uint64_t settled = (entry & ~CONN_UNASKED) | (status && conn_is_opaque(status) ? CONN_NO_PAYLOAD : 0);
+	if (!atomic_compare_exchange_strong(at, &entry, settled))
+		return entry & ~CONN_UNASKED; /* another thread was here first */
+	ask(call, fd, entry, status);
+	return settled;
+}
+
 /* fd is used for the first time, or its entry has a flag that must be dealt with. */
 static uint64_t look_up(const struct call *call, int fd, uint64_t before)
 {
 	conn_entry_t *entry = fd >= 0 ? entry_to_fill(fd) : NULL;
+	if (entry && before & CONN_UNASKED)
+		return settle(call, fd, entry, before, NULL);
 	if (!entry || process->sandboxed)
 		return before & CONN_UNVERIFIED ? 0 : before;
 	uint64_t found = before;
@@ -173,6 +195,43 @@ uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin)
 	return made & CONN_ID;
 }
 
+uint64_t conn_opened(const struct call *call, int fd, uint32_t access)
+{
+	const bool traced = call->slot && (call->mode & CLEW_TRACE);
+	conn_entry_t *entry = traced && !process->sandboxed ? entry_to_fill(fd) : NULL;
+	if (!entry)
+		return 0;
+	const uint64_t conn_id = conn_allocate(call->slot);
+	struct clew_conn *slot = conn_slot(conn_id);
+	if (slot)
+		atomic_store_explicit(&slot->access, (uint8_t)access, memory_order_relaxed);
+	atomic_store_explicit(entry, conn_id | CONN_UNASKED, memory_order_relaxed);
+	return conn_id;
+}
+
+void conn_stated(int fd, uint64_t entry, const struct stat *status)
+{
+	conn_entry_t *at = entry_of(fd);
+	struct call call;
+	call_begin(&call);
+	if (at && call.slot && (call.mode & CLEW_TRACE))
+		settle(&call, fd, at, entry, status);
+}
+
+void conn_settle(struct clew_slot *slot)
+{
+	if (!slot || slot->vfork_child)
+		return;
+	const uint32_t mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
+	const struct call call = {slot, ticks_now(), mode};
+	if (!(mode & CLEW_TRACE))
+		return;
+	uint64_t entry;
+	for (unsigned fd = 0; conn_next(&fd, &entry); fd++)
+		if (entry & CONN_UNASKED)
+			look_up(&call, (int)fd, entry);
+}
+
 void conn_made_pair(const struct call *call, const int fds[2], struct conn_origin origin, struct clew_pair *pair)
 {
 	const bool pipe = origin.kind == CLEW_KIND_PIPE;
@@ -230,10 +289,11 @@ void conn_share(const struct call *call, int from, int to)
 
 uint64_t conn_forget(const struct call *call, int fd)
 {
-	(void)call;
 	const uint64_t entry = clear(entry_of(fd));
 	if (!entry || entry & CONN_UNVERIFIED)
 		return 0;
+	if (unlikely(entry & CONN_UNASKED) && call->slot && (call->mode & CLEW_TRACE))
+		ask(call, fd, entry, NULL);
 	conn_set_state(entry & CONN_ID, CLEW_CONN_CLOSED);
 	return entry & CONN_ID;
 }

@@ -10,9 +10,12 @@
 #ifndef CLEW_CONNECTIONS_H
 #define CLEW_CONNECTIONS_H
 
+#include <sys/stat.h>
+
 #include "core.h"
 
 #define CONN_ID ((UINT64_C(1) << 56) - 1)
+#define CONN_UNASKED (UINT64_C(1) << 60)    /* a file that was opened: its CONN record is written when it is used */
 #define CONN_NO_PAYLOAD (UINT64_C(1) << 61) /* a device that may not look at the bytes it says it took */
 #define CONN_PENDING (UINT64_C(1) << 62)    /* a socket whose addresses were not known when it was described */
 #define CONN_UNVERIFIED (UINT64_C(1) << 63) /* said to be inherited by the program that exec'd this one */
@@ -25,8 +28,9 @@ struct conn_origin {
 	uint32_t access;       /* O_ACCMODE bits + 1; 0: not known */
 	uint64_t conn_id;      /* from conn_allocate(); 0: a new one */
 	uint64_t peer_id;
-	const char *path; /* NULL: ask the kernel, if the kind has one */
-	bool unnamed;     /* a new socket: it has no addresses to ask for */
+	const char *path;          /* NULL: ask the kernel, if the kind has one */
+	const struct stat *status; /* what fstat says; NULL: ask it */
+	bool unnamed;              /* a new socket: it has no addresses to ask for */
 };
 
 /* ---- connections.c: fd -> connection ---- */
@@ -44,7 +48,7 @@ static inline uint64_t conn_entry_ready(const struct call *call, int fd)
 	if (unlikely((unsigned)fd >= CONN_TABLE_SIZE || !entries || call->slot->vfork_child))
 		return 0;
 	const uint64_t entry = atomic_load_explicit(&entries[fd], memory_order_relaxed);
-	return likely(!(entry & CONN_UNVERIFIED)) ? entry : 0;
+	return likely(!(entry & (CONN_UNVERIFIED | CONN_UNASKED))) ? entry : 0;
 }
 
 /* conn_of() with the flags still on. */
@@ -57,6 +61,28 @@ static inline uint64_t conn_entry(const struct call *call, int fd)
 uint64_t conn_entry_after(const struct call *call, int fd, uint64_t before);
 /* Puts a new connection for fd in the table and writes its CONN record; 0 if the call is not traced. */
 uint64_t conn_made(const struct call *call, int fd, struct conn_origin origin);
+/*
+ * The same for a file whose path another record tells. What it is, is asked of the kernel when the descriptor is used
+ * or closed, or learned from the program's own fstat(): most programs call that at once. 0: use conn_made().
+ */
+uint64_t conn_opened(const struct call *call, int fd, uint32_t access);
+/* The entry of fd if it was opened so and has not been described yet, else 0. */
+static inline uint64_t conn_unasked(int fd)
+{
+	const conn_entry_t *entries = atomic_load_explicit(&conn_table, memory_order_relaxed);
+	if (unlikely((unsigned)fd >= CONN_TABLE_SIZE || !entries))
+		return 0;
+	const uint64_t entry = atomic_load_explicit(&entries[fd], memory_order_relaxed);
+	return entry & CONN_UNASKED ? entry : 0;
+}
+/* fd is about to be something else: what it is must be asked now. */
+static inline void conn_replaced(const struct call *call, int fd)
+{
+	if (unlikely(conn_unasked(fd)))
+		conn_entry(call, fd);
+}
+/* Describes fd by the program's own fstat, before which its entry was `entry`. */
+void conn_stated(int fd, uint64_t entry, const struct stat *status);
 /* Two ends made by one call (pipe, socketpair), which name each other; *pair gets fds and ids. */
 void conn_made_pair(const struct call *call, const int fds[2], struct conn_origin origin, struct clew_pair *pair);
 /* The id in fd's entry, without asking the kernel; 0: none. */
@@ -138,6 +164,7 @@ uint64_t conn_find(const struct clew_conn *identity);
 uint64_t conn_write(const struct call *call, int fd, const struct conn_origin *origin);
 /* Fills the slot's identity and *entry_flags; false: fd is not open. */
 bool conn_identify(int fd, struct clew_conn *identity, uint64_t *entry_flags);
+bool conn_is_opaque(const struct stat *status);
 bool conn_has_addresses(int fd);
 enum clew_kind conn_kind_of_socket(int domain, int type);
 

@@ -150,6 +150,9 @@ uint64_t conn_forget(const struct call *call, int fd);      /* close; returns wh
 void conn_forget_range(const struct call *call, unsigned first, unsigned last);
 /* The first recorded process looks at 0, 1 and 2 at once, so that its children share them under one id. */
 void conn_adopt_standard(struct clew_slot *slot);
+/* Describe all that was opened by name and not used yet: before descriptors are handed on, or nothing may be asked any
+ * more. */
+void conn_settle(struct clew_slot *slot);
 /* The program image ends: what stdio wrote to 0, 1 and 2 went by uncounted. */
 void conn_leave_standard(void);
 /* Advance a direction by bytes and give the offset before; CLEW_NO_OFFSET where it is not known. */

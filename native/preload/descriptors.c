@@ -79,6 +79,7 @@ CLEW_EXPORT int dup(int from)
 	CLEW_EXPORT int name(int from, int to)                                                                             \
 	{                                                                                                                  \
 		IO_CALL(call, DUP2, from);                                                                                     \
+		conn_replaced(&call.core, to);                                                                                 \
 		const int result = REAL(name)(from, to);                                                                       \
 		copied(&call, from, result);                                                                                   \
 		return result;                                                                                                 \
@@ -89,6 +90,7 @@ WRAP_DUP2(__dup2)
 CLEW_EXPORT int dup3(int from, int to, int flags)
 {
 	IO_CALL(call, DUP3, from);
+	conn_replaced(&call.core, to);
 	const int result = REAL(dup3)(from, to, flags);
 	copied(&call, from, result);
 	return result;

@@ -68,6 +68,8 @@ static int execute(const struct execution *execution, char *const environment[])
 	bool borrowed = slot && in_borrowed_memory(slot);
 	if (slot && plan.reason)
 		note_unseen(slot, plan.reason, borrowed ? slot->vfork_child : process->pid, execution->path);
+	if (!borrowed)
+		conn_settle(slot);
 	record(&call, execution, 0, 0);
 	if (slot && !borrowed)
 		thread_leave();

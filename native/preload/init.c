@@ -67,8 +67,10 @@ void process_set_sandboxed(bool sandboxed)
 	if (sandboxed) /* it may forbid the return from a signal handler */
 		sampler_stand_back();
 	struct clew_slot *slot = slot_self();
-	if (slot && sandboxed)
-		ring_populate_all(slot); /* cannot be done later */
+	if (slot && sandboxed) { /* neither can be done later */
+		conn_settle(slot);
+		ring_populate_all(slot);
+	}
 	inherited_sandboxed = process->sandboxed = sandboxed;
 }
 

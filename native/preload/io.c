@@ -141,12 +141,12 @@ void io_end_struct(struct io_call *call, int64_t result, uint64_t conn_id, const
 		end_with(call, result, conn_id, CLEW_F_STRUCT, data, size);
 }
 
-void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const char *text)
+void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const char *text, uint16_t flags)
 {
 	if (!io_counted(call))
 		return;
 	size_t length = 0;
 	while (text && io_traced(call) && length < TEXT_LIMIT && text[length])
 		length++;
-	end_with(call, result, conn_id, CLEW_F_TEXT, text, length);
+	end_with(call, result, conn_id, CLEW_F_TEXT | flags, text, length);
 }

@@ -194,6 +194,7 @@ void io_moved_messages(struct io_call *call, enum io_direction direction, int re
 					   int flags);
 void io_moved_items(struct io_call *call, size_t items, size_t item_size);
 void io_end_struct(struct io_call *call, int64_t result, uint64_t conn_id, const void *data, size_t size);
-void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const char *text);
+/* flags: CLEW_F_NAMES or 0. */
+void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const char *text, uint16_t flags);
 
 #endif

@@ -83,6 +83,7 @@ __attribute__((visibility("hidden"))) void vfork_before(void)
 	call_begin(&call);
 	thread_state.vfork_begin = call.slot ? call.begin : 0;
 	thread_state.vfork_depth = call.slot ? call.slot->depth : 0;
+	conn_settle(call.slot); /* the child cannot */
 }
 
 __attribute__((visibility("hidden"))) pid_t vfork_after(long result)
@@ -156,6 +157,8 @@ CLEW_EXPORT int clone(int (*routine)(void *), void *stack, int flags, void *argu
 	uint32_t depth = slot->depth;
 	if (copies)
 		expect_child(&call);
+	else
+		conn_settle(slot);
 	int pid = REAL(clone)(clone_begin, stack, flags, &start, parent_tid, tls, child_tid);
 	thread_state.fork_how = 0;
 	if (borrows && pid > 0)

@@ -143,6 +143,7 @@ void note_process_end(struct clew_slot *slot)
 		return;
 	sampler_rest(slot);
 	conn_leave_standard();
+	conn_settle(slot);
 	struct clew_process_io io = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
 	char text[512];
 	uint64_t bytes = atomic_load(&own_bytes), calls = atomic_load(&own_calls);

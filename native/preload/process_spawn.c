@@ -42,6 +42,7 @@ static int spawn(struct spawning *it, pid_t *pid, char *const environment[])
 	else
 		exec_sniff(&plan, AT_FDCWD, it->path);
 	errno = saved;
+	conn_settle(call.slot);
 	int error = exec_with_environment(&plan, environment, run, it);
 	if (error == 0 && pid)
 		*pid = it->pid;

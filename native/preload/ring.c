@@ -247,6 +247,7 @@ static uint32_t put(struct clew_slot *slot, const struct clew_record *record, co
 		gather(payload + share.head, data, count, size - share.tail, share.tail);
 	}
 	record_first_word(to, total, record->op, flags);
+	ring_prefetch(slot, at + total, total);
 	ring_leave(slot, depth);
 	return seq;
 }

@@ -11,6 +11,8 @@
 #include "internal.h"
 
 #define RING_SMALL 256u /* no limit but payload_head applies to what is not larger */
+#define RING_AHEAD 512u /* bytes: more than the next record, as a rule */
+#define CACHE_LINE UINT64_C(64)
 /* slot->reserved := ring position / CLEW_ALIGN << UNIT_BITS | bytes not yet marked / CLEW_ALIGN */
 #define UNIT_BITS 20
 #define UNITS ((UINT64_C(1) << UNIT_BITS) - 1)
@@ -83,7 +85,6 @@ static inline void record_first_word(char *at, uint32_t size, uint16_t op, uint1
 	fence();
 }
 
-/* The recorder had these lines: have them back by the time they are written to. Any address will do. */
 static inline void prefetch_to_write(const char *at)
 {
 #if defined(__x86_64__)
@@ -91,6 +92,17 @@ static inline void prefetch_to_write(const char *at)
 #else
 	__builtin_prefetch(at, 1);
 #endif
+}
+
+/*
+ * The recorder had these lines: have them back by the time they are written to. A record of `total` bytes that ends at
+ * `end` asks for as many further on, so that each line is asked for once.
+ */
+static inline void ring_prefetch(struct clew_slot *slot, uint64_t end, uint32_t total)
+{
+	const uint64_t mask = arena->ring_size - 1, upto = end + RING_AHEAD;
+	for (uint64_t at = (upto - total + CACHE_LINE - 1) & ~(CACHE_LINE - 1); at < upto; at += CACHE_LINE)
+		prefetch_to_write(ring_of(slot) + (at & mask));
 }
 
 /* All of the record but its first word, which makes it one. */
@@ -149,8 +161,7 @@ static inline __attribute__((always_inline)) uint32_t ring_put(struct clew_slot 
 	}
 	record_first_word(to, total, record->op, record->flags);
 
-	prefetch_to_write(to + total + 64);
-	prefetch_to_write(to + total + 128);
+	ring_prefetch(slot, end, total);
 	if (likely(local_load(&slot->reserved) == whole)) {
 		atomic_store_explicit(&slot->write, end, memory_order_release);
 		__atomic_store_n(&slot->depth, 0, __ATOMIC_RELAXED);

@@ -45,7 +45,7 @@ static void opened(struct io_call *call, FILE *result, const char *path, const c
 					  (struct conn_origin){.path = path && path[0] == '/' ? path : NULL, .access = access_of(mode)});
 	conn_set_state(conn_id, CLEW_CONN_UNCOUNTED);
 	call->fd = fd;
-	io_end_text(call, result ? fd : -1, conn_id, io_argument_was_read(result ? 0 : -1) ? path : NULL);
+	io_end_text(call, result ? fd : -1, conn_id, io_argument_was_read(result ? 0 : -1) ? path : NULL, 0);
 }
 
 #define WRAP_FOPEN(name)                                                                                               \

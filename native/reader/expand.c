@@ -9,8 +9,8 @@
 #include "output.h"
 #include "reader.h"
 
-static const char *const flag_names[] = {"text",      "struct",    "peek",   "cut",
-										 "inherited", "cancelled", "nested", "nonblock"};
+static const char *const flag_names[] = {"text",      "struct", "peek",     "cut",  "inherited",
+										 "cancelled", "nested", "nonblock", "names"};
 
 static void put_flags(struct output *out, uint32_t flags, const char *quote, const char *comma)
 {

@@ -104,13 +104,41 @@ static void check_handover(const struct call *call)
 	conn_forget_range(call, 0, UINT32_MAX);
 }
 
+enum way { STATED, SETTLED, USED, CLOSED, WAYS };
+
+/* What was opened is described once, by whatever comes first. */
+static void check_opened(const struct call *call)
+{
+	for (int way = 0; way < WAYS; way++) {
+		const int before = described, fd = open("/dev/null", O_WRONLY);
+		const uint64_t id = conn_opened(call, fd, O_WRONLY + 1), entry = conn_unasked(fd);
+		struct stat status;
+		CHECK(id && (entry & CONN_ID) == id && fstat(fd, &status) == 0 && described == before);
+		if (way == STATED)
+			conn_stated(fd, entry, &status);
+		else if (way == SETTLED)
+			conn_settle(call->slot);
+		if (way != CLOSED) {
+			CHECK(conn_entry(call, fd) == (id | CONN_NO_PAYLOAD) && described == before + 1);
+			conn_stated(fd, entry, &status);
+		}
+		CHECK(conn_forget(call, fd) == id && described == before + 1);
+		conn_stated(fd, entry, &status);
+		CHECK(!conn_unasked(fd) && !conn_peek(fd) && described == before + 1);
+		close(fd);
+	}
+}
+
 static void on_signal(int number)
 {
 	(void)number;
 	const struct call call = {self, 0, CLEW_TRACE};
 	const int saved = errno, fd = open("/dev/null", O_WRONLY);
 	if (fd >= 0) {
-		const uint64_t made = conn_made(&call, fd, (struct conn_origin){.path = "/dev/null", .access = O_WRONLY + 1});
+		static _Atomic unsigned turn;
+		const uint64_t made =
+			turn++ % 2 ? conn_opened(&call, fd, O_WRONLY + 1)
+					   : conn_made(&call, fd, (struct conn_origin){.path = "/dev/null", .access = O_WRONLY + 1});
 		CHECK(made && conn_of(&call, fd) == made);
 		conn_advance(made, true, 3);
 		CHECK(conn_forget(&call, fd) == made);
@@ -183,9 +211,10 @@ int main(void)
 	process->local_mode = CLEW_TRACE;
 	static struct clew_slot slots[THREADS + 1];
 	for (int i = 0; i <= THREADS; i++)
-		slots[i].serial = (uint64_t)i + 1;
+		slots[i] = (struct clew_slot){.serial = (uint64_t)i + 1, .mode = CLEW_TRACE};
 	const struct call call = call_of(&slots[THREADS]);
 	check_offsets(&call);
+	check_opened(&call);
 	check_sharing(&call, slots);
 	check_handover(&call);
 	slots[THREADS].vfork_child = 1;

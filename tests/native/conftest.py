@@ -126,8 +126,9 @@ def record(tmp_path: Path) -> Callable[..., Recording]:
         assert all(batch.skipped_bytes == 0 for batch in batches)
         conns: dict[int, dict[str, Any]] = {}
         for row in (row for batch in batches for row in native.conns(batch).to_pylist()):
-            if row["kind"] != "unknown":  # a connect's target, which is all that is known if it failed
-                conns[row["conn_id"]] = row
+            told = conns.setdefault(row["conn_id"], row)
+            if row["kind"] != "unknown":  # a connect's target, which is all that is known if it failed, or an open's path
+                conns[row["conn_id"]] = row | {"path": row["path"] or told["path"]}
         return Recording(
             exit_code=run.returncode,
             stdout=out.decode(errors="replace"),

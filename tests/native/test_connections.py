@@ -52,6 +52,45 @@ def test_all_processes_share_what_the_first_one_inherited(record: Record) -> Non
     ]
 
 
+WAYS = ("stated", "read", "closed", "replaced", "child", "program", "kept")
+
+
+def test_what_a_file_is_gets_known_by_whatever_comes_first(record: Record, tmp_path: Path) -> None:
+    """It is not asked of the kernel when the file is opened, since most programs call fstat then."""
+    code = """
+import os, sys
+fds = {}
+for way in sys.argv[2:]:
+    fds[way] = os.open(f"{sys.argv[1]}/{way}", os.O_RDONLY)
+os.fstat(fds["stated"])
+os.read(fds["read"], 9)
+os.close(fds["closed"])
+os.dup2(os.open("/dev/null", os.O_RDONLY), fds["replaced"])
+if os.fork() == 0:
+    os.read(fds["child"], 9)
+    os._exit(0)
+os.wait()
+os.posix_spawn("/bin/cat", ["cat"], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, fds["program"], 0)])
+os.wait()
+"""
+    for way in WAYS:
+        (tmp_path / way).write_text(way)
+    seen = record(_python(code, tmp_path, *WAYS))
+    assert seen.stdout == "program"
+    for way in WAYS:
+        path = tmp_path / way
+        (opened,) = (r for r in seen.of("open", "openat") if r.head == bytes(path))
+        row = seen.conns[opened.conn_id]
+        assert (row["kind"], row["path"], row["inode"]) == ("file", str(path), path.stat().st_ino), way
+        told = [r for r in seen.of("conn") if r.conn_id == opened.conn_id]
+        assert len({r.pid for r in told}) == len(told)  # a child of fork tells it again
+        assert not row["inherited"]
+    reads = {r.head: r for r in seen.of("read", "pread") if r.result > 0}
+    for way in ("read", "child", "program"):
+        assert seen.conns[reads[way.encode()].conn_id]["path"] == str(tmp_path / way)
+    assert seen.lost == 0
+
+
 def test_posix_spawn_moves_descriptors_unseen_and_they_are_known_again(record: Record) -> None:
     code = """
 import os

@@ -42,7 +42,9 @@ FROM record
 GROUP BY thread_id;
 
 INSERT INTO landing.touched
-SELECT DISTINCT conn_id + $base FROM record WHERE (op = $close AND error = 0 OR op = $conn) AND conn_id <> 0;
+SELECT conn_id + $base FROM record WHERE op = $close AND error = 0 AND conn_id <> 0
+UNION
+SELECT conn_id + $base FROM conns WHERE conn_id <> 0;
 
 INSERT INTO landing.closed
 SELECT conn_id + $base, $capture_id, max(ts_ns) FROM record WHERE op = $close AND error = 0 AND conn_id <> 0 GROUP BY conn_id;

@@ -140,7 +140,6 @@ def _insert(connection: duckdb.DuckDBPyConnection, piece: Piece, host: str) -> N
         "host": host,
         "notes": NOTES,
         "close": OP_ID["close"],
-        "conn": OP_ID["conn"],
         "cgi": OP_ID["cgi"],
         "task_run": OP_ID["task_run"],
         "task_new": OP_ID["task_new"],

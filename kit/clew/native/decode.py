@@ -64,6 +64,7 @@ class Flag(enum.IntFlag):
     CANCELLED = 32
     NESTED = 64
     NONBLOCK = 128
+    NAMES = 256
 
 
 @dataclass(frozen=True)

@@ -158,9 +158,25 @@ def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
 def conns(batch: Batch) -> pa.Table:
     """What descriptors are: conn_id, who saw it, fd, kind, flags (enum of clew_record.h), path, addresses.
 
-    A connect that failed, or has only begun, tells where it went: a row of kind "unknown" with that as ``remote``.
+    A connect that failed, or has only begun, tells where it went: a row of kind "unknown" with that as ``remote``. So does
+    an open whose file is described later: a row of kind "unknown" with its ``path``, which that other row has not.
     """
-    return pa.concat_tables([_described(batch), _refused(batch)], promote_options="default")
+    return pa.concat_tables([_opened(batch), _described(batch), _refused(batch)], promote_options="default")
+
+
+def _opened(batch: Batch) -> pa.Table:
+    index = np.flatnonzero((batch.flags & Flag.NAMES) != 0)
+    return _table(
+        {
+            "conn_id": batch.conn_id[index],
+            **_who(batch, index),
+            "fd": _known(batch.fd[index], -1),
+            "kind": _named(np.zeros(len(index), np.uint32), KINDS),
+            "flags": np.zeros(len(index), np.uint32),
+            "inherited": np.zeros(len(index), bool),
+            "path": _text(batch, batch.data_at[index], batch.head[index].astype(np.uint64)),
+        }
+    )
 
 
 def _refused(batch: Batch) -> pa.Table:
