@@ -127,7 +127,7 @@ def record(tmp_path: Path) -> Callable[..., Recording]:
         conns: dict[int, dict[str, Any]] = {}
         for row in (row for batch in batches for row in native.conns(batch).to_pylist()):
             told = conns.setdefault(row["conn_id"], row)
-            if row["kind"] != "unknown":  # a connect's target, which is all that is known if it failed, or an open's path
+            if row["kind"] != "unknown":  # else a connect's target, or the path that an open tells before the rest
                 conns[row["conn_id"]] = row | {"path": row["path"] or told["path"]}
         return Recording(
             exit_code=run.returncode,

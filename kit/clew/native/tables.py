@@ -158,8 +158,8 @@ def _table(columns: Mapping[str, pa.Array | Array]) -> pa.Table:
 def conns(batch: Batch) -> pa.Table:
     """What descriptors are: conn_id, who saw it, fd, kind, flags (enum of clew_record.h), path, addresses.
 
-    A connect that failed, or has only begun, tells where it went: a row of kind "unknown" with that as ``remote``. So does
-    an open whose file is described later: a row of kind "unknown" with its ``path``, which that other row has not.
+    A connect that failed, or has only begun, tells where it went: a row of kind "unknown" with that as ``remote``. An
+    open whose file is described later gives a row of kind "unknown" with the ``path``, which the later row has not.
     """
     return pa.concat_tables([_opened(batch), _described(batch), _refused(batch)], promote_options="default")
 
