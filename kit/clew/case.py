@@ -40,6 +40,13 @@ class Case:
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Case:
         """The case at ``path``, with what is new in its raw files ingested; raises ClewError if there is none."""
+        case = Case.as_it_is(path)
+        case.refresh()
+        return case
+
+    @staticmethod
+    def as_it_is(path: str | os.PathLike[str]) -> Case:
+        """The case at ``path``, without what was recorded since the last look; raises ClewError if there is none."""
         folder = Path(path)
         try:
             folder.is_dir() and (folder / MANIFEST).exists()
@@ -53,9 +60,7 @@ class Case:
             return Case(folder.resolve(), ParquetStore(folder.resolve()))
         if not (folder / RAW).is_dir() and not (folder / DATABASE).is_file():
             raise ClewError(f"{folder} is not a case: it has neither {RAW}/ nor {DATABASE} nor {MANIFEST}")
-        case = Case(folder.resolve(), FileStore.at(folder / DATABASE))
-        case.refresh()
-        return case
+        return Case(folder.resolve(), FileStore.at(folder / DATABASE))
 
     def refresh(self) -> int:
         """Ingest what was recorded since the last look.

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from clew.questions.answer import Answer
 
+KEYS = ("host", "command", "process", "thread", "cpu", "event", "module", "function")
+"""As in questions.samples, which takes too long to import."""
 _ROWS = 40
 _ENDINGS = {"ns": "_ns", "bytes": "_bytes"}
 
@@ -39,12 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--events", action="store_true", help="what the samples are of")
     shape.add_argument("--tree", action="store_true", help="the tree of stacks instead of functions")
-    shape.add_argument("--count", metavar="KEY", help="samples by command, process, thread, cpu, module, ...")
+    shape.add_argument(
+        "--count",
+        choices=_options.Offered(KEYS),
+        metavar="KEY",
+        help="samples by command, process, thread, cpu, module, ...",
+    )
     shape.add_argument("--wakeups", action="store_true", help="who woke whom, and how long they had waited")
     parser.add_argument(
         "--direction", choices=("down", "up"), default="down", help="from the outermost function (default)"
     )
-    parser.add_argument("--root", metavar="FUNCTION", help="with --tree: around this function only")
+    root = parser.add_argument("--root", metavar="FUNCTION", help="with --tree: around this function only")
+    _options.completed(root, "function")
     parser.add_argument(
         "--by", choices=("function", "module", "line"), default="function", help="what frames are merged by"
     )
