@@ -115,11 +115,15 @@ def _add_names(group: argparse._ArgumentGroup, what: str, *, metavar: str = "NAM
     completed(group.add_argument(f"--{what}", action="append", default=[], metavar=metavar, **more), what)
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """--json and --csv."""
+def add_output(parser: argparse.ArgumentParser, tables: tuple[str, ...] = ()) -> None:
+    """--json and --csv; of several ``tables`` --of chooses one."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--json", action="store_true", help="print JSON: a list of objects, raw units")
-    group.add_argument("--csv", action="store_true", help="print CSV with a header line, raw units")
+    several = "one object of the tables" if tables else "a list of objects"
+    group.add_argument("--json", action="store_true", help=f"print JSON: {several}, raw units")
+    first = f" ({tables[0]}, unless --of)" if tables else ""
+    group.add_argument("--csv", action="store_true", help=f"print CSV with a header line{first}, raw units")
+    if tables:
+        parser.add_argument("--of", choices=tables, metavar="TABLE", help=f"only one of {', '.join(tables)}")
 
 
 def parse_time(text: str | None) -> int | None:

@@ -2,7 +2,9 @@
 
 examples:
   clew info CASE
-  clew info CASE --json
+  clew info CASE --of coverage            only that table: captures, clocks, coverage, losses
+  clew info CASE --of losses --csv
+  clew info CASE --json                   all of them
 """
 
 from __future__ import annotations
@@ -26,14 +28,14 @@ _SHOWN = 20  # programs and threads, the worst first
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew info``."""
     _options.add_case(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object of these tables")
+    _options.add_output(parser, ("captures", "clocks", "coverage", "losses"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Print captures, losses and coverage."""
     import clew
     from clew import questions
-    from clew.commands._output import note_line, rows_of, write_table
+    from clew.commands._output import note_line, rows_of, show, write_table
     from clew.questions.answer import Answer
     from clew.units import printable
 
@@ -44,6 +46,8 @@ def run(args: argparse.Namespace) -> int:
     clocks = Answer(case.sql(_CLOCKS), "", "clocks of other hosts, and what was added to them")
     parts = {"captures": captures, "clocks": clocks}
     parts |= {"coverage": questions.coverage(case), "losses": questions.losses(case)}
+    if args.of or args.csv:
+        return show(parts[args.of or "captures"], args)
     if args.json:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
         return 0

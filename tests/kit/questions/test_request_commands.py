@@ -204,6 +204,14 @@ def test_paths(run: Any, shop: Case) -> None:
     assert json.loads(run("paths", shop.path, "--diff", "2", "1", "--json")[1]) == expected
 
 
+@pytest.mark.parametrize("of", ["messages", "links", "unresolved", "requests"])
+def test_each_table_of_trace_for_programs(run: Any, shop: Case, of: str) -> None:
+    rows = json.loads(run("trace", shop.path, "--json")[1])[of]
+    assert json.loads(run("trace", shop.path, "--of", of, "--json")[1]) == rows
+    found = list(csv.DictReader(io.StringIO(run("trace", shop.path, "--of", of, "--csv")[1])))
+    assert found == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+
+
 def test_one_path(run: Any, shop: Case) -> None:
     number = questions.requests(shop, Lens(requests=("GET /search",)), limit=1).table["request_id"][0].as_py()
     code, out, err = run("path", shop.path, number)
