@@ -67,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _requests(case: Case) -> str:
     """One line on the requests that were found, or how to find them: looking for them may take a while."""
+    from clew.store import DATABASE
+
     row = case.sql(
         """SELECT count(*) AS n, count(DISTINCT name) AS names, count(*) FILTER (error) AS errors,
                   count(*) FILTER (NOT resolved) AS unresolved, (SELECT EXISTS (SELECT 1 FROM payload)) AS payload
@@ -75,6 +77,8 @@ def _requests(case: Case) -> str:
     if row["n"]:
         said = f"{row['n']:,} requests of {row['names']:,} names, {row['errors']:,} failed"
         return f"{said}, {row['unresolved']:,} unresolved: `clew requests {case.path}` shows them"
+    if row["payload"] and not (case.path / DATABASE).exists():  # tables of Parquet stay as they were written
+        return "no requests: these tables hold none (`clew trace` the case they are of, and write them again)"
     if row["payload"]:
         return f"requests were not looked for yet, or none was found: `clew trace {case.path}`"
     return "no requests: no payload was recorded (clew record without --count-only and --payload none)"
