@@ -14,6 +14,7 @@ import clew
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.errors import LATER, errors
+from clew_widgets import findings
 from clew_widgets.report import embedded, write_report
 
 SECRETS = ("hunter2-Zx81kQ", "zoltan", "203.0.113.", "PAYLOAD-BYTES-f7")
@@ -134,6 +135,17 @@ def test_findings_say_who_what_and_how_much(report: Path, case: Case) -> None:
     assert "Failures gather at" in text
     assert "Nothing was lost" in text
     assert "wrk (static)" in text
+
+
+def test_a_wait_that_its_time_limit_ended_is_no_failure_but_a_connection_is() -> None:
+    names = ("op", "name", "meaning", "calls")
+    over, refused = ("cond_wait", "ETIMEDOUT", "timed out", 223), ("connect", "ETIMEDOUT", "timed out", 2)
+    waits = findings._failed([dict(zip(names, over, strict=True))], 1000)
+    assert waits.statement == "No call failed"
+    assert waits.detail == "223 waits ended by their time limit, which is no failure."
+    both = findings._failed([dict(zip(names, row, strict=True)) for row in (over, refused)], 1000)
+    assert both.statement.startswith("2 calls failed")
+    assert both.detail.startswith("Most often connect")
 
 
 def test_losses_are_said_first_in_figures(hostile_report: Path) -> None:
