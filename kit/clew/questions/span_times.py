@@ -1,68 +1,16 @@
-"""Spans in arrays, and how much of each was its own time: what several questions about paths begin with.
-
-A span waits for a child that ended before it did. A child that outlives its parent (a log statement that nobody waits
-for) is work that the parent began, not time that it spent; but the ``server`` end of an exchange counts as waited for
-by its ``client`` end even where its last call returned a little later than the client had its bytes. Children at the
-same time count once: self time is what no child that was waited for covers.
-"""
+"""Spans of a case in arrays: what several questions about paths begin with."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-
 from clew.case import Case
+from clew.causal.span_times import Flags, Ints, Spans, Times, arrays, places, times
 from clew.lens import Lens
 from clew.questions.ask import scalar
 
-Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class Spans:
-    """Rows of ``table`` (request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns at least).
-
-    ``parent`` is a row or -1; ``end`` of a span whose end was not seen (``open``) is its start.
-    """
-
-    table: pa.Table
-    parent: Ints
-    start: Ints
-    end: Ints
-    open: Flags
-    client: Flags
-
-    def codes(self, name: str) -> tuple[Ints, list[str | None]]:
-        """Column ``name`` as numbers, and what they stand for."""
-        coded = self.table[name].combine_chunks().dictionary_encode(null_encoding="encode")
-        return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
-
-
-@dataclass(frozen=True)
-class Times:
-    """ns, by row of Spans.
-
-    ``own``: what no child covers; ``wait``: what children cover; ``known``: both are (not so where the span's end or a
-    child's was not seen). ``covers``: what of its parent's time this child covers and none that began earlier does;
-    ``waited``: its parent waited for it; ``outlives``: it ended after its parent, which did not wait for it.
-    """
-
-    own: Ints
-    wait: Ints
-    known: Flags
-    covers: Ints
-    waited: Flags
-    outlives: Flags
-
-
-_SPREAD = 16  # entries for each span at most, in a table by number
+__all__ = ["Flags", "Ints", "Spans", "Times", "arrays", "load", "places", "ranges", "times"]
 _COLUMNS = "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns"
 
 
@@ -86,71 +34,3 @@ def ranges(case: Case, lens: Lens, most: int = 1_000_000) -> list[tuple[int, int
         asked = f"SELECT quantile_disc(request_id, [{', '.join(map(str, shares))}]) FROM request WHERE {predicate}"
         cuts = sorted(set(scalar(case, asked, params)))
     return list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, (1 << 63) - 1], strict=True))
-
-
-def arrays(table: pa.Table) -> Spans:
-    """Spans of the rows of ``table``; a parent that is not among them is as good as none."""
-    ids = table["span_id"].to_numpy()
-    parent = places(ids, pc.fill_null(table["parent_span_id"], 0).to_numpy())
-    parent[pc.is_null(table["parent_span_id"]).to_numpy() | (parent == np.arange(len(ids)))] = -1
-    start = table["start_ns"].to_numpy().astype(np.int64)
-    end = pc.coalesce(table["end_ns"], table["start_ns"]).to_numpy().astype(np.int64)
-    open_ = pc.is_null(table["end_ns"]).to_numpy()
-    client = pc.equal(table["kind"], "client").to_numpy()
-    return Spans(table, parent, start, np.maximum(start, end), open_, client)
-
-
-def places(ids: NDArray[np.unsignedinteger[Any]], wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
-    """Where in ``ids`` each of ``wanted`` is (the first, should it be there twice); -1: nowhere."""
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
-    lowest, highest = ids.min(), ids.max()
-    if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
-        table = np.full(int(highest - lowest) + 1, -1, np.int64)
-        table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
-        inside = (wanted >= lowest) & (wanted <= highest)
-        return np.where(inside, table[np.where(inside, wanted - lowest, 0)], -1)
-    order = np.argsort(ids, kind="stable")
-    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[place] == wanted, place, -1)
-
-
-def times(spans: Spans) -> Times:
-    """Self time and waiting of every span."""
-    size = len(spans.start)
-    child = np.flatnonzero(spans.parent >= 0)
-    above = spans.parent[child]
-    late = spans.end[child] > spans.end[above]
-    seen = ~spans.open[child] & ~spans.open[above]
-    waiting = seen & (spans.client[above] | ~late)
-    known = ~spans.open
-    known[above[spans.open[child]]] = False
-    outlives, waited, covers = np.zeros(size, bool), np.zeros(size, bool), np.zeros(size, np.int64)
-    outlives[child[seen & late & ~spans.client[above]]] = True
-    child, above = child[waiting], above[waiting]
-    waited[child] = True
-    low = np.minimum(np.maximum(spans.start[child], spans.start[above]), spans.end[above])
-    high = np.maximum(np.minimum(spans.end[child], spans.end[above]), low)
-    order = np.lexsort((high, low, above))
-    child, above, low, high = child[order], above[order], low[order], high[order]
-    low = np.maximum(low, _highest_before(above, low, high))
-    covers[child] = np.maximum(high - low, 0)
-    wait = np.zeros(size, np.int64)
-    np.add.at(wait, above, covers[child])
-    return Times(spans.end - spans.start - wait, wait, known, covers, waited, outlives)
-
-
-def _highest_before(group: Ints, low: Ints, high: Ints) -> Ints:
-    """The largest ``high`` of the rows before each in its ``group`` (rows are sorted by group); ``low`` for the first.
-
-    Ranks in place of times: group * rows + rank cannot overflow as group * time would.
-    """
-    if not len(group):
-        return low
-    levels, rank = np.unique(high, return_inverse=True)
-    first = np.concatenate(([True], group[1:] != group[:-1]))
-    number = np.cumsum(first) - 1
-    most = np.maximum.accumulate(number * len(levels) + rank) - number * len(levels)
-    before = np.concatenate(([0], levels[most[:-1]]))
-    return np.where(first, low, before)
