@@ -15,12 +15,14 @@ from clew.questions import span_times
 from clew.questions.answer import Answer, runnable
 from clew.questions.ask import need_requests
 from clew.questions.span_times import Flags, Ints, Spans, Times
+from clew.units import duration
 
 _COLUMNS = (
     "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns, "
     "(SELECT peer FROM connection c WHERE c.conn_id = span.conn_id) AS peer"
 )
 _UNSEEN = "what was not recorded"
+_TELLING = 0.01  # share of the time of callers below which it is not worth a note that it was spent on the way
 _ENOUGH = 20  # samples that there must be room for before they say how much of a time was running
 RUNNING, WAITING, FAULTS, UNACCOUNTED = "running", "waiting in calls", "page faults", "unaccounted"
 
@@ -108,12 +110,16 @@ class _Sum:
         self.count: dict[str, int] = defaultdict(int)
         self.waits: dict[str, dict[str, tuple[int, int]]] = defaultdict(lambda: defaultdict(lambda: (0, 0)))
         self.unknown = 0
+        self.asked = self.outside = 0  # of calls of nobody recorded: ns that they took, of these outside their servers
 
     def add(self, spans: Spans, working: pa.Table, blocked: pa.Table) -> None:
         """Add the spans of whole requests, when threads worked for them, and when these were in calls that wait."""
         times = span_times.times(spans)
         work = ~spans.client & times.known
         self.unknown += int((~spans.client & ~times.known).sum())
+        first = spans.client & times.known & (spans.parent < 0)
+        self.asked += int((spans.end - spans.start)[first].sum())
+        self.outside += int(times.own[first].sum())
         command, names = spans.codes("command")
         inside = np.minimum(_worked(working, spans, times), times.own)
         waiting = np.minimum(_worked(blocked, spans, times), inside)
@@ -143,6 +149,11 @@ def _note(found: _Sum, samples: dict[str, Any]) -> str | None:
     said = []
     if found.unknown:
         said.append(f"{found.unknown:,} spans are left out: their end, or that of what they waited for, was not seen")
+    if found.outside > _TELLING * found.asked:
+        said.append(
+            f"{duration(found.outside)} of the {duration(found.asked)} that callers waited is none of these: "
+            "on the way there and back, until they had read the whole reply, or in what was not recorded"
+        )
     if not any(kind in known for known in samples.values() for kind in ("on-cpu", "off-cpu")):
         said.append("no samples tell whether a thread was on a processor: running counts all that no wait explains")
     return "; ".join(said) or None
