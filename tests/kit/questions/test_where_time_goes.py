@@ -15,6 +15,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions import span_times
 from clew.questions.attribution import _worked
+from clew.units import duration
 
 from ..spans import write_case
 
@@ -114,6 +115,27 @@ def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
     app = {row["kind"]: row["total_ns"] for row in before if row["command"] == "app"}
     assert expected and app["waiting in calls"] == expected[0] > 0
     assert set(app) == {"running", "waiting in calls"} and sum(app.values()) <= 2 * expected[0] + 100 * 100
+
+
+def test_time_of_callers_outside_what_they_called_is_said(tmp_path: Path) -> None:
+    """Without its web workers every request begins with a call of a recorded program: some of it is on the way."""
+    write_case(tmp_path / "case", 100).close()
+    made = duckdb.connect()
+    span = f"'{tmp_path}/case/span.parquet'"
+    made.execute(
+        f"CREATE TABLE span AS SELECT * REPLACE (nullif(parent_span_id, request_id) AS parent_span_id) FROM {span}"
+    )
+    made.execute("DELETE FROM span WHERE kind = 'server' AND depth = 0")
+    asked, outside = made.execute(
+        """SELECT sum(c.end_ns - c.start_ns)::BIGINT, sum(c.end_ns - c.start_ns - s.end_ns + s.start_ns)::BIGINT
+           FROM span c JOIN span s ON s.parent_span_id = c.span_id WHERE c.kind = 'client' AND c.name = 'GET /' """
+    ).fetchone() or (0, 0)
+    made.execute(f"COPY span TO {span}")
+    case = clew.open(tmp_path / "case")
+    note = questions.attribution(case, Lens(requests=("GET /",))).note or ""
+    case.close()
+    assert outside > 0.01 * asked > 0
+    assert note.startswith(f"{duration(outside)} of the {duration(asked)} that callers waited is none of these")
 
 
 def test_what_nobody_worked_for_is_unaccounted() -> None:
