@@ -9,6 +9,7 @@ from clew.questions.call_graph import call_graph
 from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import errors
+from clew.questions.figures import figure, figures
 from clew.questions.flame import flame
 from clew.questions.flame_chart import flame_chart
 from clew.questions.flame_diff import flame_diff
@@ -37,6 +38,8 @@ __all__ = [
     "counts",
     "coverage",
     "errors",
+    "figure",
+    "figures",
     "flame",
     "flame_chart",
     "flame_diff",
