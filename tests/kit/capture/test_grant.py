@@ -32,6 +32,18 @@ def test_an_exec_after_a_change_of_user_is_not_seen_and_says_so(clew: Clew, tmp_
     assert seen["cat"] == ("no_arena", 0)
 
 
+def test_what_was_not_recorded_is_said_at_the_end(clew: Clew) -> None:
+    script = " ".join(DROP) + " cat /etc/hostname; true; cat /etc/hostname"
+    done = clew("record", "-o", "case", "--", "sh", "-c", script)
+    missing, last = done.stderr.splitlines()
+    assert missing == (
+        "clew: not recorded: 1 of the programs that were started, 1 after a change of user (--user NAME lets them in); "
+        "`clew info case` says why"
+    )
+    assert last.endswith("-> case")
+    assert "not recorded" not in clew("record", "-o", "all", "--user", "nobody", "--", "sh", "-c", script).stderr
+
+
 def test_the_user_that_was_named_is_recorded(clew: Clew, tmp_path: Path) -> None:
     done = clew("record", "-q", "--user", "nobody", "-o", "case", "--", *DROP, "cat", "/etc/hostname")
     assert (done.returncode, done.stderr) == (0, "")
