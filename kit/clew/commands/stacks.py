@@ -11,7 +11,9 @@ examples:
   clew stacks CASE --op close --tree                who makes those calls (clew record --stacks close)
   clew stacks CASE --root malloc --direction up --tree
   clew stacks CASE --hide '^std::' --from 2s --to 3s --csv
-  clew stacks CASE --command nginx -o nginx.svg     also .folded, .speedscope.json, .pb.gz
+  clew stacks CASE --command nginx -o nginx.svg     also .folded, .speedscope.json, .pb.gz, .dot (the call graph)
+  clew stacks CASE --against YESTERDAY              what grew and what shrank beside another case
+  clew stacks CASE --from 9s --against '--to 9s'    beside another part of this one; also with --tree
   clew stacks CASE --count command                  samples by command, process, thread, cpu, module, ...
 """
 
@@ -61,8 +63,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=_options.positive, metavar="N", help="rows (default: 40; all with --json and --csv)"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json or .pb.gz (pprof)"
+        "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json, .pb.gz (pprof) or .dot"
     )
+    parser.add_argument(
+        "--against",
+        metavar="WORDS",
+        help="compare: another case, or options of what to look at in it, in quotes; both sides are scaled alike",
+    )
+    parser.add_argument("--as-counted", action="store_true", help="with --against: not scaled")
     for what, text in (
         ("hide", "leave these frames out; their weight is their caller's"),
         ("focus", "only stacks with such a frame"),
@@ -84,6 +92,10 @@ def run(args: argparse.Namespace) -> int:
     lens = _lens.lens_of(args, case)
     edits = [(what, pattern) for what in ("hide", "focus", "drop", "merge") for pattern in getattr(args, what)]
     limit = args.limit or (None if args.json or args.csv else _ROWS)
+    if args.against:
+        from clew.commands._against import compare
+
+        return compare(args, case, lens, edits, limit)
     if args.events:
         return show(questions.sample_events(case, lens), args)
     if args.wakeups:
