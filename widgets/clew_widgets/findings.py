@@ -146,6 +146,15 @@ def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, widt
     ]
 
 
+def outside_findings(outside: Answer, sampled: bool) -> list[Finding]:
+    """That a program does most of what it does outside of calls, unless it was ``sampled`` there."""
+    if outside.note is None or sampled:
+        return []
+    detail = "There it computes, or waits for a processor or in what is not recorded (sleep, locks). "
+    detail += "`clew record --engine perf,preload -- COMMAND` takes stacks there, too."
+    return [Finding(outside.note, detail)]
+
+
 def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:
     """What the figures leave out: lost records, damage, programs that could not be seen."""
     rows = losses.table.to_pylist()

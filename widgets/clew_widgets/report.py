@@ -26,12 +26,13 @@ from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import LATER, errors
 from clew.questions.latency import latency
+from clew.questions.outside import outside, sampled
 from clew.questions.samples import sample_events
 from clew.units import duration, printable
 from clew_widgets import answers, assets, cube, report_figures, report_requests, report_stacks
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
-from clew_widgets.findings import Finding, coverage_findings, findings
+from clew_widgets.findings import Finding, coverage_findings, findings, outside_findings
 from clew_widgets.lens_bar import TOTALS, totals
 from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
@@ -168,6 +169,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         window=(first, last),
         origin_ns=origin_ns,
     )
+    found += outside_findings(redactor.answer(outside(case, lens)), sampled(case))
     found += coverage_findings(asked["coverage"], asked["losses"])
     sums = totals(tables["command"])
     cells = redactor.answer(cells)

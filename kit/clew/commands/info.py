@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
     import clew
     from clew import questions
     from clew.commands._output import note_line, rows_of, show, write_table
+    from clew.lens import Lens
     from clew.questions.answer import Answer
+    from clew.questions.outside import outside, sampled
     from clew.units import printable
 
     case = clew.open(args.case)
@@ -61,6 +63,9 @@ def run(args: argparse.Namespace) -> int:
         note_line(answer)
         for number, text in notes if name == "captures" else ():
             print(f"capture {number}: {printable(text)}")
+    computes = outside(case, Lens()).note
+    if computes and not sampled(case):
+        print(f"\n{printable(computes)}: clew record --engine perf,preload says what it does there")
     print(f"\n{_requests(case)}")
     return 0
 
