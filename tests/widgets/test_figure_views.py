@@ -31,8 +31,8 @@ MAPS = (
 def figured(tmp_path: Path) -> Case:
     """A case of no calls and no samples: page-faults 3, 1, 2 in three seconds, a map and a distribution."""
     stat, maps = tmp_path / "stat.tsv", tmp_path / "maps.json"
-    rows = (f"     {at}.000000000\t{value}\t\tpage-faults\t1000\t100.00\t\t\n" for at, value in ((1, 3), (2, 1), (3, 2)))
-    stat.write_text(STAT + "".join(rows))
+    form = "     {}.000000000\t{}\t\tpage-faults\t1000\t100.00\t\t\n"
+    stat.write_text(STAT + "".join(form.format(at, value) for at, value in ((1, 3), (2, 1), (3, 2))))
     maps.write_text("".join(json.dumps(one) + "\n" for one in MAPS))
     assert main(["import", str(tmp_path / "case"), str(stat), str(maps)]) == 0
     return clew.open(tmp_path / "case")
