@@ -23,6 +23,7 @@ _ORDERS = {
     **dict.fromkeys(("event", "payload"), "thread_id, seq"),
     "span": "request_id, start_ns, span_id",  # one request is read without the others
     "working": "request_id, start_ns, tid, host",
+    **dict.fromkeys(("span_time", "span_wait", "hop"), "request_id, start_ns, span_id"),
 }
 
 
@@ -87,6 +88,10 @@ class Case:
         Returns whether anything was done. Quick if there is nothing new.
         """
         if isinstance(self._store, ParquetStore):
+            from clew.causal.spent import complete
+
+            with self._store.reading() as connection:
+                complete(connection)
             return False
         from clew.causal.run import trace
 
@@ -158,6 +163,8 @@ class Case:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(target.iterdir()):
             raise ClewError(f"{target} is not empty")
+        if isinstance(self._store, ParquetStore):
+            self.trace()  # adds the tables that the clew which wrote these did not have
         rows = {}
         with self._store.reading() as connection:
             for name in table_names():

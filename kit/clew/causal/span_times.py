@@ -8,7 +8,7 @@ same time count once: self time is what no child that was waited for covers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,15 @@ class Spans:
 
     def codes(self, name: str) -> tuple[Ints, list[str | None]]:
         """Column ``name`` as numbers, and what they stand for."""
-        coded = self.table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        coded = self.table[name].combine_chunks()
+        if not pa.types.is_dictionary(coded.type) or coded.null_count:
+            coded = coded.cast(pa.string()).dictionary_encode(null_encoding="encode")
         return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+
+    def is_kind(self, kind: str) -> Flags:
+        """Which rows are of that ``kind``."""
+        number, kinds = self.codes("kind")
+        return number == kinds.index(kind) if kind in kinds else np.zeros(len(number), bool)
 
 
 @dataclass(frozen=True)
@@ -70,24 +77,42 @@ def arrays(table: pa.Table) -> Spans:
     start = table["start_ns"].to_numpy().astype(np.int64)
     end = pc.coalesce(table["end_ns"], table["start_ns"]).to_numpy().astype(np.int64)
     open_ = pc.is_null(table["end_ns"]).to_numpy()
-    client = pc.equal(table["kind"], "client").to_numpy()
-    return Spans(table, parent, start, np.maximum(start, end), open_, client)
+    spans = Spans(table, parent, start, np.maximum(start, end), open_, open_)
+    return replace(spans, client=spans.is_kind("client"))
+
+
+class Places:
+    """Where in ``ids`` a number is: the first place, should it be there twice."""
+
+    def __init__(self, ids: NDArray[np.unsignedinteger[Any]]) -> None:
+        self._ids = ids
+        self._table: NDArray[np.signedinteger[Any]] | None = None
+        if not len(ids):
+            return
+        lowest, highest = ids.min(), ids.max()
+        if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
+            self._lowest, self._highest = lowest, highest
+            self._table = np.full(int(highest - lowest) + 1, -1, np.min_scalar_type(-len(ids)))
+            self._table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
+        else:
+            self._order = np.argsort(ids, kind="stable")
+
+    def of(self, wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
+        """The place of each of ``wanted``; -1: nowhere."""
+        ids = self._ids
+        if not len(ids):
+            return np.full(len(wanted), -1, np.int64)
+        wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
+        if self._table is not None:
+            inside = (wanted >= self._lowest) & (wanted <= self._highest)
+            return np.where(inside, self._table[np.where(inside, wanted - self._lowest, 0)], -1).astype(np.int64)
+        place = self._order[np.minimum(np.searchsorted(ids, wanted, sorter=self._order), len(ids) - 1)]
+        return np.where(ids[place] == wanted, place, -1)
 
 
 def places(ids: NDArray[np.unsignedinteger[Any]], wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
-    """Where in ``ids`` each of ``wanted`` is (the first, should it be there twice); -1: nowhere."""
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
-    lowest, highest = ids.min(), ids.max()
-    if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
-        table = np.full(int(highest - lowest) + 1, -1, np.int64)
-        table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
-        inside = (wanted >= lowest) & (wanted <= highest)
-        return np.where(inside, table[np.where(inside, wanted - lowest, 0)], -1)
-    order = np.argsort(ids, kind="stable")
-    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[place] == wanted, place, -1)
+    """Where in ``ids`` each of ``wanted`` is; -1: nowhere."""
+    return Places(ids).of(wanted)
 
 
 def times(spans: Spans) -> Times:
