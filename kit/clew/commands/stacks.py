@@ -29,6 +29,8 @@ from clew.commands import _lens, _options
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from clew.case import Case
+    from clew.lens import Lens
     from clew.questions.answer import Answer
 
 KEYS = ("host", "command", "process", "thread", "cpu", "event", "module", "function")
@@ -101,7 +103,8 @@ def run(args: argparse.Namespace) -> int:
     if args.wakeups:
         return show(questions.wakeups(case, lens, args.limit or _ROWS), args)
     if args.count:
-        return show(questions.samples_by(case, lens, args.count), args)
+        answer = questions.samples_by(case, lens, args.count)
+        return show(answer if args.json or args.csv else _counted(answer), args)
     if args.output:
         from clew.export.stack_files import write_stacks
 
@@ -113,11 +116,32 @@ def run(args: argparse.Namespace) -> int:
             return show(answer, args)
         return _show_tree(answer, args.least / 100)
     answer = questions.functions(case, lens, by=args.by, edits=edits, limit=limit)
-    return show(_for_people(answer) if not (args.json or args.csv) else answer, args)
+    return show(answer if args.json or args.csv else _for_people(answer, _beside(case, lens, answer)), args)
 
 
-def _for_people(answer: Answer) -> Answer:
-    """Weights named by their unit, and as shares of the whole."""
+def _beside(case: Case, lens: Lens, answer: Answer) -> str:
+    """What the samples of ``answer`` are of, and of what there are others."""
+    from clew import questions
+    from clew.units import number
+
+    said = f"{answer.summary['event']}, {number(answer.summary['samples'])} samples"
+    events = questions.sample_events(case, lens).table["event_name"].to_pylist()
+    others = [event for event in events if event != answer.summary["event"]]
+    return f"{said}; there are also {', '.join(others)}: --event" if others else said
+
+
+def _counted(answer: Answer) -> Answer:
+    """Its weight named by its unit; what each event weighs is in a unit of its own."""
+    from dataclasses import replace
+
+    ending = _ENDINGS.get(answer.summary.get("unit", ""), "")
+    table: pa.Table = answer.table
+    names = [f"weight{ending}" if name == "weight" else name for name in table.column_names]
+    return replace(answer, table=table.rename_columns(names))
+
+
+def _for_people(answer: Answer, said: str) -> Answer:
+    """Weights named by their unit, and as shares of the whole; ``said`` before its note."""
     from dataclasses import replace
 
     import pyarrow.compute as pc
@@ -129,7 +153,8 @@ def _for_people(answer: Answer) -> Answer:
         table = table.append_column(f"{name}_share", pc.divide(table[name], whole))
     order = ["self_share", "self", "total_share", "total", "samples", "function", "module"]
     titles = ["self_share", f"self{ending}", "total_share", f"total{ending}", "samples", "function", "module"]
-    return replace(answer, table=table.select(order).rename_columns(titles))
+    note = "; ".join(filter(None, (said, answer.note)))
+    return replace(answer, table=table.select(order).rename_columns(titles), note=note)
 
 
 def _show_tree(answer: Answer, least: float) -> int:
