@@ -23,6 +23,7 @@ _ORDERS = {
     **dict.fromkeys(("event", "payload"), "thread_id, seq"),
     "span": "request_id, start_ns, span_id",  # one request is read without the others
     "working": "request_id, start_ns, tid, host",
+    **dict.fromkeys(("span_time", "span_wait", "hop"), "request_id, start_ns, span_id"),
 }
 
 
@@ -40,6 +41,13 @@ class Case:
     @staticmethod
     def open(path: str | os.PathLike[str]) -> Case:
         """The case at ``path``, with what is new in its raw files ingested; raises ClewError if there is none."""
+        case = Case.as_it_is(path)
+        case.refresh()
+        return case
+
+    @staticmethod
+    def as_it_is(path: str | os.PathLike[str]) -> Case:
+        """The case at ``path``, without what was recorded since the last look; raises ClewError if there is none."""
         folder = Path(path)
         try:
             folder.is_dir() and (folder / MANIFEST).exists()
@@ -53,9 +61,7 @@ class Case:
             return Case(folder.resolve(), ParquetStore(folder.resolve()))
         if not (folder / RAW).is_dir() and not (folder / DATABASE).is_file():
             raise ClewError(f"{folder} is not a case: it has neither {RAW}/ nor {DATABASE} nor {MANIFEST}")
-        case = Case(folder.resolve(), FileStore.at(folder / DATABASE))
-        case.refresh()
-        return case
+        return Case(folder.resolve(), FileStore.at(folder / DATABASE))
 
     def refresh(self) -> int:
         """Ingest what was recorded since the last look.
@@ -82,6 +88,10 @@ class Case:
         Returns whether anything was done. Quick if there is nothing new.
         """
         if isinstance(self._store, ParquetStore):
+            from clew.causal.spent import complete
+
+            with self._store.reading() as connection:
+                complete(connection)
             return False
         from clew.causal.run import trace
 
@@ -153,6 +163,8 @@ class Case:
         target.mkdir(mode=0o700, parents=True, exist_ok=True)
         if any(target.iterdir()):
             raise ClewError(f"{target} is not empty")
+        if isinstance(self._store, ParquetStore):
+            self.trace()  # adds the tables that the clew which wrote these did not have
         rows = {}
         with self._store.reading() as connection:
             for name in table_names():

@@ -289,22 +289,26 @@ def _chosen(conditions: list[str]) -> list[str]:
 def _worked_for(table: str, condition: str) -> str:
     """Rows of ``table`` at whose time their thread worked for such a request (intervals of a thread do not overlap).
 
-    Time is divided into cells that are as long as the interval or up to 16 times longer: an interval lies in one or two
-    cells of its size, so a row is compared with few. Only rows between the first and the last interval are looked at:
-    one request among millions is quick.
+    Time is divided into cells about as long as the intervals, so that an interval lies in few cells and a row is
+    compared with few intervals. Those that are more than 16 times longer than the median have cells of their own.
     """
     who, thread = "host, tid", ""
     if table == "event":  # it always has a thread, which is found more quickly than a name
         who, thread = "thread_id", "JOIN (SELECT thread_id, host, tid FROM thread) USING (host, tid)"
+    length = "ceil(log2(greatest(avg(end_ns - start_ns) FILTER ({}), 1)))::INTEGER"
+    short, long = "end_ns - start_ns <= bound", "end_ns - start_ns > bound"
+    nth = "2 * unnest(range(start_ns >> {0}, (end_ns >> {0}) + 1)) + {1} AS nth"
     return (
-        f"({who}, ts_ns) IN (WITH w AS MATERIALIZED ("
-        f"SELECT {who}, start_ns, end_ns, 4 * ceil(log2(greatest(end_ns - start_ns, 1)) / 4)::INTEGER AS size "
-        f"FROM working {thread} WHERE {condition}), "
-        "cell AS (SELECT *, unnest(range(start_ns >> size, (end_ns >> size) + 1)) AS nth FROM w) "
-        f"SELECT {who}, x.ts_ns FROM (SELECT {who}, ts_ns, size, ts_ns >> size AS nth FROM {table}, "
-        "(SELECT DISTINCT size FROM w) "
-        "WHERE ts_ns >= (SELECT min(start_ns) FROM w) AND ts_ns < (SELECT max(end_ns) FROM w)) x "
-        f"JOIN cell USING ({who}, size, nth) WHERE x.ts_ns >= start_ns AND x.ts_ns < end_ns)"
+        f"({who}, ts_ns) IN (WITH w AS MATERIALIZED (SELECT {who}, start_ns, end_ns FROM working {thread} "
+        f"WHERE {condition}), "
+        "most AS MATERIALIZED (SELECT 16 * quantile_disc(end_ns - start_ns, 0.5) AS bound FROM w), "
+        f"size AS MATERIALIZED (SELECT {length.format(short)} AS short, {length.format(long)} AS long FROM w, most), "
+        f"cell AS (SELECT {who}, start_ns, end_ns, {nth.format('short', 0)} FROM w, most, size WHERE {short} "
+        f"UNION ALL SELECT {who}, start_ns, end_ns, {nth.format('long', 1)} FROM w, most, size WHERE {long}) "
+        f"SELECT {who}, x.ts_ns FROM (SELECT {who}, ts_ns, 2 * (ts_ns >> short) AS nth FROM {table}, size "
+        f"UNION ALL SELECT {who}, ts_ns, 2 * (ts_ns >> long) + 1 FROM {table}, "
+        "(SELECT long FROM size WHERE long IS NOT NULL)) x "
+        f"JOIN cell USING ({who}, nth) WHERE x.ts_ns >= start_ns AND x.ts_ns < end_ns)"
     )
 
 

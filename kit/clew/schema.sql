@@ -325,6 +325,41 @@ CREATE TABLE working (               -- for which request a thread worked, when:
     confidence  DOUBLE NOT NULL
 );
 
+CREATE TABLE span_time (             -- where the time of a span went: one row for each root and each span that is no client
+    span_id     UBIGINT NOT NULL,
+    request_id  UBIGINT NOT NULL,
+    start_ns    BIGINT NOT NULL,    -- of the span
+    command     VARCHAR NOT NULL,   -- of the span
+    caller      BOOLEAN NOT NULL,   -- a root that is a client: its self_ns is time on the way, or in what was not recorded
+    dur_ns      BIGINT,             -- this and what follows is NULL where the span's end or that of a child was not seen
+    self_ns     BIGINT,             -- that no child covers for which it waited
+    worked_ns   BIGINT,             -- of self_ns: a thread worked for it
+    blocked_ns  BIGINT              -- of worked_ns: that thread was in poll, a wait for a condition and their kin
+);
+
+CREATE TABLE span_wait (             -- for whom spans waited: one row for each child that a span of span_time waited for
+    span_id     UBIGINT NOT NULL,   -- that waited; calls inside a program (imported spans) are left out
+    request_id  UBIGINT NOT NULL,
+    start_ns    BIGINT NOT NULL,    -- of the span that waited
+    command     VARCHAR NOT NULL,   -- of the span that waited
+    waited_for  VARCHAR,            -- command of who answered; not recorded: other end of the connection; NULL: not known
+    waited_ns   BIGINT NOT NULL     -- of the span's time that this child covers and none that began earlier does
+);
+
+CREATE TABLE hop (                   -- from program to program: one row for each call, and for each program that was started
+    span_id     UBIGINT NOT NULL,   -- client's; server's where its client was not recorded; process
+    request_id  UBIGINT NOT NULL,
+    start_ns    BIGINT NOT NULL,    -- of that span
+    from_command VARCHAR,           -- NULL: it was not recorded
+    to_command  VARCHAR,            -- not recorded: other end of the connection; NULL: not known
+    protocol    VARCHAR,            -- process: it was started; internal: imported
+    recorded    BOOLEAN NOT NULL,   -- both ends were
+    confidence  DOUBLE NOT NULL,    -- that these ends belong together
+    error       BOOLEAN NOT NULL,   -- as one of the ends tells
+    dur_ns      BIGINT,             -- of that span; NULL: its end was not seen
+    bytes       UBIGINT             -- of both messages; NULL: not known
+);
+
 CREATE TABLE imported_span (         -- spans of files that other tools wrote (OTLP, Jaeger), as told; causal/imported.py makes rows of span of them
     capture_id  UINTEGER NOT NULL,
     span_id     UBIGINT NOT NULL,   -- as in span

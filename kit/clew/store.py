@@ -162,10 +162,19 @@ class ParquetStore:
         for name in parquet_tables(folder):
             file = str(folder / f"{name}.parquet").replace("'", "''")
             try:
+                columns = self._columns(f'FROM "{name}"')
+                there = self._columns(f"FROM read_parquet('{file}')")
+                unknown = [f"NULL::{kind} AS {column}" for column, kind in columns.items() if column not in there]
                 self._connection.execute(f'DROP TABLE "{name}"')
-                self._connection.execute(f"CREATE VIEW \"{name}\" AS SELECT * FROM read_parquet('{file}')")
+                self._connection.execute(
+                    f"CREATE VIEW \"{name}\" AS SELECT {', '.join(['*', *unknown])} FROM read_parquet('{file}')"
+                )
             except duckdb.Error as error:
                 raise ClewError(f"cannot read {file}: {str(error).splitlines()[0]}") from None
+
+    def _columns(self, source: str) -> dict[str, str]:
+        """Names and types: tables that an older clew wrote lack some, of which nothing is known then."""
+        return {name: kind for name, kind, *_ in self._connection.execute(f"DESCRIBE {source}").fetchall()}
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:

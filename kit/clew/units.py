@@ -20,8 +20,10 @@ def size(count: int | float) -> str:
 
 
 def number(count: int | float) -> str:
-    """``count`` with thousands apart: 1,234,567; fractions with four figures."""
-    return f"{int(count):,}" if count == count // 1 else f"{count:,.4g}"
+    """``count`` with thousands apart: 1,234,567; fractions with four figures, from 1,000 on with thousandths."""
+    if count == count // 1:
+        return f"{int(count):,}"
+    return f"{count:,.4g}" if abs(count) < 1000 else f"{count:,.3f}".rstrip("0").rstrip(".")
 
 
 def shape_name(shape_id: int) -> str:

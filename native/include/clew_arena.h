@@ -70,6 +70,8 @@ struct clew_arena {
 	_Atomic uint64_t next_conn;                 /* the next conn_id; from 1 */
 	_Alignas(64) _Atomic uint64_t lost_no_slot; /* records of threads without a slot */
 	_Atomic uint64_t lost_threads;
+	_Atomic uint32_t unseen;     /* programs that were started and are not recorded */
+	_Atomic uint32_t other_user; /* of these, those that cannot reach the arena, as after a change of user */
 	_Alignas(64) _Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, by the recorder, many times a second */
 };
 

@@ -116,4 +116,20 @@ CLEW_CAUSAL_API int64_t clew_trees(int64_t spans, const int64_t *root, const int
  * the child before; returns how many are in `order`. Parents stand before their children.
  */
 CLEW_CAUSAL_API int64_t clew_walk(int64_t spans, const int64_t *parent, const uint64_t *shape, int64_t *order);
+
+/* Spans in trees; `parent` is a row, -1: none. */
+struct clew_tree_times {
+	int64_t spans;
+	const int64_t *parent, *start, *end;
+	const uint8_t *client;
+	const int64_t *covers; /* ns of its parent's time, up to its own or the parent's end, that no other row covers */
+};
+
+/**
+ * Adds to worked[row] the ns of the intervals of that row, within its start and end, that no child of it covers. Those
+ * of a client are its parent's. Intervals of no row (`span` is outside) are left out; returns how many were not.
+ * -EINVAL: a parent is outside.
+ */
+CLEW_CAUSAL_API int64_t clew_worked(const struct clew_tree_times *in, int64_t intervals, const int64_t *span,
+									const int64_t *low, const int64_t *high, int64_t *worked);
 #endif

@@ -177,5 +177,11 @@ void note_thread_end(struct clew_slot *slot)
 void note_unseen(struct clew_slot *slot, enum clew_unseen reason, uint32_t pid, const char *path)
 {
 	struct iovec data = {(void *)path, text_length(path)};
+	const bool partly =
+		reason == CLEW_UNSEEN_IO_URING || reason == CLEW_UNSEEN_PROFILER || reason == CLEW_UNSEEN_DEEPBIND;
+	if (arena && !partly) {
+		atomic_fetch_add(&arena->unseen, 1);
+		atomic_fetch_add(&arena->other_user, reason == CLEW_UNSEEN_NO_ARENA);
+	}
 	note_write(slot, CLEW_OP_UNSEEN, (int64_t)reason, (int)pid, CLEW_F_TEXT, &data, 1);
 }

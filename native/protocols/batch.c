@@ -5,13 +5,14 @@
  *
  * What was written counts from when its call was entered, what was read from when its call returned: so a request
  * stands before its reply at both ends. Within a direction the offsets decide, where they are known: two threads may
- * write at the same time.
+ * write at the same time. Offsets are counted as calls return, which may be late.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "talks.h"
 
+#define MOST_LATE 64u   /* calls that one that returns late is moved in front of, at most */
 #define LINE 64u        /* bytes of a line of the cache */
 #define FETCH_ITEM 16u  /* calls that are asked for ahead */
 #define FETCH_BYTES 4u  /* calls whose bytes are asked for ahead, */
@@ -66,6 +67,30 @@ static bool goes_up(const struct item *items, uint64_t count, bool sent)
 	return true;
 }
 
+/*
+ * A thread may come out of its write so late that the other end has read the bytes and asked again, and another thread
+ * has written the answer and counted its bytes first. Where something was read since the call was entered, what was
+ * written after that comes behind it, if the offsets follow each other.
+ */
+static void move_late_forward(struct item *items, uint64_t late, uint64_t count)
+{
+	struct moved *moved = &items[late].moved;
+	uint64_t read = 0, last = late;
+	for (uint64_t i = late + 1; i < count && i - late <= MOST_LATE && items[i].key < moved->call.end_ns; i++) {
+		if (!items[i].sent && items[i].moved.bytes && !read)
+			read = i;
+		if (items[i].sent && read && items[i].moved.offset < moved->offset)
+			last = i;
+	}
+	for (uint64_t i = last; read && i > read; i--) {
+		struct moved *other = &items[i].moved;
+		if (!items[i].sent || other->offset + other->bytes != moved->offset)
+			continue;
+		moved->offset = other->offset;
+		other->offset += moved->bytes;
+	}
+}
+
 static bool offsets_known(const struct item *items, uint64_t count)
 {
 	for (uint64_t i = 0; i < count; i++)
@@ -81,7 +106,14 @@ static void put_in_order(struct item *items, uint64_t count)
 		sorted++;
 	if (sorted < count)
 		qsort(items, count, sizeof *items, by_time);
-	if ((goes_up(items, count, true) && goes_up(items, count, false)) || !offsets_known(items, count))
+	bool up = goes_up(items, count, true);
+	if (!up && offsets_known(items, count)) {
+		for (uint64_t i = 0; i < count; i++)
+			if (items[i].sent)
+				move_late_forward(items, i, count);
+		up = goes_up(items, count, true);
+	}
+	if ((up && goes_up(items, count, false)) || !offsets_known(items, count))
 		return;
 	/* Each direction by its offsets; a byte did not move before the one in front of it. */
 	qsort(items, count, sizeof *items, by_offset);

@@ -226,21 +226,22 @@ static size_t unit(struct talk *talk, struct state *state, enum side side, const
 static uint64_t both(struct talk *talk, struct state *state, enum side side, const uint8_t *data, size_t size,
 					 bool last)
 {
+	bool *const lost_here = &state->stray[side == CLIENT ? CLIENT : SERVER];
 	size_t at = 0;
 	if (side == CLIENT)
 		close_reply(talk, state);
 	while (at < size) {
-		if (state->stray[side]) {
+		if (*lost_here) {
 			if (side == SERVER)
 				return size;
 			const size_t found = memcached_start(data + at, size - at);
 			at += found;
 			if (at == size)
 				return last || found < 64 ? size - (last ? 0 : found) : size - 64;
-			state->stray[side] = false;
+			*lost_here = false;
 		}
 		const size_t used = unit(talk, state, side, data, size, at, last);
-		if (state->stray[side])
+		if (*lost_here)
 			at++;
 		else if (!used)
 			return at;

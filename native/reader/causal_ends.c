@@ -16,7 +16,7 @@
 #include "causal.h"
 
 #define ROUNDS 64
-#define MOST_LOOKED_AT 4096 /* possibilities of one end: with more, it is left open */
+#define MOST_LOOKED_AT 512 /* possibilities of one end: with more, it is left open */
 
 /* Places in the listener's queue that an end may have had, from 0; least and most of what is left of them. */
 struct places {
@@ -26,6 +26,7 @@ struct places {
 struct listener { /* the connections of one process to one listener */
 	const struct clew_end *client, *server;
 	int64_t clients, servers;
+	bool complete; /* every server's end has its client here, as far as can be seen */
 	struct places *client_at, *server_at;
 	int64_t *reach;                 /* [clients]: highest place of this client and of all before it */
 	int64_t *oldest;                /* [servers]: clients before this one had their answers when it was accepted */
@@ -184,18 +185,21 @@ static int64_t decide_clients(struct listener *l)
 	return decided;
 }
 
-/* An end that was accepted was connected by somebody: the same from there. */
+/* An end that was accepted was connected by somebody: the same from there. If that may be somebody who was not
+ * recorded, the client must not be possible for any other, either. */
 static int64_t decide_servers(struct listener *l)
 {
 	int64_t decided = 0, *only = l->extreme;
+	bool cut = false;
 	memset(l->claims, 0, (size_t)l->clients * sizeof *l->claims);
 	for (int64_t j = 0; j < l->servers; j++) {
-		const struct found found = l->client_of[j] == NONE ? look(l, j, false) : (struct found){0};
+		const struct found found = l->client_of[j] == NONE ? look(l, j, !l->complete) : (struct found){0};
+		cut |= found.cut;
 		only[j] = found.count == 1 ? found.only : NONE;
-		if (only[j] != NONE)
+		if (only[j] != NONE && l->complete)
 			l->claims[only[j]]++;
 	}
-	for (int64_t j = 0; j < l->servers; j++)
+	for (int64_t j = 0; j < l->servers && (l->complete || !cut); j++)
 		if (only[j] != NONE && l->claims[only[j]] == 1) {
 			decide(l, only[j], j);
 			decided++;
@@ -242,12 +246,12 @@ static void order_servers(struct listener *l, int64_t *times)
 		l->before[j] = at_most(times, l->servers, l->server[j].begun);
 }
 
-/* `counted`: what was accepted before and after for sure takes places, too, as every end has its client. */
-static void place_servers(struct listener *l, bool counted)
+/* If all are here, what was accepted before and after for sure takes places, too. */
+static void place_servers(struct listener *l)
 {
 	for (int64_t j = 0; j < l->servers; j++) {
 		const int64_t after = l->servers - first_after(l, j);
-		l->server_at[j] = (struct places){counted ? l->before[j] : 0, l->clients - 1 - (counted ? after : 0)};
+		l->server_at[j] = (struct places){l->complete ? l->before[j] : 0, l->clients - 1 - (l->complete ? after : 0)};
 	}
 }
 
@@ -262,10 +266,13 @@ static bool all_have_some(struct listener *l)
 static int64_t pair_ends(struct listener *l)
 {
 	int64_t pairs = 0;
-	place_servers(l, l->servers <= l->clients);
+	l->complete = l->servers <= l->clients;
+	place_servers(l);
 	narrow_from_below(l);
-	if (!all_have_some(l)) /* the client of one was not recorded, or what it said not understood */
-		place_servers(l, false);
+	if (l->complete && !all_have_some(l)) {
+		l->complete = false;
+		place_servers(l);
+	}
 	for (int round = 0; round < ROUNDS; round++) {
 		narrow_from_below(l);
 		narrow_from_above(l);

@@ -185,6 +185,8 @@ static int report(struct clew_drain *drain, struct clew_drain_stats *stats)
 	drain->stats.live_threads = drain->active_count;
 	drain->stats.lost_no_slot = atomic_load(&arena->lost_no_slot);
 	drain->stats.lost_threads = atomic_load(&arena->lost_threads);
+	drain->stats.unseen = atomic_load(&arena->unseen);
+	drain->stats.other_user = atomic_load(&arena->other_user);
 	if (stats)
 		*stats = drain->stats;
 	return drain->writer.error;

@@ -54,6 +54,8 @@ struct clew_drain_stats {    /* totals so far */
 	uint32_t live_processes; /* now, as of the last look (ten times a second) */
 	uint32_t fill;           /* per mille of its ring that the fullest thread had used at this pass */
 	uint32_t segments;       /* files begun */
+	uint32_t unseen;         /* programs that recorded ones started and that are not recorded */
+	uint32_t other_user;     /* of these, those that cannot reach the arena, as after a change of user */
 };
 
 struct clew_drain;

@@ -25,6 +25,7 @@ import pyarrow as pa
 
 import clew
 from clew.case import Case
+from clew.causal import spent
 from clew.ops import OP_ID, OPS
 from clew.store import DATABASE, schema_checksum, schema_text
 
@@ -184,6 +185,7 @@ def _fill(connection: duckdb.DuckDBPyConnection, step: pa.Table, last: int, call
         if statement.strip():
             asked = {name: value for name, value in values.items() if f"${name}" in statement}
             connection.execute(statement, asked)
+    spent.make(connection)
 
 
 # Threads: web worker of a lane 11.., app 21.. (one process, 20), postgres 31.. (first query) and 41.. (second query).

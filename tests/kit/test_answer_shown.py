@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from clew.questions.answer import SHOWN, Answer
+from clew.units import number
 
 
 def shown(table: pa.Table, note: str | None = None) -> dict[str, str]:
@@ -25,6 +26,11 @@ def test_units_and_rows() -> None:
     assert "some are left out; 5 more rows" in bundle["text/html"]
     assert "SELECT 1 &lt; 2" in bundle["text/html"]
     assert bundle["text/plain"] == "calls by file: 45 rows; name f0, total 1.5 ms, bytes -"
+
+
+def test_fractions_of_large_numbers_stay_readable() -> None:
+    texts = [number(value) for value in (0.00001234, 1.23456, 999.4, 12_040.5, 65_542.236_782, -1234.0)]
+    assert texts == ["1.234e-05", "1.235", "999.4", "12,040.5", "65,542.237", "-1,234"]
 
 
 def test_times_are_shown_since_the_begin_of_the_case() -> None:

@@ -223,6 +223,16 @@ def test_info(run: Any, truth: Any) -> None:
     assert "nothing was lost" in run("info", str(truth.case.path))[1]
 
 
+@pytest.mark.parametrize("of", ["captures", "clocks", "coverage", "losses"])
+def test_each_table_of_info_for_programs(run: Any, truth: Any, of: str) -> None:
+    path = str(truth.case.path)
+    rows = json.loads(run("info", path, "--json")[1])[of]
+    assert json.loads(run("info", path, "--of", of, "--json")[1]) == rows
+    found = list(csv.DictReader(io.StringIO(run("info", path, "--of", of, "--csv")[1])))
+    assert found == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
+    assert of != "captures" or run("info", path, "--csv")[1] == run("info", path, "--of", of, "--csv")[1]
+
+
 def test_rebuild_says_how_much_there_is(run: Any, capture: Callable[..., Any]) -> None:
     made = capture()
     made.clock(0)

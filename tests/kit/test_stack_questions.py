@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import os
 from pathlib import Path
 from typing import Any
 
+import pygraphviz
 import pytest
 
 import clew
@@ -45,6 +47,45 @@ def rows(answer: questions.Answer, *names: str) -> list[tuple[Any, ...]]:
     return list(zip(*(answer.table[name].to_pylist() for name in names), strict=True))
 
 
+def test_functions_beside_those_of_another_case(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    other = case_of(case.path.parent, "main;parse;copy 4\nmain;scan 6\n", "other")
+    names = ("function", "self_before", "self_after", "self_delta", "total_before", "total_after")
+    plain = questions.functions_diff(case, Lens(), other, Lens(), normalise=False)
+    assert rows(plain, *names) == [
+        ("copy", 4, 22, 18, 4, 22), ("read", 0, 15, 15, 0, 15), ("scan", 6, 0, -6, 6, 0),
+        ("main", 0, 3, 3, 10, 40), ("parse", 0, 0, 0, 4, 29),
+    ]  # fmt: skip
+    scaled = questions.functions_diff(case, Lens(), other, Lens(), limit=1)
+    assert rows(scaled, *names) == [("scan", 24, 0, -24, 24, 0)]
+    assert scaled.note == "both sides scaled to the same whole (before times 4); 1 of 5 functions are shown"
+    assert main(["stacks", str(case.path), "--against", str(other.path), "--as-counted", "--csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].startswith("copy,,18.0,4.0,22.0,")
+    assert main(["stacks", str(case.path), "--against", f"{other.path} --function parse", "--tree"]) == 0
+    shown = capsys.readouterr().out
+    assert "+0.0%  all  (40 before, 40 after)" in shown and "before times 10" in shown
+    assert main(["stacks", str(case.path), "--against", "--function scan"]) == 2
+    assert "no sample" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["--nothing 3", "'", "{} --pid x", "/nowhere", "{} --from b"])
+def test_what_is_no_other_side_is_one_line(case: Case, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stacks", str(case.path), "--against", words.format(case.path)]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("clew: ") and err.count("\n") == 1
+
+
+def test_the_call_graph_is_written_for_graphviz(tmp_path: Path) -> None:
+    hostile = 'a"];b<b>\\&amp;'
+    case = case_of(tmp_path, f"main;{hostile.replace(';', '')};leaf 6\nmain;leaf 2\n")
+    assert main(["stacks", str(case.path), "-o", str(tmp_path / "calls.dot")]) == 0
+    graph = pygraphviz.AGraph(str(tmp_path / "calls.dot"))
+    label = {node: html.unescape(node.attr["label"].split("\\n")[0]) for node in graph.nodes()}
+    edges = {(label[a], label[b]): float(graph.get_edge(a, b).attr["passes"]) for a, b in graph.edges()}
+    odd = next(name for name in label.values() if name not in ("main", "leaf"))
+    assert edges == {("main", odd): 6, (odd, "leaf"): 6, ("main", "leaf"): 2}
+    assert odd.startswith('a"]b<b>')
+
+
 def test_functions_that_are_not_shown_are_counted(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     whole = questions.functions(case, Lens())
     assert whole.note is None
@@ -54,7 +95,7 @@ def test_functions_that_are_not_shown_are_counted(case: Case, capsys: pytest.Cap
     text = "".join(f"main;f{number} {number}\n" for number in range(1, 61))
     many = str(case_of(case.path.parent, text, "many").path)
     assert main(["stacks", many]) == 0
-    assert "(40 of 61 functions are shown)" in capsys.readouterr().out
+    assert "40 of 61 functions are shown)" in capsys.readouterr().out
     assert main(["stacks", many, "--csv"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 62
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 import clew
 from clew import ClewError, questions
@@ -200,6 +201,17 @@ def test_parquet_answers_the_same(truth: Any, tmp_path: Path) -> None:
     assert stat.S_IMODE((folder / "event.parquet").stat().st_mode) == 0o600
     with pytest.raises(ClewError, match="not empty"):
         truth.case.to_parquet(folder)
+
+
+def test_columns_that_older_tables_lack_are_not_known(truth: Any, tmp_path: Path) -> None:
+    folder = truth.case.to_parquet(tmp_path / "tables")
+    table = parquet.read_table(folder / "capture.parquet")
+    parquet.write_table(table.drop(["notes", "skipped_bytes"]), folder / "capture.parquet")
+    tables = clew.open(folder)
+    assert tables.sql("SELECT notes, skipped_bytes, host FROM capture").to_pylist() == (
+        truth.case.sql("SELECT NULL::VARCHAR AS notes, NULL::UBIGINT AS skipped_bytes, host FROM capture").to_pylist()
+    )
+    tables.close()
 
 
 def test_parquet_is_the_same_each_time(truth: Any, tmp_path: Path) -> None:

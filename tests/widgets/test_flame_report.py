@@ -104,6 +104,22 @@ def test_a_case_of_samples_is_reported_and_the_flame_graph_works(
     assert f"is spent in {most} itself" in findings
 
 
+def test_what_runs_is_drawn_also_where_most_samples_are_of_something_else(
+    tmp_path: Path, make_samples: Callable[..., Path], taken: Callable[..., Any]
+) -> None:
+    one = taken(1)[0]
+    counts = {"tracepoint": 50, "wakeup": 40, "off-cpu": 30, "alloc": 20, "cpu-clock": 5}
+    samples = [(one[0] + n, one[1], event, one[3], 1.0) for event, count in counts.items() for n in range(count)]
+    case = clew.open(make_samples(tmp_path / "kinds", samples))
+    shown = stacks(case, Lens(), Redactor())
+    drawn = [spec["title"] for spec in shown.specs if spec["title"].startswith("Flame graph of ")]
+    assert drawn == [f"Flame graph of {event}" for event in ("cpu-clock", "alloc", "off-cpu", "tracepoint")]
+    assert [found.detail for found in shown.findings if found.statement.startswith("More")] == [
+        "Not drawn here: wakeup."
+    ]
+    case.close()
+
+
 def test_calls_and_samples_stand_in_one_report(
     sampled: Case, visit: Open, tmp_path: Path, make_case: Any, taken: Callable[..., Any]
 ) -> None:

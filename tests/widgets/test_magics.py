@@ -124,3 +124,25 @@ while sum(took) < 1:
     share = total["slow"] / (total["slow"] + total.get("closes", 0))
     took = shell.user_ns["took"]
     assert abs(share - took[0] / sum(took)) < 0.12
+
+
+@pytest.mark.timeout(300, method="thread")  # else SIGALRM is in use
+def test_what_threads_do_while_the_main_one_waits_for_them_is_sampled(shell: InteractiveShell) -> None:
+    cell = """
+import json, threading, time
+
+def spin():
+    end = time.thread_time() + 0.5
+    while time.thread_time() < end:
+        json.dumps(list(range(500)))
+
+worker = threading.Thread(target=spin, name="worker")
+worker.start()
+worker.join()
+"""
+    shell.run_cell_magic("clew", "-F 200 --as joined", cell)
+    case = shell.user_ns["joined"]
+    samples = case.sql("SELECT t.name, weight FROM sample JOIN thread t USING (thread_id)").to_pylist()
+    assert sum(row["name"] == "worker" for row in samples) > 10
+    assert min(row["weight"] for row in samples) >= 0
+    assert "were taken by a thread" in case.captures().to_pylist()[0]["notes"]

@@ -4,16 +4,20 @@ import base64
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from playwright.sync_api import Browser, Page
 
 import clew
 from clew.case import Case
 from clew.lens import Lens
+from clew.questions.answer import Answer
 from clew.questions.errors import LATER, errors
+from clew_widgets import findings
 from clew_widgets.report import embedded, write_report
 
 SECRETS = ("hunter2-Zx81kQ", "zoltan", "203.0.113.", "PAYLOAD-BYTES-f7")
@@ -134,6 +138,29 @@ def test_findings_say_who_what_and_how_much(report: Path, case: Case) -> None:
     assert "Failures gather at" in text
     assert "Nothing was lost" in text
     assert "wrk (static)" in text
+
+
+def test_a_wait_that_its_time_limit_ended_is_no_failure_but_a_connection_is() -> None:
+    names = ("op", "name", "meaning", "calls")
+    over, refused = ("cond_wait", "ETIMEDOUT", "timed out", 223), ("connect", "ETIMEDOUT", "timed out", 2)
+    waits = findings._failed([dict(zip(names, over, strict=True))], 1000)
+    assert waits.statement == "No call failed"
+    assert waits.detail == "223 waits ended by their time limit, which is no failure."
+    both = findings._failed([dict(zip(names, row, strict=True)) for row in (over, refused)], 1000)
+    assert both.statement.startswith("2 calls failed")
+    assert both.detail.startswith("Most often connect")
+
+
+def test_a_program_that_computes_is_to_be_sampled_unless_it_was() -> None:
+    said = "sum spent 300 ms outside of recorded calls in the 400 ms that it ran"
+    outside = Answer(pa.table({}), "", "", said)
+    assert [one.statement for one in findings.outside_findings(outside, sampled=False)] == [said]
+    assert "--engine perf,preload" in findings.outside_findings(outside, sampled=False)[0].detail
+    assert (
+        findings.outside_findings(outside, sampled=True)
+        == findings.outside_findings(replace(outside, note=None), False)
+        == []
+    )
 
 
 def test_losses_are_said_first_in_figures(hostile_report: Path) -> None:

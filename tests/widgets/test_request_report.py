@@ -179,7 +179,7 @@ def test_tables_of_requests_follow_the_lens_of_the_page(asked: Case, visit: Open
     page.locator('[data-clew=counts] tr[data-key="web"]').click()
     by_program = follows(Lens(commands=("web",)))
     assert 0 < by_program < sum(count for count, _ in everything.values())
-    assert "of all requests, whatever the lens" in page.locator("[data-clew=services] .clew-note").inner_text()
+    assert "whatever the lens" in page.locator("[data-clew=services] .clew-warning").inner_text()
 
     chart = page.locator("[data-clew=activity] .clew-chart")
     chart.focus()
@@ -201,9 +201,19 @@ def test_what_requests_do_not_follow_is_said(asked: Case, visit: Open, tmp_path:
     page = visit(write_report(asked, tmp_path / "report.html"))
     page.locator("[data-clew=counts] [data-choice='by=op']").click()
     page.locator("[data-clew=counts] tbody tr[data-key=read]").click()
-    note = page.locator("[data-clew=requests] .clew-note")
     page.wait_for_selector(".clew-chip[data-field=ops]")
-    assert "not narrowed by op: that takes a notebook" in note.inner_text()
+    warnings = {view: page.locator(f"[data-clew={view}] .clew-warning") for view in VIEWS}
+    page.wait_for_selector("[data-clew=requests] .clew-warning:visible")
+    assert warnings["requests"].inner_text() == "Not narrowed by op: that takes a notebook."
+    page.locator("[data-clew=counts] tbody tr[data-key=read]").click()
+    page.wait_for_selector(".clew-chip[data-field=ops]", state="detached")
+    assert not any(warning.is_visible() for warning in warnings.values())
+    page.locator("[data-clew=counts] [data-choice='by=command']").click()
+    page.locator("[data-clew=counts] tbody tr[data-key=app]").click()
+    page.wait_for_selector("[data-clew=services] .clew-warning:visible")
+    whole = {view for view, warning in warnings.items() if warning.is_visible()}
+    assert whole == {"request", "path", "services", "request_time", "links"}
+    assert warnings["links"].inner_text().startswith("Not narrowed: of all requests")
 
 
 def test_too_many_requests_for_a_page_are_left_as_they_are(asked: Case) -> None:

@@ -26,6 +26,7 @@ _SCRIPTS = (
     "drawing/chart.js",
     "drawing/timeline.js",
     "drawing/histogram.js",
+    "drawing/figures.js",
     "drawing/flame_data.js",
     "drawing/flame_runs.js",
     "drawing/flame_layout.js",

@@ -13,6 +13,8 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.counts import counts
+from clew.questions.figures import figures
+from clew.questions.maps import maps
 from clew.questions.samples import sample_events
 from clew.units import printable
 from clew_widgets.answers import Answers
@@ -21,9 +23,11 @@ from clew_widgets.lens_model import LensModel
 from clew_widgets.views.activity import Activity
 from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
+from clew_widgets.views.figures import Figures
 from clew_widgets.views.latency import Latency
 from clew_widgets.views.request_view import requests_in
 from clew_widgets.views.requests import Requests
+from clew_widgets.views.script_maps import ScriptMaps
 from clew_widgets.views.stack_view import NOTHING, samples_in
 from clew_widgets.views.stacks import Stacks
 from clew_widgets.views.tabbed import Note
@@ -51,6 +55,8 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.errors = Errors(case, self.model, answers=self.answers)
         self.stacks: Stacks | None = None
         self.requests: Requests | None = None
+        self.figures: Figures | None = None
+        self.maps: ScriptMaps | None = None
         self._pair = ipywidgets.Box([self.latency, self.errors])
         self._pair.add_class("clew-pair")
         super().__init__()
@@ -83,6 +89,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             *self.views,
             *(self.requests.shown if self.requests else ()),
             *([self.stacks.view] if self.stacks else []),
+            *self._beside(),
         )
         for widget in (self.bar, *views):
             widget.busy = True
@@ -96,8 +103,12 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
 
     def _arrange(self) -> None:
         """Put in order what the case holds: calls, requests, samples, or some of them."""
+        if self.figures is None and self.answers.ask(figures, Lens()).table.num_rows:
+            self.figures = Figures(self.case, self.model, answers=self.answers)
+        if self.maps is None and self.answers.ask(maps, Lens()).table.num_rows:
+            self.maps = ScriptMaps(self.case, self.model, answers=self.answers)
         sampled = self._samples(Lens()) > 0
-        called = self._everything("command").table.num_rows > 0 or not sampled
+        called = self._everything("command").table.num_rows > 0 or not (sampled or self._beside())
         self.views = (self.activity, self.counts, self.latency, self.errors) if called else ()
         if sampled and self.stacks is None:
             self.stacks = Stacks(self.case, self.model, answers=self.answers)
@@ -111,7 +122,13 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             calls.append(self.requests)
         elif called:
             calls.append(Note("Requests", self._none))
-        self.children = [self.bar, *(calls + stacks if called else stacks + calls)]
+        shown = calls + stacks if called or not sampled else stacks + calls
+        beside = self._beside()
+        self.children = [self.bar, *(shown + beside if called or sampled else beside + shown)]
+
+    def _beside(self) -> list[Figures | ScriptMaps]:
+        """Views of what only some engines record."""
+        return [view for view in (self.figures, self.maps) if view is not None]
 
     def _samples(self, lens: Lens) -> int:
         rows = self.answers.ask(sample_events, replace(lens, events=())).table.to_pylist()
@@ -155,11 +172,11 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
     def finding(self) -> str:
         """What the Explorer shows, in one line."""
         said = [self.counts.finding()] if self.views else []
-        said += [shown.finding() for shown in (self.requests, self.stacks) if shown]
+        said += [shown.finding() for shown in (self.requests, self.stacks, *self._beside()) if shown]
         return " ".join(said)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         data = super()._repr_mimebundle_(**kwargs)
-        shown = [widget for widget in (self.requests, self.stacks) if widget]
+        shown = [widget for widget in (self.requests, self.stacks, *self._beside()) if widget]
         twins = "".join(widget.static for widget in (self.bar, *self.views, *shown))
         return {**data, "text/plain": self.finding(), "text/html": twins}

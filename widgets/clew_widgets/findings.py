@@ -74,12 +74,16 @@ def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
 
 
 def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
+    over = [row for row in rows if row["name"] == "ETIMEDOUT" and row["op"].endswith("_wait")]  # it was asked for
     later = sum(row["calls"] for row in rows if row["name"] in LATER)
-    failed = [row for row in rows if row["name"] not in LATER]
+    failed = [row for row in rows if row["name"] not in LATER and row not in over]
     count = sum(row["calls"] for row in failed)
     waited = ""
     if later:
         waited = f'Another {number(later)} only said "not now" ({", ".join(LATER)}), as non-blocking programs expect.'
+    if over:
+        ended = f"{number(sum(row['calls'] for row in over))} waits ended by their time limit, which is no failure."
+        waited = f"{waited} {ended}".strip()
     if not failed:
         return Finding("No call failed", waited or f"None of {number(calls)}.")
     worst = failed[0]
@@ -140,6 +144,15 @@ def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, widt
     return [
         Finding(f"Failures gather at {when}", f"{number(count)} of {number(total)} within {duration(width_ns)}.", "bad")
     ]
+
+
+def outside_findings(outside: Answer, sampled: bool) -> list[Finding]:
+    """That a program does most of what it does outside of calls, unless it was ``sampled`` there."""
+    if outside.note is None or sampled:
+        return []
+    detail = "There it computes, or waits for a processor or in what is not recorded (sleep, locks). "
+    detail += "`clew record --engine perf,preload -- COMMAND` takes stacks there, too."
+    return [Finding(outside.note, detail)]
 
 
 def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:

@@ -15,6 +15,7 @@ from clew_widgets.drawing.static import safe
 from clew_widgets.drawing.table import Column, Row, table
 from clew_widgets.redact import Redactor
 
+_ACCOUNT = "/proc/PID/io, with the last program of the process"
 _HEADED = 160  # letters of a command in the heading; the whole of it is among the facts
 
 
@@ -33,9 +34,9 @@ def draw_coverage(answer: Answer) -> Drawing:
         Column("name", "command", "text"),
         Column("pid", "pid", "id"),
         Column("counted_calls", "calls seen", "count", title="Calls like read and write that were recorded"),
-        Column("kernel_calls", "calls by the kernel", "count", title="syscr + syscw of /proc/PID/io"),
+        Column("kernel_calls", "calls by the kernel", "count", title=f"syscr + syscw of {_ACCOUNT}"),
         Column("counted_bytes", "bytes seen", "bytes"),
-        Column("kernel_bytes", "bytes by the kernel", "bytes", title="rchar + wchar of /proc/PID/io"),
+        Column("kernel_bytes", "bytes by the kernel", "bytes", title=f"rchar + wchar of {_ACCOUNT}"),
         Column("share", "share seen", "share", title="Bytes seen of those that the kernel counted"),
         Column("unseen", "why not all", "text"),
     )

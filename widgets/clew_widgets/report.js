@@ -172,7 +172,7 @@ function startReport(data) {
   const asked = {};
   const maps = []; // heat maps: what is brushed on them narrows calls and requests
   let narrowed = () => {};
-  for (const section of ["requests", "stacks"]) {
+  for (const section of ["requests", "stacks", "figures"]) {
     for (const spec of data[section]) {
       const place = make("div", {});
       root(section).append(place);

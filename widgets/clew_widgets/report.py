@@ -26,12 +26,13 @@ from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import LATER, errors
 from clew.questions.latency import latency
+from clew.questions.outside import outside, sampled
 from clew.questions.samples import sample_events
 from clew.units import duration, printable
-from clew_widgets import answers, assets, cube, report_requests, report_stacks
+from clew_widgets import answers, assets, cube, report_figures, report_requests, report_stacks
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
-from clew_widgets.findings import Finding, coverage_findings, findings
+from clew_widgets.findings import Finding, coverage_findings, findings, outside_findings
 from clew_widgets.lens_bar import TOTALS, totals
 from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
@@ -80,14 +81,16 @@ def render(case: Case, lens: Lens, title: str | None, redactor: Redactor) -> str
     """The report as HTML text."""
     bounds = answers.bounds(case)
     sampled = sample_events(case, Lens()).table.num_rows > 0
-    # a case of samples only has nothing to say of calls; a case of neither is an error
-    called = not sampled or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
+    beside = report_figures.of_figures(case, lens, redactor)
+    # a case without calls but with samples or figures has nothing to say of calls; a case of none of these is an error
+    called = not (sampled or beside.specs) or counts(case, Lens(), by="command", limit=1).table.num_rows > 0
     calls = _calls(case, lens, redactor, bounds) if called else _Calls({}, {}, [], 0, 0)
     stacks = report_stacks.stacks(case, lens, redactor, brushed=called)
     asked = report_requests.of_requests(case, lens, redactor, calls.data.get("colors", {}).get("command"))
     data = calls.data | {"requests": asked.specs, "narrowing": asked.narrowing or None, "stacks": stacks.specs}
-    drawings = calls.drawings | asked.drawings | stacks.drawings
-    found = calls.findings[:1] + asked.findings + stacks.findings + calls.findings[1:]
+    data["figures"] = beside.specs
+    drawings = calls.drawings | asked.drawings | stacks.drawings | beside.drawings
+    found = calls.findings[:1] + asked.findings + stacks.findings + calls.findings[1:] + beside.findings
     narrowed = "; ".join(redactor.text(chip.label) for chip in lens.chips(bounds[0]))
     return Template(assets.read("report.html")).substitute(
         nonce=secrets.token_urlsafe(16),
@@ -166,6 +169,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         window=(first, last),
         origin_ns=origin_ns,
     )
+    found += outside_findings(redactor.answer(outside(case, lens)), sampled(case))
     found += coverage_findings(asked["coverage"], asked["losses"])
     sums = totals(tables["command"])
     cells = redactor.answer(cells)

@@ -4,6 +4,7 @@
 
 const LISTED = 100; // rows of a table, as many as the report has of everything
 const WHOLE = ["request", "path", "services", "request_time", "links"]; // what the page cannot make again
+const NOT_NARROWED = "Not narrowed: of all requests, whatever the lens. A notebook narrows it.";
 const TAKES_A_NOTEBOOK = { ops: "op", errnos: "errno", latency: "latency" };
 
 // The figures of requests, given by their numbers: exact, percentiles by nearest rank.
@@ -79,29 +80,28 @@ function requestNarrower(data, specs) {
     },
   };
 
-  // What stands beside the title of a table that was narrowed, and what the lens asks that it cannot follow.
-  function said(view, numbers, beyond) {
+  // What stands beside the title of a table that was narrowed.
+  function said(view, numbers) {
     const unfinished = numbers.filter((number) => columns.dur_ns[number] == null).length;
     const notes = [`${grouped(numbers.length)} of ${grouped(columns.start_ns.length)} requests`];
     if (view === "single_requests" && numbers.length > LISTED) notes.push(`the ${LISTED} longest`);
     if (unfinished && view !== "single_requests") notes.push(`${grouped(unfinished)} have no end that was seen: they count, their durations do not`);
-    if (beyond) notes.push(beyond);
     return notes.join("; ");
   }
 
   return (lens) => {
     const unknown = Object.keys(TAKES_A_NOTEBOOK).filter((field) => (Array.isArray(lens[field]) ? lens[field].length : lens[field])).map((field) => TAKES_A_NOTEBOOK[field]);
-    const beyond = unknown.length ? `not narrowed by ${unknown.join(" and ")}: that takes a notebook` : "";
+    const beyond = unknown.length ? `Not narrowed by ${unknown.join(" and ")}: that takes a notebook.` : "";
     const narrowed = Boolean(lens.time || lens.commands.length);
     const numbers = data && narrowed ? matching(lens) : null;
     return Object.fromEntries(Object.entries(specs).map(([view, spec]) => {
       if (!narrowed && !beyond) return [view, spec];
       if (view in makers && numbers) {
-        return [view, { ...spec, body: makers[view](spec, numbers), total: numbers.length, note: said(view, numbers, beyond), empty: numbers.length ? "" : "No request matches the lens. Remove a chip, or undo.",
+        return [view, { ...spec, body: makers[view](spec, numbers), total: numbers.length, note: said(view, numbers), warning: beyond, empty: numbers.length ? "" : "No request matches the lens. Remove a chip, or undo.",
           sql: `-- made in this page, under the lens, from the requests that this gave:\n${data.sql}` }];
       }
-      const why = WHOLE.includes(view) || narrowed ? "of all requests, whatever the lens" : beyond;
-      return [view, { ...spec, note: [why, spec.note].filter(Boolean).join("; ") }];
+      const why = WHOLE.includes(view) || narrowed ? NOT_NARROWED : beyond;
+      return [view, { ...spec, warning: [why, spec.warning].filter(Boolean).join(" ") }];
     }));
   };
 }

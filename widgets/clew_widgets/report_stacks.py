@@ -9,6 +9,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.flame import flame
+from clew.questions.forest import KINDS
 from clew.questions.functions import functions
 from clew.questions.samples import sample_events
 from clew.units import number, printable
@@ -22,7 +23,7 @@ from clew_widgets.report_views import views, waits
 from clew_widgets.views.base import panel
 from clew_widgets.views.stack_view import COLOR, heading, samples_in
 
-EVENTS = 3
+EVENTS = 4
 ROWS = 200
 NODES, NARROWEST = 30_000, 5_000
 _HERE = "narrowing by the lens takes a notebook; zoom, search and hover work here"
@@ -38,13 +39,16 @@ class Stacks:
 
 
 def stacks(case: Case, lens: Lens, redactor: Redactor, *, brushed: bool = False) -> Stacks:
-    """Flame graph and functions of the EVENTS with most samples under ``lens``; nothing where there are none.
+    """Flame graph and functions of EVENTS of what was sampled under ``lens``; nothing where there are none.
+
+    Of each kind there is one before there are two of any; what is left out is said.
 
     What runs on a processor, or else the first of them, is shown in every other way, too. ``brushed``: see views().
     """
     shown = Stacks([], {}, [])
     kinds = {row["event_name"]: row["kind"] for row in sample_events(case, lens).table.to_pylist()}
-    events = list(kinds)[:EVENTS]
+    ordered = _leading(kinds)
+    events = ordered[:EVENTS]
     for event in events:
         tree = redactor.frames(flame(case, lens, event))
         figures = tree.summary
@@ -72,6 +76,9 @@ def stacks(case: Case, lens: Lens, redactor: Redactor, *, brushed: bool = False)
             f"the {len(heads.body['rows'])} with most self weight",
         )
         shown.findings.extend(_found(top, name))
+    if others := [printable(redactor.text(event)) for event in ordered[EVENTS:]]:
+        statement = f"More was sampled: {len(others)} of {len(ordered)} events"
+        shown.findings.append(Finding(statement, f"Not drawn here: {', '.join(others)}."))
     if shown.specs:
         leading = next((event for event, kind in kinds.items() if kind == "on-cpu"), events[0])
         more = [*views(case, lens, leading, redactor, brushed=brushed), *waits(case, lens, redactor)]
@@ -80,6 +87,13 @@ def stacks(case: Case, lens: Lens, redactor: Redactor, *, brushed: bool = False)
             shown.specs.append(panel(one.view, one.title, one.drawing, sql=one.answer.sql, **beside))
             shown.drawings[one.title] = one.drawing
     return shown
+
+
+def _leading(kinds: dict[str, str]) -> list[str]:
+    """The events of ``kinds`` (most samples first): the first of each kind, kinds as in KINDS, then the second, ..."""
+    of_kind = {kind: [event for event, own in kinds.items() if own == kind] for kind in kinds.values()}
+    rank = {kind: number for number, kind in enumerate(KINDS)}
+    return sorted(kinds, key=lambda event: (of_kind[kinds[event]].index(event), rank.get(kinds[event], len(rank))))
 
 
 def _add(shown: Stacks, view: str, title: str, drawing: Drawing, answer: Answer, note: str) -> None:

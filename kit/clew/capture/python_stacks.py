@@ -2,9 +2,10 @@
 
 Every interval the frames of the watched threads are copied: where they are by the wall clock, running or waiting. The
 timer is a signal to the main thread (SIGALRM), which Python handles between two instructions: a thread that waited for
-the interpreter's lock instead would find the others mostly where they give it up. Long calls into C are seen at their
-return to Python, as one sample that weighs as long. Where the program uses the signal itself, or another thread than
-the main one is watched, a thread takes the samples all the same, and `notes` says how.
+the interpreter's lock instead would find the others mostly where they give it up. While the main thread is in C and has
+let go of that lock (to join another thread), it handles nothing, and a thread takes the samples for as long; a call
+into C that keeps the lock is seen at its return to Python, as one sample that weighs as long. Where the program uses
+the signal itself, or another thread than the main one is watched, a thread takes all of them. `notes` says how.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from typing import Any
 _BIASED = (
     "taken by a thread: gathers where code gives up the interpreter's lock (SIGALRM was in use, or no main thread)"
 )
+_STANDING_IN = "{} of {} looks were taken by a thread, while the main one was in C: gather where code gives up the lock"
+_LATE_S = 0.02  # without a signal handled, until a thread stands in; looked at as seldom, which costs nothing
 NAME = "python-stacks.json"
 MARK = "clew python stacks"
 
@@ -45,6 +48,8 @@ class PythonSampler:
         self._samples: list[tuple[int, int, int, list[int]]] = []
         self._names: dict[int, str] = {}
         self._last = 0
+        self._looking = threading.Lock()
+        self._ticks = self._looks = self._stood_in = 0
         self._by_signal = (
             threading.current_thread() is threading.main_thread()
             and signal.getsignal(signal.SIGALRM) in (signal.SIG_DFL, signal.SIG_IGN)
@@ -55,21 +60,22 @@ class PythonSampler:
 
     def __enter__(self) -> PythonSampler:
         self._last = time.monotonic_ns()
+        self._thread.start()
+        self._before.add(self._thread.ident)
         if self._by_signal:
             self._handler = signal.signal(signal.SIGALRM, self._tick)
             signal.siginterrupt(signal.SIGALRM, False)  # calls of C code go on, as Python's own do
             signal.setitimer(signal.ITIMER_REAL, self._interval, self._interval)
-        else:
-            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._by_signal:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, self._handler)
-        else:
-            self._stop.set()
-            self._thread.join()
+        self._stop.set()
+        self._thread.join()
+        if self._by_signal and self._stood_in:
+            self.notes.append(_STANDING_IN.format(self._stood_in, self._looks))
 
     @property
     def samples(self) -> int:
@@ -94,20 +100,34 @@ class PythonSampler:
         return path
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval):
-            self._look(None, threading.get_ident())
+        seen, standing_in = 0, not self._by_signal
+        while not self._stop.wait(self._interval if standing_in else max(_LATE_S, 2 * self._interval)):
+            standing_in, seen = self._ticks == seen, self._ticks
+            if standing_in:
+                self._stood_in += self._look(None)
 
     def _tick(self, _number: int, frame: FrameType | None) -> None:
-        self._look(frame, None)
+        self._ticks += 1
+        self._look(frame)
 
-    def _look(self, interrupted: FrameType | None, without: int | None) -> None:
-        """One sample of every watched thread; ``interrupted`` is the frame of this one, below our own."""
-        now = time.monotonic_ns()
-        here = threading.get_ident()
-        for ident, frame in sys._current_frames().items():
-            if ident != without and ident not in self._before:
-                self._take(ident, interrupted if ident == here else frame, self._last, now - self._last)
-        self._last = now
+    def _look(self, interrupted: FrameType | None) -> bool:
+        """One sample of every watched thread, or False in the middle of another look (a signal comes at any time).
+
+        ``interrupted`` is the frame of this thread, below our own.
+        """
+        if not self._looking.acquire(blocking=False):
+            return False
+        try:
+            now = time.monotonic_ns()
+            here = threading.get_ident()
+            for ident, frame in sys._current_frames().items():
+                if ident not in self._before:
+                    self._take(ident, interrupted if ident == here else frame, self._last, now - self._last)
+            self._last = now
+            self._looks += 1
+            return True
+        finally:
+            self._looking.release()
 
     def _take(self, ident: int, frame: FrameType | None, at: int, weight: int) -> None:
         stack: list[int] = []

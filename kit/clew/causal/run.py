@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from clew.causal import attribute, clock, imported, match, paths, tasks
+from clew.causal import attribute, clock, imported, match, paths, spent, tasks
 from clew.errors import ClewError
 from clew.protocols import extract
 from clew.protocols.services import VARIABLE
@@ -62,6 +62,7 @@ def trace(
         tell("paths", 0)
         paths.make(connection, links)
         imported.make(connection)
+        spent.make(connection)
         connection.execute("INSERT OR REPLACE INTO setting VALUES ('traced', ?)", [_state(connection, chosen)])
         if services:
             connection.execute("INSERT OR REPLACE INTO setting VALUES ('services', ?)", [str(Path(services).resolve())])

@@ -10,7 +10,6 @@ helpers.
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import inspect
 import os
@@ -19,21 +18,26 @@ import signal
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from clew import __version__
-from clew.errors import ClewError
+from clew.commands._options import completed
+from clew.errors import ClewError, nearest, one_of
 from clew.units import printable
 
 SUMMARY = "Record what programs do, and find out why."
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, as all of clew's are."""
+    """A parser whose errors are one line that names the nearest right value, as all of clew's are."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where to read more, and exit with 2."""
         self.exit(2, f"clew: {printable(message)} (`{self.prog} --help` says more)\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            raise argparse.ArgumentError(action, f"there is no {value!r:.60}; {one_of(str(value), action.choices)}")
 
 
 def discover() -> dict[str, ModuleType]:
@@ -61,8 +65,17 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(sub)
+        _complete(sub)
         sub.set_defaults(run=module.run, parser=sub)
     return parser
+
+
+def _complete(parser: argparse.ArgumentParser) -> None:
+    """Let the tab key offer files and folders where the help says FILE, DIR or CASE."""
+    for action in parser._actions:
+        how = {"FILE": "file", "SEGMENT": "file", "DIR": "folder", "CASE": "folder"}.get(str(action.metavar))
+        if how:
+            completed(action, how)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -95,9 +108,10 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     names = discover()
     if argv and not argv[0].startswith("-") and argv[0] not in names:
-        near = difflib.get_close_matches(argv[0], names, 1)
-        parser.error(f"there is no command {argv[0]!r:.60}" + (f"; is it {near[0]}?" if near else ""))
+        near = nearest(argv[0], names)
+        parser.error(f"there is no command {argv[0]!r:.60}" + (f"; is it {near}?" if near else ""))
     args, unknown = parser.parse_known_args(argv)
     if unknown:
-        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        near = nearest(unknown[0], args.parser._option_string_actions) if unknown[0].startswith("-") else None
+        args.parser.error(f"unrecognized arguments: {' '.join(unknown)}" + (f"; is it {near}?" if near else ""))
     return args

@@ -18,6 +18,8 @@ KEYS = ("command", "host", "process", "thread", "op", "file", "peer")
 MEASURES = ("calls", "errors", "bytes", "total_ns", "mean_ns", "min_ns", "max_ns", "p50_ns", "p99_ns")
 """What calls are counted by, and what such rows are sorted by: as in questions.ask, which takes too long to import."""
 
+OPERATIONS = tuple(name for _, name, kind in OPS if kind != "note")
+
 
 class Offered(tuple[str, ...]):
     """What the tab key offers, while argparse takes anything: who reads the value says best what is wrong."""
@@ -40,7 +42,7 @@ def completed(action: argparse.Action, how: str) -> None:
 
 def add_case(parser: argparse.ArgumentParser) -> None:
     """The CASE argument."""
-    completed(parser.add_argument("case", metavar="CASE", help="folder of a case, or of Parquet tables"), "folder")
+    parser.add_argument("case", metavar="CASE", help="folder of a case, or of Parquet tables")
 
 
 def add_by(parser: argparse.ArgumentParser) -> None:
@@ -76,9 +78,13 @@ def add_lens(parser: argparse.ArgumentParser) -> None:
     _add_names(group, "command", help="kernel's name of the program")
     _add_names(group, "pid", metavar="N", type=int)
     _add_names(group, "tid", metavar="N", type=int)
-    operations = Offered(name for _, name, kind in OPS if kind != "note")
     group.add_argument(
-        "--op", action="append", default=[], choices=operations, metavar="NAME", help="read, write, connect, ..."
+        "--op",
+        action="append",
+        default=[],
+        choices=Offered(OPERATIONS),
+        metavar="NAME",
+        help="read, write, connect, ...",
     )
     _add_names(group, "file", metavar="PATH")
     _add_names(group, "peer", help="other end of a socket, as --by peer shows it")
@@ -109,11 +115,15 @@ def _add_names(group: argparse._ArgumentGroup, what: str, *, metavar: str = "NAM
     completed(group.add_argument(f"--{what}", action="append", default=[], metavar=metavar, **more), what)
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """--json and --csv."""
+def add_output(parser: argparse.ArgumentParser, tables: tuple[str, ...] = ()) -> None:
+    """--json and --csv; of several ``tables`` --of chooses one."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--json", action="store_true", help="print JSON: a list of objects, raw units")
-    group.add_argument("--csv", action="store_true", help="print CSV with a header line, raw units")
+    several = "one object of the tables" if tables else "a list of objects"
+    group.add_argument("--json", action="store_true", help=f"print JSON: {several}, raw units")
+    first = f" ({tables[0]}, unless --of)" if tables else ""
+    group.add_argument("--csv", action="store_true", help=f"print CSV with a header line{first}, raw units")
+    if tables:
+        parser.add_argument("--of", choices=tables, metavar="TABLE", help=f"only one of {', '.join(tables)}")
 
 
 def parse_time(text: str | None) -> int | None:

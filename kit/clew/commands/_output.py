@@ -7,6 +7,7 @@ import csv
 import json
 import shutil
 import sys
+import textwrap
 from typing import Any, TextIO
 
 import pyarrow as pa
@@ -45,9 +46,14 @@ def _since_begin(table: pa.Table, case: Case) -> pa.Table:
 
 
 def note_line(answer: Answer) -> None:
-    """Print the note of ``answer``, if it has one."""
-    if answer.note:
-        print(f"({printable(answer.note)})")
+    """Print the note of ``answer``, if it has one; on a terminal words stay whole."""
+    if not answer.note:
+        return
+    text = f"({printable(answer.note)})"
+    if sys.stdout.isatty():
+        width = shutil.get_terminal_size(_NO_TERMINAL).columns
+        text = textwrap.fill(text, width, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False)
+    print(text)
 
 
 def rows_of(table: pa.Table) -> list[dict[str, Any]]:

@@ -80,8 +80,20 @@ def tell(recorded: Recorded, *, quiet: bool, what: str = "records") -> None:
     for text in [*(_missing(outcome) if outcome else []), *recorded.said]:
         warn(text)
     if not quiet:
+        if outcome and outcome.stats.unseen:
+            warn(_unseen(outcome.stats, recorded.case))
         counts = _counts(outcome.stats, what).replace(f" ({outcome.stats.live_processes} alive)", "") if outcome else ""
         warn(f"{', '.join(filter(None, (counts, recorded.progress)))} -> {recorded.case}")
+
+
+def _unseen(stats: DrainStats, case: object) -> str:
+    """Programs that were started and of which there is nothing but that."""
+    from clew.units import number
+
+    said = f"not recorded: {number(stats.unseen)} of the programs that were started"
+    if stats.other_user:
+        said += f", {number(stats.other_user)} after a change of user (--user NAME lets them in)"
+    return f"{said}; `clew info {case}` says why"
 
 
 def _missing(outcome: Outcome) -> list[str]:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew annotate``."""
     _options.add_case(parser)
-    parser.add_argument("of", metavar="FUNCTION", help="as `clew stacks` names it")
-    parser.add_argument(
+    _options.completed(parser.add_argument("of", metavar="FUNCTION", help="as `clew stacks` names it"), "function")
+    module = parser.add_argument(
         "--of-module", metavar="PATH", help="the module that holds it, where several have such a function"
     )
+    _options.completed(module, "module")
     parser.add_argument("--all", action="store_true", help="also instructions without samples")
     _options.add_lens(parser)
     _options.add_output(parser)

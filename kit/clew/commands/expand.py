@@ -16,6 +16,7 @@ import sys
 
 from clew.commands import _options
 from clew.errors import ClewError, one_of
+from clew.ops import OP_ID
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("segment", metavar="SEGMENT", help="a seg-*.clew file")
     parser.add_argument("--json", action="store_true", help="print JSON lines")
     parser.add_argument(
-        "--op", action="append", default=[], metavar="NAME", help="only this operation: read, openat, ..."
+        "--op",
+        action="append",
+        default=[],
+        choices=_options.Offered(OP_ID),
+        metavar="NAME",
+        help="only this operation: read, openat, ...",
     )
     parser.add_argument("--limit", type=_options.positive, metavar="N", help="stop after N records")
     parser.add_argument("--payload", action="store_true", help="print what calls moved, as far as it was kept")
@@ -37,7 +43,6 @@ def run(args: argparse.Namespace) -> int:
 
     from clew import native
     from clew.ingest.clock import Clock, readings
-    from clew.ops import OP_ID
 
     for name in args.op:
         if name not in OP_ID:

@@ -19,6 +19,8 @@ import argparse
 
 from clew.commands import _lens, _options
 
+FORMATS = ("otlp", "jaeger", "perfetto", "graphml", "dot", "parquet", "pcapng")
+"""As in export.formats, which takes too long to import."""
 _COLLECTOR = "http://127.0.0.1:4318/v1/traces"
 
 
@@ -30,7 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     to.add_argument(
         "--post", metavar="URL", nargs="?", const=_COLLECTOR, help=f"send OTLP there (default: {_COLLECTOR})"
     )
-    parser.add_argument("--format", metavar="NAME", help="otlp, jaeger, perfetto, pcapng, graphml, dot or parquet")
+    parser.add_argument(
+        "--format",
+        choices=_options.Offered(FORMATS),
+        metavar="NAME",
+        help="otlp, jaeger, perfetto, pcapng, graphml, dot or parquet",
+    )
     parser.add_argument("--unredacted", action="store_true", help="with statements and paths as they were said")
     parser.add_argument("--payload", action="store_true", help="pcapng: yes, the recorded bytes themselves")
     _options.add_lens(parser)

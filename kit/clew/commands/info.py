@@ -2,7 +2,9 @@
 
 examples:
   clew info CASE
-  clew info CASE --json
+  clew info CASE --of coverage            only that table: captures, clocks, coverage, losses
+  clew info CASE --of losses --csv
+  clew info CASE --json                   all of them
 """
 
 from __future__ import annotations
@@ -26,15 +28,17 @@ _SHOWN = 20  # programs and threads, the worst first
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew info``."""
     _options.add_case(parser)
-    parser.add_argument("--json", action="store_true", help="print one JSON object of these tables")
+    _options.add_output(parser, ("captures", "clocks", "coverage", "losses"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Print captures, losses and coverage."""
     import clew
     from clew import questions
-    from clew.commands._output import note_line, rows_of, write_table
+    from clew.commands._output import note_line, rows_of, show, write_table
+    from clew.lens import Lens
     from clew.questions.answer import Answer
+    from clew.questions.outside import outside, sampled
     from clew.units import printable
 
     case = clew.open(args.case)
@@ -44,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     clocks = Answer(case.sql(_CLOCKS), "", "clocks of other hosts, and what was added to them")
     parts = {"captures": captures, "clocks": clocks}
     parts |= {"coverage": questions.coverage(case), "losses": questions.losses(case)}
+    if args.of or args.csv:
+        return show(parts[args.of or "captures"], args)
     if args.json:
         print(json.dumps({name: rows_of(answer.table) for name, answer in parts.items()}))
         return 0
@@ -57,12 +63,17 @@ def run(args: argparse.Namespace) -> int:
         note_line(answer)
         for number, text in notes if name == "captures" else ():
             print(f"capture {number}: {printable(text)}")
+    computes = outside(case, Lens()).note
+    if computes and not sampled(case):
+        print(f"\n{printable(computes)}: clew record --engine perf,preload says what it does there")
     print(f"\n{_requests(case)}")
     return 0
 
 
 def _requests(case: Case) -> str:
     """One line on the requests that were found, or how to find them: looking for them may take a while."""
+    from clew.store import DATABASE
+
     row = case.sql(
         """SELECT count(*) AS n, count(DISTINCT name) AS names, count(*) FILTER (error) AS errors,
                   count(*) FILTER (NOT resolved) AS unresolved, (SELECT EXISTS (SELECT 1 FROM payload)) AS payload
@@ -71,6 +82,8 @@ def _requests(case: Case) -> str:
     if row["n"]:
         said = f"{row['n']:,} requests of {row['names']:,} names, {row['errors']:,} failed"
         return f"{said}, {row['unresolved']:,} unresolved: `clew requests {case.path}` shows them"
+    if row["payload"] and not (case.path / DATABASE).exists():  # tables of Parquet stay as they were written
+        return "no requests: these tables hold none (`clew trace` the case they are of, and write them again)"
     if row["payload"]:
         return f"requests were not looked for yet, or none was found: `clew trace {case.path}`"
     return "no requests: no payload was recorded (clew record without --count-only and --payload none)"

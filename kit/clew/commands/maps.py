@@ -19,7 +19,8 @@ from clew.commands import _lens, _options
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew maps``."""
     _options.add_case(parser)
-    parser.add_argument("name", nargs="?", metavar="NAME", help="of a map, as the script has it: @calls")
+    name = parser.add_argument("name", nargs="?", metavar="NAME", help="of a map, as the script has it: @calls")
+    _options.completed(name, "map")
     parser.add_argument("--limit", type=_options.positive, metavar="N", help="the N largest entries of each reading")
     parser.add_argument("--each", action="store_true", help="every reading, not only the last")
     parser.add_argument("--printed", action="store_true", help="what the scripts printed besides maps")

@@ -15,12 +15,13 @@ from __future__ import annotations
 import argparse
 
 from clew.commands import _options
+from clew.recipes import names
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew recipes``."""
     parser.add_argument("action", nargs="?", choices=("list", "show"), default="list", help="list (default) or show")
-    parser.add_argument("name", nargs="?", metavar="NAME", help="the recipe to show")
+    parser.add_argument("name", nargs="?", choices=_options.Offered(names()), metavar="NAME", help="the recipe to show")
     parser.add_argument(
         "--set", action="append", metavar="NAME=VALUE", help="show the script with this value in place of a parameter"
     )

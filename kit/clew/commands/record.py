@@ -48,6 +48,7 @@ _TAIL = 64
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew record``: those of all engines, then a group for each."""
     from clew.capture.engines import engine_names, engines
+    from clew.recipes import names as recipe_names
 
     names = engine_names()
     parser.add_argument("-o", "--output", metavar="CASE", help="folder of the case (default: clew-COMMAND-DATE-TIME)")
@@ -71,7 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name, module in engines().items():
         text = (module.__doc__ or "").strip().splitlines()[0].removeprefix(f"{name}: ").rstrip(".")
         module.add_options(parser.add_argument_group(f"--engine {name} ({text})"))
-    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run")
+    for action in parser._actions:
+        if "--recipe" in action.option_strings:
+            action.choices = _options.Offered(recipe_names())
+    command = parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND ...", help="what to run")
+    _options.completed(command, "file")
 
 
 def _add_preload(group: argparse._ArgumentGroup) -> None:
@@ -79,6 +84,7 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--payload",
         default="256",
+        choices=_options.Offered(("full", "256", "none")),
         metavar="full|N|none",
         help=f"how many first bytes of what a call moves to keep, with the last {_TAIL} (default: 256)",
     )
@@ -114,6 +120,7 @@ def _add_preload(group: argparse._ArgumentGroup) -> None:
         "--stacks",
         action="append",
         default=[],
+        choices=_options.Offered(("alloc", *_options.OPERATIONS)),
         metavar="OP[,OP][/N]",
         help="take the stack of one of N calls (default: of each) of these operations: close, malloc/100, alloc/1000",
     )

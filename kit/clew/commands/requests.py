@@ -20,13 +20,21 @@ import argparse
 
 from clew.commands import _lens, _options
 
+KEYS = ("name", "status", "command", "host", "shape")
+MEASURES = ("count", "errors", "unresolved", "total_ns", "mean_ns", "min_ns", "p50_ns", "p90_ns", "p99_ns", "max_ns")
+"""As in questions.requests, which takes too long to import."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew requests``."""
     _options.add_case(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument(
-        "--by", default="name", metavar="KEY", help="name (default), status, command (of the root), host or shape"
+        "--by",
+        default="name",
+        choices=_options.Offered(KEYS),
+        metavar="KEY",
+        help="name (default), status, command (of the root), host or shape",
     )
     shown.add_argument("--slowest", type=_options.positive, metavar="N", help="the N requests that took longest")
     shown.add_argument("--first", type=_options.positive, metavar="N", help="the N requests that began first")
@@ -34,7 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--time", action="store_true", help="where their time went, by program")
     shown.add_argument("--services", action="store_true", help="who called whom")
     shown.add_argument("--unresolved", action="store_true", help="what is not linked, or not for sure")
-    parser.add_argument("--sort", default="total_ns", metavar="COLUMN", help="of --by: column (default: total_ns)")
+    parser.add_argument(
+        "--sort",
+        default="total_ns",
+        choices=_options.Offered(("name", *MEASURES)),
+        metavar="COLUMN",
+        help="of --by: column (default: total_ns)",
+    )
     parser.add_argument("--limit", type=_options.positive, metavar="N", help="of --by: show the first N rows")
     _options.add_lens(parser)
     _options.add_output(parser)

@@ -11,7 +11,9 @@ examples:
   clew stacks CASE --op close --tree                who makes those calls (clew record --stacks close)
   clew stacks CASE --root malloc --direction up --tree
   clew stacks CASE --hide '^std::' --from 2s --to 3s --csv
-  clew stacks CASE --command nginx -o nginx.svg     also .folded, .speedscope.json, .pb.gz
+  clew stacks CASE --command nginx -o nginx.svg     also .folded, .speedscope.json, .pb.gz, .dot (the call graph)
+  clew stacks CASE --against YESTERDAY              what grew and what shrank beside another case
+  clew stacks CASE --from 9s --against '--to 9s'    beside another part of this one; also with --tree
   clew stacks CASE --count command                  samples by command, process, thread, cpu, module, ...
 """
 
@@ -27,8 +29,12 @@ from clew.commands import _lens, _options
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from clew.case import Case
+    from clew.lens import Lens
     from clew.questions.answer import Answer
 
+KEYS = ("host", "command", "process", "thread", "cpu", "event", "module", "function")
+"""As in questions.samples, which takes too long to import."""
 _ROWS = 40
 _ENDINGS = {"ns": "_ns", "bytes": "_bytes"}
 
@@ -39,12 +45,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shape = parser.add_mutually_exclusive_group()
     shape.add_argument("--events", action="store_true", help="what the samples are of")
     shape.add_argument("--tree", action="store_true", help="the tree of stacks instead of functions")
-    shape.add_argument("--count", metavar="KEY", help="samples by command, process, thread, cpu, module, ...")
+    shape.add_argument(
+        "--count",
+        choices=_options.Offered(KEYS),
+        metavar="KEY",
+        help="samples by command, process, thread, cpu, module, ...",
+    )
     shape.add_argument("--wakeups", action="store_true", help="who woke whom, and how long they had waited")
     parser.add_argument(
         "--direction", choices=("down", "up"), default="down", help="from the outermost function (default)"
     )
-    parser.add_argument("--root", metavar="FUNCTION", help="with --tree: around this function only")
+    root = parser.add_argument("--root", metavar="FUNCTION", help="with --tree: around this function only")
+    _options.completed(root, "function")
     parser.add_argument(
         "--by", choices=("function", "module", "line"), default="function", help="what frames are merged by"
     )
@@ -53,8 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--limit", type=_options.positive, metavar="N", help="rows (default: 40; all with --json and --csv)"
     )
     parser.add_argument(
-        "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json or .pb.gz (pprof)"
+        "-o", "--output", metavar="FILE", help="write FILE.svg, .folded, .speedscope.json, .pb.gz (pprof) or .dot"
     )
+    parser.add_argument(
+        "--against",
+        metavar="WORDS",
+        help="compare: another case, or options of what to look at in it, in quotes; both sides are scaled alike",
+    )
+    parser.add_argument("--as-counted", action="store_true", help="with --against: not scaled")
     for what, text in (
         ("hide", "leave these frames out; their weight is their caller's"),
         ("focus", "only stacks with such a frame"),
@@ -76,12 +94,17 @@ def run(args: argparse.Namespace) -> int:
     lens = _lens.lens_of(args, case)
     edits = [(what, pattern) for what in ("hide", "focus", "drop", "merge") for pattern in getattr(args, what)]
     limit = args.limit or (None if args.json or args.csv else _ROWS)
+    if args.against:
+        from clew.commands._against import compare
+
+        return compare(args, case, lens, edits, limit)
     if args.events:
         return show(questions.sample_events(case, lens), args)
     if args.wakeups:
         return show(questions.wakeups(case, lens, args.limit or _ROWS), args)
     if args.count:
-        return show(questions.samples_by(case, lens, args.count), args)
+        answer = questions.samples_by(case, lens, args.count)
+        return show(answer if args.json or args.csv else _counted(answer), args)
     if args.output:
         from clew.export.stack_files import write_stacks
 
@@ -93,11 +116,32 @@ def run(args: argparse.Namespace) -> int:
             return show(answer, args)
         return _show_tree(answer, args.least / 100)
     answer = questions.functions(case, lens, by=args.by, edits=edits, limit=limit)
-    return show(_for_people(answer) if not (args.json or args.csv) else answer, args)
+    return show(answer if args.json or args.csv else _for_people(answer, _beside(case, lens, answer)), args)
 
 
-def _for_people(answer: Answer) -> Answer:
-    """Weights named by their unit, and as shares of the whole."""
+def _beside(case: Case, lens: Lens, answer: Answer) -> str:
+    """What the samples of ``answer`` are of, and of what there are others."""
+    from clew import questions
+    from clew.units import number
+
+    said = f"{answer.summary['event']}, {number(answer.summary['samples'])} samples"
+    events = questions.sample_events(case, lens).table["event_name"].to_pylist()
+    others = [event for event in events if event != answer.summary["event"]]
+    return f"{said}; there are also {', '.join(others)}: --event" if others else said
+
+
+def _counted(answer: Answer) -> Answer:
+    """Its weight named by its unit; what each event weighs is in a unit of its own."""
+    from dataclasses import replace
+
+    ending = _ENDINGS.get(answer.summary.get("unit", ""), "")
+    table: pa.Table = answer.table
+    names = [f"weight{ending}" if name == "weight" else name for name in table.column_names]
+    return replace(answer, table=table.rename_columns(names))
+
+
+def _for_people(answer: Answer, said: str) -> Answer:
+    """Weights named by their unit, and as shares of the whole; ``said`` before its note."""
     from dataclasses import replace
 
     import pyarrow.compute as pc
@@ -109,7 +153,8 @@ def _for_people(answer: Answer) -> Answer:
         table = table.append_column(f"{name}_share", pc.divide(table[name], whole))
     order = ["self_share", "self", "total_share", "total", "samples", "function", "module"]
     titles = ["self_share", f"self{ending}", "total_share", f"total{ending}", "samples", "function", "module"]
-    return replace(answer, table=table.select(order).rename_columns(titles))
+    note = "; ".join(filter(None, (said, answer.note)))
+    return replace(answer, table=table.select(order).rename_columns(titles), note=note)
 
 
 def _show_tree(answer: Answer, least: float) -> int:

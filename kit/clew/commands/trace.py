@@ -7,6 +7,7 @@ examples:
   clew trace CASE
   clew trace CASE --again       even if nothing new was recorded
   clew trace CASE --services ports    format of /etc/services: which port speaks what, where bytes do not tell
+  clew trace CASE --of links --csv    only that table: messages, links, unresolved, requests
   clew trace CASE --json
 """
 
@@ -32,14 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="which port speaks what, as in /etc/services; it is remembered",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object of the tables")
+    _options.add_output(parser, ("messages", "links", "unresolved", "requests"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Link, and print what came out."""
     import clew
     from clew import questions
-    from clew.commands._output import note_line, rows_of, write_table
+    from clew.commands._output import note_line, rows_of, show, write_table
     from clew.lens import Lens
     from clew.questions.ask import need_requests
     from clew.questions.messages import messages
@@ -51,15 +52,19 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.end()
     said = messages(case)
-    if not args.json and said.table.num_rows:
+    if not (args.json or args.csv or args.of) and said.table.num_rows:
         _table(said)
     need_requests(case, "trace")
     parts: dict[str, Answer] = {
         "messages": said,
         "links": questions.linked_by(case, Lens()),
         "unresolved": questions.unresolved(case, Lens()),
-        "requests": questions.requests_by(case, Lens(), limit=None if args.json else 10, order="count"),
+        "requests": questions.requests_by(
+            case, Lens(), limit=None if args.json or args.csv or args.of else 10, order="count"
+        ),
     }
+    if args.of or args.csv:
+        return show(parts[args.of or "messages"], args)
     if args.json:
         whole = {"summary": parts["unresolved"].summary} | {name: rows_of(a.table) for name, a in parts.items()}
         print(json.dumps(whole))

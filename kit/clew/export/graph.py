@@ -64,15 +64,18 @@ def dot(case: Case, lens: Lens, *, unredacted: bool = False) -> Iterator[bytes]:
     for step in steps:
         label = f"{step['command']}\n{step['name']}\n{step['spans']} spans"
         figures = ("spans", "errors", "requests", "total_ns", "p50_ns", "p99_ns")
-        yield _line(f"s{step['id']}", {"label": label, **{name: step[name] for name in (*figures, "kind", "protocol")}})
+        yield dot_line(
+            f"s{step['id']}", {"label": label, **{name: step[name] for name in (*figures, "kind", "protocol")}}
+        )
     for way in ways:
         figures = ("calls", "errors", "confidence", "request_bytes", "reply_bytes", "p50_delay_ns")
         edge = f"s{way['source']} -> s{way['target']}"
-        yield _line(edge, {"label": str(way["calls"]), **{name: way[name] for name in figures}})
+        yield dot_line(edge, {"label": str(way["calls"]), **{name: way[name] for name in figures}})
     yield b"}\n"
 
 
-def _line(what: str, attributes: dict[str, Any]) -> bytes:
+def dot_line(what: str, attributes: dict[str, Any]) -> bytes:
+    """One node or edge of a dot file, its attributes quoted; those that are None are left out."""
     known = ", ".join(f"{name}={_quoted(str(value))}" for name, value in attributes.items() if value is not None)
     return f"  {what} [{known}];\n".encode("utf-8", "replace")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from clew.case import Case
 from clew.errors import ClewError
+from clew.export import call_graph
 from clew.export.folded import folded
 from clew.export.pprof import pprof
 from clew.export.speedscope import speedscope
@@ -26,6 +27,8 @@ WRITERS: dict[str, Writer] = {
     ".pb.gz": pprof,
     ".pprof": pprof,
     ".svg": svg,
+    ".dot": call_graph.dot,
+    ".gv": call_graph.dot,
 }
 """What a name ends in -> what is written."""
 

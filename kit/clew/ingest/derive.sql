@@ -110,21 +110,30 @@ WINDOW account AS (PARTITION BY o.capture_id, o.pid, o.account ORDER BY o.start_
                    ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING);
 
 -- When a process waits for a child that ended, the kernel adds the child's account to its own: taken off again here, unless
--- that leaves less than nothing (a parent that ignores SIGCHLD does not get them).
+-- that leaves less than nothing (a parent that ignores SIGCHLD does not get them). Where a child's account is not known,
+-- its parent's own part of the sum is not known either.
 CREATE OR REPLACE TEMP TABLE kernel AS
 WITH each AS (
     SELECT capture_id, pid, account, any_value(ppid) AS ppid, any_value(start_ns) AS start_ns, bool_or(ended) AS ended,
            any_value(rchar) AS rchar, any_value(wchar) AS wchar, any_value(syscr) AS syscr, any_value(syscw) AS syscw
     FROM accounts GROUP BY ALL),
+hidden AS (  -- accounts that went on in a program which was not recorded
+    SELECT DISTINCT e.capture_id, e.pid, e.account
+    FROM landing.unseen u ASOF JOIN each e ON e.capture_id = u.capture_id AND e.pid = u.pid AND e.start_ns <= u.ts_ns
+    WHERE u.path IS NOT NULL AND u.reason NOT IN ('io_uring', 'deepbind', 'sampler')),
 children AS (
-    SELECT p.capture_id, p.pid, p.account, sum(c.rchar) AS rchar, sum(c.wchar) AS wchar, sum(c.syscr) AS syscr, sum(c.syscw) AS syscw
-    FROM each c ASOF JOIN each p ON p.capture_id = c.capture_id AND p.pid = c.ppid AND p.start_ns <= c.start_ns
-    WHERE c.ended GROUP BY ALL)
+    SELECT p.capture_id, p.pid, p.account, bool_or(c.rchar IS NULL OR h.pid IS NOT NULL) AS unknown,
+           sum(c.rchar) FILTER (c.ended) AS rchar, sum(c.wchar) FILTER (c.ended) AS wchar,
+           sum(c.syscr) FILTER (c.ended) AS syscr, sum(c.syscw) FILTER (c.ended) AS syscw
+    FROM each c
+    LEFT JOIN hidden h USING (capture_id, pid, account)
+    ASOF JOIN each p ON p.capture_id = c.capture_id AND p.pid = c.ppid AND p.start_ns <= c.start_ns
+    GROUP BY ALL)
 SELECT a.process_id, a.end_ns,
-       CASE WHEN a.rchar >= coalesce(c.rchar, 0) THEN a.rchar - coalesce(c.rchar, 0) ELSE a.rchar END AS rchar,
-       CASE WHEN a.wchar >= coalesce(c.wchar, 0) THEN a.wchar - coalesce(c.wchar, 0) ELSE a.wchar END AS wchar,
-       CASE WHEN a.syscr >= coalesce(c.syscr, 0) THEN a.syscr - coalesce(c.syscr, 0) ELSE a.syscr END AS syscr,
-       CASE WHEN a.syscw >= coalesce(c.syscw, 0) THEN a.syscw - coalesce(c.syscw, 0) ELSE a.syscw END AS syscw
+       CASE WHEN c.unknown THEN NULL WHEN a.rchar >= coalesce(c.rchar, 0) THEN a.rchar - coalesce(c.rchar, 0) ELSE a.rchar END AS rchar,
+       CASE WHEN c.unknown THEN NULL WHEN a.wchar >= coalesce(c.wchar, 0) THEN a.wchar - coalesce(c.wchar, 0) ELSE a.wchar END AS wchar,
+       CASE WHEN c.unknown THEN NULL WHEN a.syscr >= coalesce(c.syscr, 0) THEN a.syscr - coalesce(c.syscr, 0) ELSE a.syscr END AS syscr,
+       CASE WHEN c.unknown THEN NULL WHEN a.syscw >= coalesce(c.syscw, 0) THEN a.syscw - coalesce(c.syscw, 0) ELSE a.syscw END AS syscw
 FROM accounts a LEFT JOIN children c USING (capture_id, pid, account);
 
 CREATE OR REPLACE TEMP TABLE counted AS

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,10 @@ class _Spans(ctypes.Structure):
     )
 
 
+class _TreeTimes(ctypes.Structure):
+    _fields_ = (("spans", _COUNT), *((name, _AT) for name in ("parent", "start", "end", "client", "covers")))
+
+
 @cache
 def _library() -> ctypes.CDLL:
     library = load()
@@ -61,6 +66,7 @@ def _library() -> ctypes.CDLL:
         ("clew_shapes", [_COUNT, _AT, _AT, _AT, _AT]),
         ("clew_trees", [_COUNT, _AT, _AT, _AT, _COUNT, _AT, _AT, _AT, _AT, _AT, _AT]),
         ("clew_walk", [_COUNT, _AT, _AT, _AT]),
+        ("clew_worked", [ctypes.POINTER(_TreeTimes), _COUNT, _AT, _AT, _AT, _AT]),
     ):
         function = getattr(library, name)
         function.restype, function.argtypes = _COUNT, arguments
@@ -187,3 +193,20 @@ def walk(parent: NDArray[np.int64], shape: NDArray[np.uint64]) -> NDArray[np.int
     order = np.empty(len(parent), np.int64)
     arguments = [parent.ctypes.data, shape.ctypes.data, order.ctypes.data]
     return order[: check(_library().clew_walk(len(parent), *arguments), "cannot walk trees of spans")]
+
+
+def worked(
+    tree: Mapping[str, NDArray[Any]], span: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """For each span of ``tree`` the ns of its intervals (``span`` is a row, -1: none) that no child covers.
+
+    ``tree`` has ``parent``, ``start``, ``end``, ``client`` and ``covers`` as struct clew_tree_times explains them.
+    """
+    kinds = {"parent": np.int64, "start": np.int64, "end": np.int64, "client": np.uint8, "covers": np.int64}
+    kept = [np.ascontiguousarray(tree[name], kind) for name, kind in kinds.items()]
+    intervals = [np.ascontiguousarray(values, np.int64) for values in (span, low, high)]
+    found = np.zeros(len(kept[0]), np.int64)
+    given = _TreeTimes(len(found), *(values.ctypes.data for values in kept))
+    outputs = [values.ctypes.data for values in (*intervals, found)]
+    check(_library().clew_worked(ctypes.byref(given), len(span), *outputs), "cannot add up times of spans")
+    return found

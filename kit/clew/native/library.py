@@ -52,6 +52,8 @@ class DrainStats(ctypes.Structure):
     live_processes: int
     fill: int
     segments: int
+    unseen: int
+    other_user: int
 
     _fields_ = [
         *(
@@ -68,7 +70,7 @@ class DrainStats(ctypes.Structure):
                 "threads",
             )
         ),
-        *((name, _U32) for name in ("live_threads", "live_processes", "fill", "segments")),
+        *((name, _U32) for name in ("live_threads", "live_processes", "fill", "segments", "unseen", "other_user")),
     ]
 
 

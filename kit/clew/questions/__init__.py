@@ -9,13 +9,16 @@ from clew.questions.call_graph import call_graph
 from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import errors
+from clew.questions.figures import figure, figures
 from clew.questions.flame import flame
 from clew.questions.flame_chart import flame_chart
 from clew.questions.flame_diff import flame_diff
 from clew.questions.functions import functions
+from clew.questions.functions_diff import functions_diff
 from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
 from clew.questions.maps import histogram, map_values, maps, printed
+from clew.questions.outside import outside
 from clew.questions.request_events import request_events
 from clew.questions.request_tree import request_tree
 from clew.questions.requests import request_latency, request_programs, requests, requests_by
@@ -37,10 +40,13 @@ __all__ = [
     "counts",
     "coverage",
     "errors",
+    "figure",
+    "figures",
     "flame",
     "flame_chart",
     "flame_diff",
     "functions",
+    "functions_diff",
     "heatmap",
     "histogram",
     "latency",
@@ -48,6 +54,7 @@ __all__ = [
     "losses",
     "map_values",
     "maps",
+    "outside",
     "printed",
     "request_events",
     "request_latency",

@@ -58,6 +58,8 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
 def nothing(case: Case) -> str:
     """Why there are no calls to count."""
     samples = scalar(case, "SELECT count(*) FROM sample")
+    if not samples and scalar(case, "SELECT EXISTS (SELECT 1 FROM series)"):
+        return f"no calls were recorded, but figures over time: `clew figures {case.path.name}` shows them"
     if not samples:
         return "nothing was recorded"
     return f"no calls were recorded, but {samples:,} samples: `clew stacks {case.path.name}` shows them"

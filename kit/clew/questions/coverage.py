@@ -14,26 +14,40 @@ def coverage(case: Case) -> Answer:
 
     Columns: ``command``, ``pid``, ``counted_bytes`` and ``counted_calls`` (calls that the kernel counts, too, both
     directions: not recv and send), ``kernel_bytes`` and ``kernel_calls`` (/proc/PID/io without what children did;
-    NULL: not readable; program images of one pid share one account, which is shown with each), ``share`` (counted /
-    kernel bytes; NULL: not known), ``unseen`` (why something was not recorded; NULL: nothing known to be missing).
+    NULL: not readable), ``share`` (counted / kernel bytes; NULL: not known), ``unseen`` (why something was not
+    recorded; NULL: nothing known to be missing). Program images of one pid (exec) share one account: the kernel's
+    figures and the share of them all stand with the last image, and are NULL with those before it, which follow it.
     The kernel also counts what the loader reads of libraries (some kB), what the C library's streams read and write
     by themselves, and what clew reads of /proc (some 100 bytes for each process, and its parent when it waits).
     Programs that were only sampled are not there: nobody counted their calls.
     """
-    sql = """SELECT command, pid, counted_bytes, counted_calls, kernel_bytes, kernel_calls,
-       CASE WHEN kernel_bytes > 0 THEN account_bytes / kernel_bytes END AS share, unseen
-FROM (SELECT *, sum(counted_bytes) OVER (PARTITION BY capture_id, host, pid)::DOUBLE AS account_bytes
+    sql = """SELECT command, pid, counted_bytes, counted_calls,
+       CASE WHEN is_last THEN kernel_bytes END AS kernel_bytes,
+       CASE WHEN is_last THEN kernel_calls END AS kernel_calls,
+       CASE WHEN is_last THEN account_share END AS share, unseen
+FROM (SELECT *, CASE WHEN kernel_bytes > 0 THEN sum(counted_bytes) OVER account / kernel_bytes END AS account_share,
+             bool_or(unseen IS NOT NULL) OVER account AS has_unseen,
+             process_id = last(process_id) OVER (account ORDER BY start_ns, process_id
+                 ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS is_last
       FROM (SELECT *, counted_read_bytes + counted_write_bytes AS counted_bytes,
                    counted_read_calls + counted_write_calls AS counted_calls,
                    kernel_read_bytes + kernel_write_bytes AS kernel_bytes,
                    kernel_read_calls + kernel_write_calls AS kernel_calls
             FROM process JOIN capture USING (capture_id)
             WHERE unseen IS NOT NULL
-               OR engine <> 'sampler' AND (counted_read_bytes IS NOT NULL OR kernel_read_bytes IS NOT NULL)))
-ORDER BY unseen IS NULL, share NULLS FIRST, kernel_bytes DESC NULLS LAST, command, pid, process_id"""
+               OR engine <> 'sampler' AND (counted_read_bytes IS NOT NULL OR kernel_read_bytes IS NOT NULL))
+      WINDOW account AS (PARTITION BY capture_id, host, pid))
+ORDER BY NOT has_unseen, account_share NULLS FIRST, max(kernel_bytes) OVER (PARTITION BY capture_id, host, pid) DESC
+    NULLS LAST, pid, capture_id, host, NOT is_last, start_ns, process_id"""
     answer = ask(case, sql, {}, "recorded beside what the kernel counted")
+    if not answer.table.num_rows:
+        return replace(answer, note="only the preload library counts calls")
     said = "of each program the kernel also counts some kB that the loader reads of libraries"
-    return replace(answer, note=said if answer.table.num_rows else "only the preload library counts calls")
+    pids = answer.table["pid"]
+    if answer.table["kernel_bytes"].null_count and len(pids.unique()) < len(pids):
+        said += "; programs that followed each other in one process (exec) share what the kernel counted: "
+        said += "it stands with the last of them"
+    return replace(answer, note=said)
 
 
 def losses(case: Case) -> Answer:

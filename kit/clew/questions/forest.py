@@ -23,7 +23,8 @@ from clew.questions.ask import scalar
 UNKNOWN = "[unknown]"
 BY = ("function", "module", "line")
 EDITS = ("hide", "focus", "drop", "merge", "recursion")
-_KINDS = ("on-cpu", "call", "alloc", "syscall", "off-cpu", "wall", "fault", "tracepoint", "other", "wakeup")
+KINDS = ("on-cpu", "call", "alloc", "syscall", "off-cpu", "wall", "fault", "tracepoint", "other", "wakeup")
+"""What samples are of, most asked for first."""
 
 Edit = tuple[str, str]
 
@@ -127,7 +128,7 @@ def choose(case: Case, lens: Lens, event: str | None = None) -> Chosen:
     ).to_pylist()
     if not rows:
         raise ClewError(_nothing(case, lens, event))
-    rank = {kind: number for number, kind in enumerate(_KINDS)}
+    rank = {kind: number for number, kind in enumerate(KINDS)}
     best = min(rows, key=lambda row: (rank.get(row["kind"], len(rank)), -row["n"], row["name"]))
     return Chosen(best["name"], best["kind"], best["unit"])
 

@@ -9,11 +9,11 @@ import numpy as np
 import pyarrow as pa
 
 from clew.case import Case
+from clew.causal import span_times
+from clew.causal.span_times import Spans, Times
 from clew.errors import ClewError
-from clew.questions import span_times
 from clew.questions.answer import Answer, runnable
 from clew.questions.ask import need_requests
-from clew.questions.span_times import Spans, Times
 
 _SQL = """WITH mine AS MATERIALIZED (SELECT * FROM span WHERE request_id = $request_id),
 said AS MATERIALIZED (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clew.case import Case
 from clew.errors import ClewError, one_of
 from clew.lens import Lens
@@ -42,15 +44,17 @@ def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = 
     """Samples of ``event`` (by="event": of all) under ``lens`` by one of ``BY``, heaviest first.
 
     Columns: ``name`` (NULL: not known), ``pid`` and ``tid`` where they apply, ``samples``, ``weight`` (in the event's
-    unit). Raises ClewError where there are no samples, or no such ``by``.
+    unit; summary has ``event`` and ``unit``). Raises ClewError where there are no samples, or no such ``by``.
     """
     if by not in BY:
         raise ClewError(f"cannot count samples by {by!r:.60}: {one_of(by, BY)}")
     columns, join, names = BY[by]
     predicate, params = lens.compile("sample")
     unit, only = "", ""
+    figures: dict[str, str] = {}
     if by != "event":
         chosen = choose(case, lens, event)
+        figures = {"event": chosen.name, "unit": chosen.unit}
         unit, only, params = (
             f" of {chosen.name} ({chosen.unit})",
             "WHERE v.name = $event AND v.kind = $kind",
@@ -59,4 +63,4 @@ def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = 
     sql = f"""SELECT {columns}, count(*) AS samples, sum(weight) AS weight
 FROM (SELECT * FROM sample WHERE {predicate}) s JOIN sample_event v USING (event_id) {join}
 {only} GROUP BY ALL ORDER BY weight DESC, {names}"""
-    return ask(case, sql, params, f"samples{unit} by {by}")
+    return replace(ask(case, sql, params, f"samples{unit} by {by}"), summary=figures)

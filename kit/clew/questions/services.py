@@ -10,35 +10,15 @@ import pyarrow as pa
 
 from clew.case import Case
 from clew.lens import Lens
-from clew.questions import span_times
 from clew.questions.answer import Answer, runnable
 from clew.questions.ask import need_requests
 
 # One row for each edge and class of duration (16 an octave): few, whatever the number of calls, and they add up.
-_CELLS = """WITH seen AS (SELECT * FROM span WHERE {range} AND {predicate}),
-near AS (SELECT * FROM span WHERE {range}),
-called AS (
-    SELECT c.command AS from_command, coalesce(s.command, p.peer) AS to_command, c.protocol,
-           c.error OR coalesce(s.error, FALSE) AS error, c.end_ns - c.start_ns AS dur_ns, c.request_msg_id,
-           c.reply_msg_id, s.span_id IS NOT NULL AS recorded, coalesce(s.confidence, 1) AS confidence
-    FROM seen c LEFT JOIN near s ON s.parent_span_id = c.span_id AND s.kind = 'server'
-    LEFT JOIN connection p ON p.conn_id = c.conn_id WHERE c.kind = 'client'
-    UNION ALL
-    SELECT CASE WHEN s.kind <> 'server' THEN p.command END, s.command,
-           CASE s.kind WHEN 'server' THEN s.protocol ELSE s.kind END, s.error, s.end_ns - s.start_ns, s.request_msg_id,
-           s.reply_msg_id, s.kind <> 'server', CASE WHEN p.span_id IS NULL THEN 1 ELSE s.confidence END
-    FROM seen s LEFT JOIN near p ON p.span_id = s.parent_span_id
-    WHERE s.kind = 'server' AND (p.span_id IS NULL OR p.kind <> 'client')
-       OR s.kind = 'process' AND p.span_id IS NOT NULL
-       OR s.kind = 'internal' AND p.command <> s.command)
-SELECT from_command, to_command, c.protocol, recorded,
+_CELLS = """SELECT from_command, to_command, protocol, recorded,
        CAST(16 * log2(CASE WHEN dur_ns < 1 THEN 1 ELSE dur_ns END) AS SMALLINT) AS bucket,
-       count(*) AS calls, count(*) FILTER (c.error) AS errors,
-       sum(coalesce(q.bytes, 0) + coalesce(a.bytes, 0))
-           FILTER (coalesce(q.bytes, a.bytes) IS NOT NULL)::BIGINT AS bytes,
-       max(dur_ns) AS high_ns, count(*) FILTER (confidence < 0.899999) AS low_confidence
-FROM called c LEFT JOIN message q ON q.msg_id = c.request_msg_id LEFT JOIN message a ON a.msg_id = c.reply_msg_id
-GROUP BY ALL"""
+       count(*) AS calls, count(*) FILTER (error) AS errors, sum(bytes)::BIGINT AS bytes, max(dur_ns) AS high_ns,
+       count(*) FILTER (confidence < 0.899999) AS low_confidence
+FROM hop WHERE {} GROUP BY ALL"""
 _SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("from_command", "to_command", "protocol")),
@@ -61,16 +41,14 @@ def services(case: Case, lens: Lens) -> Answer:
     """
     need_requests(case, "services")
     predicate, params = lens.compile("span")
+    sql = _CELLS.format(predicate)
     cells: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
-    for low, high in span_times.ranges(case, lens):
-        sql = _CELLS.format(range="request_id BETWEEN $first AND $last", predicate=predicate)
-        for row in case.sql(sql, params | {"first": low, "last": high}).to_pylist():
-            cells[row["from_command"], row["to_command"], row["protocol"], row["recorded"]].append(row)
+    for row in case.sql(sql, params).to_pylist():
+        cells[row["from_command"], row["to_command"], row["protocol"], row["recorded"]].append(row)
     rows = [_edge(key, found) for key, found in cells.items()]
     rows.sort(key=lambda row: (-row["calls"], *(row[name] or "" for name in _SCHEMA.names[:3])))
     note = None if rows else "no request matches the lens"
-    whole = runnable(_CELLS.format(range="TRUE", predicate=predicate), params)
-    return Answer(pa.Table.from_pylist(rows, _SCHEMA), whole, "who calls whom", note)
+    return Answer(pa.Table.from_pylist(rows, _SCHEMA), runnable(sql, params), "who calls whom", note)
 
 
 def _edge(key: tuple[Any, ...], cells: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,13 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from clew.case import Case
+from clew.causal import span_times
+from clew.causal.span_times import Ints, Spans
 from clew.errors import ClewError
 from clew.lens import Lens
-from clew.questions import span_times
 from clew.questions.answer import Answer, runnable
 from clew.questions.ask import need_requests
-from clew.questions.span_times import Ints, Spans
 
+_COLUMNS = "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns"
 MOST = 50_000
 """Requests of one side that are looked at; of more, as many are chosen by chance (always the same ones)."""
 
@@ -195,7 +196,8 @@ def _side(case: Case, lens: Lens, which: str, most: int) -> _Side:
         said.append(f"of {row['n']:,} requests of the {which} side {most:,} were chosen by chance")
     mean = case.sql(f"SELECT count(*) AS n, avg(dur_ns) AS mean FROM ({chosen})", params).to_pylist()[0]
     where = f"request_id IN (SELECT request_id FROM ({chosen}))"
-    spans = span_times.load(case, where, params)
+    query = f"SELECT {_COLUMNS} FROM span WHERE {where} ORDER BY request_id, start_ns, depth, span_id"
+    spans = span_times.arrays(case.sql(query, params))
     times = span_times.times(spans)
     request = np.unique(spans.table["request_id"].to_numpy(), return_inverse=True)[1].astype(np.int64)
     if unknown := int((~times.known).sum()):

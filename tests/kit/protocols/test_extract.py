@@ -139,6 +139,26 @@ def test_order_is_that_of_the_bytes(tables: Tables) -> None:
     assert rows == [(len(OK) + 9003, True, 0), (len(OK), True, 1)]
 
 
+def test_a_write_that_returns_late_keeps_its_place(tables: Tables) -> None:
+    """The client has read the reply and asked again, and another thread answered, before the first one came back."""
+    tables.connect(1, role="accepted")
+    tables.call("recv", 1, GET, 10)
+    tables.call("recv", 1, GET, 120)
+    tables.call("recv", 1, GET, 160)
+    for at, thread in ((140, 2), (170, 3)):
+        tables.call("send", 1, OK, at, thread=thread)
+    tables.call("send", 1, OK.replace(b"200", b"404"), 100, 300, thread=1)
+    rows = tables.told("exchange, status, thread_id, byte_offset", "role = 'reply'")
+    assert rows == [(0, "404", 1, 0), (1, "200", 2, len(OK)), (2, "200", 3, 2 * len(OK))]
+    tables.connect(2, role="accepted")  # nothing was asked meanwhile: the offsets decide
+    for at in (10, 20):
+        tables.call("recv", 2, GET, at)
+    tables.call("send", 2, OK, 140, thread=2)
+    tables.call("send", 2, OK.replace(b"200", b"404"), 100, 300, thread=1)
+    rows = tables.told("exchange, status, thread_id", "role = 'reply' AND conn_id = 2")
+    assert rows == [(0, "200", 2), (1, "404", 1)]
+
+
 def test_of_a_connection_with_tls_the_clear_text_counts(tables: Tables) -> None:
     tables.connect(1, role="accepted", local="10.0.0.1:443")
     for at in (10, 20):

@@ -25,7 +25,7 @@ from clew.case import Case
 from clew.commands import main
 from clew.lens import Lens
 from clew.questions.names import names
-from clew.units import shape_name
+from clew.units import duration, shape_name
 
 from ..spans import write_case
 
@@ -102,6 +102,19 @@ def test_lens_options_of_requests_go_with_other_commands(run: Any, shop: Case) -
     out = run("counts", shop.path, "--request-id", number, "--by", "op", "--json")[1]
     assert sum(row["calls"] for row in json.loads(out)) == 9  # 14, less those entered before their request was there
     assert run("counts", shop.path, "--shape", 2, "--json")[0] == 0
+
+
+def test_stacks_say_what_was_sampled_and_in_which_unit(run: Any, shop: Case) -> None:
+    (samples,) = (
+        row for row in json.loads(run("stacks", shop.path, "--events", "--json")[1]) if row["kind"] == "on-cpu"
+    )
+    said = f"({samples['event_name']}, {samples['samples']:,} samples; there are also page-faults: --event)"
+    assert run("stacks", shop.path)[1].splitlines()[-1] == said
+    assert "also" not in run("stacks", shop.path, "--event", "page-faults")[1]
+    counted = questions.samples_by(shop, Lens(), "command").table.to_pylist()
+    lines = run("stacks", shop.path, "--count", "command")[1].splitlines()[1:]
+    assert [line.split()[-2:] for line in lines] == [duration(row["weight"]).split() for row in counted]
+    assert "weight" in json.loads(run("stacks", shop.path, "--count", "command", "--json")[1])[0]
 
 
 def numbered(folder: Path, numbers: dict[int, int]) -> Case:
@@ -202,6 +215,14 @@ def test_paths(run: Any, shop: Case) -> None:
     assert "(1 requests of the first side have no end and are left out; 6 steps that differ less" in out
     expected = questions.shape_diff(shop, Lens(shapes=(2,)), Lens(shapes=(1,))).table.to_pylist()
     assert json.loads(run("paths", shop.path, "--diff", "2", "1", "--json")[1]) == expected
+
+
+@pytest.mark.parametrize("of", ["messages", "links", "unresolved", "requests"])
+def test_each_table_of_trace_for_programs(run: Any, shop: Case, of: str) -> None:
+    rows = json.loads(run("trace", shop.path, "--json")[1])[of]
+    assert json.loads(run("trace", shop.path, "--of", of, "--json")[1]) == rows
+    found = list(csv.DictReader(io.StringIO(run("trace", shop.path, "--of", of, "--csv")[1])))
+    assert found == [{name: "" if value is None else str(value) for name, value in row.items()} for row in rows]
 
 
 def test_one_path(run: Any, shop: Case) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from clew import ClewError, questions
 from clew.case import Case
+from clew.causal import span_times
 from clew.lens import Lens
-from clew.questions import span_times
 from clew.questions.request_tree import _critical
 
 Rows = list[dict[str, Any]]

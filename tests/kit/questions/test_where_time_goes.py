@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,23 @@ import pytest
 import clew
 from clew import questions
 from clew.case import Case
+from clew.causal import span_times, spent
 from clew.lens import Lens
-from clew.questions import span_times
-from clew.questions.attribution import _worked
+from clew.units import duration
 
 from ..spans import write_case
 
 Rows = list[dict[str, Any]]
+
+
+def forget(folder: Path) -> None:
+    """Leave what an older clew wrote: without the tables that sum up."""
+    manifest = folder / "manifest.json"
+    known = json.loads(manifest.read_text())
+    for name in ("span_time", "span_wait", "hop"):
+        (folder / f"{name}.parquet").unlink()
+        del known["tables"][name]
+    manifest.write_text(json.dumps(known))
 
 
 def test_services(shop: Case, done: Rows) -> None:
@@ -105,6 +116,7 @@ def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
            WHERE n.thread_id = event.thread_id AND n.seq = event.seq"""
     )
     made.execute(f"COPY event TO '{tmp_path}/case/event.parquet'")
+    forget(tmp_path / "case")
     waited = """SELECT sum((w.end_ns - w.start_ns) // 2)::BIGINT AS n FROM working w JOIN span s USING (span_id)
                 JOIN request r ON r.request_id = s.request_id WHERE s.command = 'app' AND r.name = 'GET /'"""
     expected = made.execute(waited).fetchone()
@@ -114,6 +126,28 @@ def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
     app = {row["kind"]: row["total_ns"] for row in before if row["command"] == "app"}
     assert expected and app["waiting in calls"] == expected[0] > 0
     assert set(app) == {"running", "waiting in calls"} and sum(app.values()) <= 2 * expected[0] + 100 * 100
+
+
+def test_time_of_callers_outside_what_they_called_is_said(tmp_path: Path) -> None:
+    """Without its web workers every request begins with a call of a recorded program: some of it is on the way."""
+    write_case(tmp_path / "case", 100).close()
+    made = duckdb.connect()
+    span = f"'{tmp_path}/case/span.parquet'"
+    made.execute(
+        f"CREATE TABLE span AS SELECT * REPLACE (nullif(parent_span_id, request_id) AS parent_span_id) FROM {span}"
+    )
+    made.execute("DELETE FROM span WHERE kind = 'server' AND depth = 0")
+    asked, outside = made.execute(
+        """SELECT sum(c.end_ns - c.start_ns)::BIGINT, sum(c.end_ns - c.start_ns - s.end_ns + s.start_ns)::BIGINT
+           FROM span c JOIN span s ON s.parent_span_id = c.span_id WHERE c.kind = 'client' AND c.name = 'GET /' """
+    ).fetchone() or (0, 0)
+    made.execute(f"COPY span TO {span}")
+    forget(tmp_path / "case")
+    case = clew.open(tmp_path / "case")
+    note = questions.attribution(case, Lens(requests=("GET /",))).note or ""
+    case.close()
+    assert outside > 0.01 * asked > 0
+    assert note.startswith(f"{duration(outside)} of the {duration(asked)} that callers waited is none of these")
 
 
 def test_what_nobody_worked_for_is_unaccounted() -> None:
@@ -132,20 +166,37 @@ def test_what_nobody_worked_for_is_unaccounted() -> None:
     rows = [(1, -5, 12), (1, 35, 65), (2, 80, 90), (99, 0, 100), (4, 1000, 1010), (1, 99, 300)]
     names = ("span_id", "start_ns", "end_ns")
     working = pa.table(dict(zip(names, map(list, zip(*rows, strict=True)), strict=True)))
-    worked = _worked(working.cast(pa.schema([(name, pa.int64()) for name in names])), spans, span_times.times(spans))
+    working = working.cast(pa.schema([(name, pa.int64()) for name in names]))
+    worked = span_times.worked(working, spans, span_times.times(spans))
     # Of the first: 0 to 10; 40 to 60; the call's 80 to 90 is its caller's; 99 to 100.
     assert worked.tolist() == [10 + 20 + 10 + 1, 0, 0, 10]
 
 
-def test_in_parts_as_in_one(shop: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Range by range gives what the whole gives."""
-    whole = [question(shop, Lens()).table for question in (questions.attribution, questions.services)]
-    ranges = span_times.ranges
-    assert len(ranges(shop, Lens(), 500)) == 5
-    assert ranges(shop, Lens(), 500)[0][0] == 0
-    monkeypatch.setattr(span_times, "ranges", lambda case, lens: ranges(case, lens, 300))
-    parts = [question(shop, Lens()).table for question in (questions.attribution, questions.services)]
-    assert [table.to_pylist() for table in parts] == [table.to_pylist() for table in whole]
+def test_tables_without_sums_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an older clew wrote answers as what this one writes, and so does what is then written; in parts or not."""
+    new = write_case(tmp_path / "new", 60)
+    new.to_parquet(tmp_path / "old")
+    forget(tmp_path / "old")
+    monkeypatch.setattr(spent, "MOST", 50)
+    clew.open(tmp_path / "old").to_parquet(tmp_path / "again")
+    again = clew.open(tmp_path / "again")
+    for question in (questions.attribution, questions.services):
+        for lens in (Lens(), Lens(requests=("GET /search",)), Lens(end_ns=new.bounds()[1] // 2)):
+            assert question(again, lens).table.equals(question(new, lens).table)
+    for table in ("span_time", "span_wait", "hop"):
+        assert again.sql(f"SELECT * FROM {table} ORDER BY ALL").equals(new.sql(f"SELECT * FROM {table} ORDER BY ALL"))
+    new.close()
+    again.close()
+
+
+def test_a_range_of_time_divides_spans_as_the_whole_does(shop: Case, done: Rows) -> None:
+    """Spans that began in it count whole, though what they waited for began after it."""
+    (first, *_) = (s for s in done if s["name"] == "GET /search" and s["command"] == "app" and s["kind"] == "server")
+    lens = Lens(request_ids=(first["request_id"],))
+    whole = [row for row in questions.attribution(shop, lens).table.to_pylist() if row["command"] == "app"]
+    early = questions.attribution(shop, lens.narrow(end_ns=first["start_ns"] + 1)).table.to_pylist()
+    assert [row for row in early if row["command"] == "app"] == whole
+    assert {row["command"] for row in early} == {"web", "app"}
 
 
 def test_unresolved(shop: Case, done: Rows) -> None:

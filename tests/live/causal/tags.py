@@ -13,20 +13,25 @@ ID = re.compile(rb"q-\d{6}")
 Tags = dict[int, frozenset[str]]  # msg_id -> ids in it
 
 MOVED = """
-SELECT e.conn_id, o.class, o.op LIKE '%write' OR o.class = 'write' AS sent, e.byte_offset, e.bytes, p.head, p.tail
+SELECT e.thread_id, e.seq, e.conn_id, o.class, o.op LIKE '%write' OR o.class = 'write' AS sent, e.byte_offset, e.bytes,
+       p.head, p.tail
 FROM payload p JOIN event e USING (thread_id, seq) JOIN op o USING (op_id)
 WHERE e.conn_id IS NOT NULL AND e.bytes > 0 AND o.class IN ('read', 'write', 'tls')
 ORDER BY e.conn_id, e.ts_ns, e.seq
 """
-MESSAGES = "SELECT msg_id, conn_id, sent, byte_offset, bytes, summary FROM message"
+MESSAGES = "SELECT msg_id, thread_id, seq, conn_id, sent, byte_offset, bytes, summary FROM message"
+Places = dict[tuple[int, bool], list[tuple[int, str]]]
 
 
-def places(case: Case) -> dict[tuple[int, bool], list[tuple[int, str]]]:
+def places(case: Case, begins: dict[tuple[int, int], tuple[int, int]]) -> Places:
     """Where ids stand in each direction of each connection: (offset in it, id), sorted.
+
+    Offsets are counted as calls return, which may be in another order than that of the bytes: where a call moved one
+    message and no more, ``begins`` says of its thread and number where that begins, and its bytes.
 
     Clear text of TLS has offsets of its own, counted here from the calls in their order; the bytes below carry no id.
     """
-    found: dict[tuple[int, bool], list[tuple[int, str]]] = defaultdict(list)
+    found: Places = defaultdict(list)
     clear: dict[tuple[int, bool], int] = defaultdict(int)
     for row in case.sql(MOVED).to_pylist():
         way = row["conn_id"], row["sent"]
@@ -34,6 +39,9 @@ def places(case: Case) -> dict[tuple[int, bool], list[tuple[int, str]]]:
         if row["class"] == "tls":
             start = clear[way]
             clear[way] += row["bytes"]
+        else:
+            begin, size = begins.get((row["thread_id"], row["seq"]), (start, row["bytes"]))
+            start = begin if size == row["bytes"] else start
         if start is None:
             continue
         tail = row["tail"] or b""
@@ -46,8 +54,9 @@ def places(case: Case) -> dict[tuple[int, bool], list[tuple[int, str]]]:
 
 def tags(case: Case) -> Tags:
     """Ids of each message that carries any, from the recorded bytes that it was made of."""
-    found, tagged = places(case), {}
-    for row in case.sql(MESSAGES).to_pylist():
+    messages, tagged = case.sql(MESSAGES).to_pylist(), {}
+    found = places(case, {(row["thread_id"], row["seq"]): (row["byte_offset"], row["bytes"]) for row in messages})
+    for row in messages:
         hits = found.get((row["conn_id"], row["sent"]), [])
         first = bisect_right(hits, (row["byte_offset"], ""))
         last = bisect_right(hits, (row["byte_offset"] + row["bytes"], ""))

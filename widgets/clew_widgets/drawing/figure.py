@@ -18,7 +18,7 @@ from bokeh.models import (
 from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
-HEIGHT = {"timeline": 190, "histogram": 236}
+HEIGHT = {"timeline": 190, "histogram": 236, "figures": 170}
 
 
 def bare_plot(height: int, **options: Any) -> figure:
@@ -54,7 +54,7 @@ def plain_axis(axis: Any, name: str, **options: Any) -> None:
 
 @cache
 def scaffold(kind: str) -> dict[str, Any]:
-    """The figure of a ``timeline`` or a ``histogram`` as Bokeh's JSON item.
+    """The figure of a ``timeline``, of ``figures`` or a ``histogram`` as Bokeh's JSON item.
 
     Models that JavaScript touches have names: plot, x_axis, y_axis, y_grid, cursor, brush, and one for each source.
     """

@@ -27,8 +27,10 @@ def of_event(profile: Profile, name: str) -> list[dict[str, Any]]:
     return rows
 
 
-def tid_of(profile: Profile, row: dict[str, Any]) -> int:
-    return int(profile.threads["tid"][row["thread"]].as_py())
+def tid_of(profile: Profile, row: dict[str, Any]) -> int | None:
+    """None: perf did not know it any more, as of a thread that has all but ended."""
+    tid: int | None = profile.threads["tid"][row["thread"]].as_py()
+    return tid
 
 
 def printed(path: Path, event: str) -> list[tuple[int, int, str]]:

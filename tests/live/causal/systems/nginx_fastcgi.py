@@ -32,7 +32,7 @@ class NginxFastcgi(System):
     name = "nginx, FastCGI in C, PostgreSQL"
     kinds = ("one", "two", "some", "many")
     bar = 100.0
-    reached = (90.0, 0.0)  # two of its processes that accept at the same moment: their connections are left open
+    reached = (99.0, 0.0)
 
     def prepare(self, folder: Path) -> None:
         """PostgreSQL's data and the program."""

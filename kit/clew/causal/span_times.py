@@ -1,4 +1,4 @@
-"""Spans in arrays, and how much of each was its own time: what several questions about paths begin with.
+"""Spans in arrays, how much of each was its own time, and how much of that threads worked.
 
 A span waits for a child that ended before it did. A child that outlives its parent (a log statement that nobody waits
 for) is work that the parent began, not time that it spent; but the ``server`` end of an exchange counts as waited for
@@ -8,8 +8,7 @@ same time count once: self time is what no child that was waited for covers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,9 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from clew.case import Case
-from clew.lens import Lens
-from clew.questions.ask import scalar
+from clew.native import causal
 
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -27,7 +24,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Spans:
-    """Rows of ``table`` (request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns at least).
+    """Rows of ``table`` (span_id, parent_span_id, kind, start_ns, end_ns at least).
 
     ``parent`` is a row or -1; ``end`` of a span whose end was not seen (``open``) is its start.
     """
@@ -41,8 +38,15 @@ class Spans:
 
     def codes(self, name: str) -> tuple[Ints, list[str | None]]:
         """Column ``name`` as numbers, and what they stand for."""
-        coded = self.table[name].combine_chunks().dictionary_encode(null_encoding="encode")
+        coded = self.table[name].combine_chunks()
+        if not pa.types.is_dictionary(coded.type) or coded.null_count:
+            coded = coded.cast(pa.string()).dictionary_encode(null_encoding="encode")
         return coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist()
+
+    def is_kind(self, kind: str) -> Flags:
+        """Which rows are of that ``kind``."""
+        number, kinds = self.codes("kind")
+        return number == kinds.index(kind) if kind in kinds else np.zeros(len(number), bool)
 
 
 @dataclass(frozen=True)
@@ -63,29 +67,6 @@ class Times:
 
 
 _SPREAD = 16  # entries for each span at most, in a table by number
-_COLUMNS = "request_id, span_id, parent_span_id, kind, command, name, start_ns, end_ns"
-
-
-def load(case: Case, where: str, params: Mapping[str, Any], columns: str = _COLUMNS) -> Spans:
-    """The spans that ``where`` asks for, by request and time."""
-    sql = f"SELECT {columns} FROM span WHERE {where} ORDER BY request_id, start_ns, depth, span_id"
-    return arrays(case.sql(sql, params))
-
-
-def ranges(case: Case, lens: Lens, most: int = 1_000_000) -> list[tuple[int, int]]:
-    """Ranges (first, last) of request ids, with about ``most`` spans of the requests under ``lens`` in each.
-
-    A request is never divided, so what a question adds up may be done range by range, in bounded memory.
-    """
-    predicate, params = lens.compile("request")
-    whole = scalar(case, f"SELECT coalesce(sum(spans), 0) FROM request WHERE {predicate}", params)
-    parts = int(whole) // most + 1
-    cuts: list[int] = []
-    if parts > 1:
-        shares = [number / parts for number in range(1, parts)]
-        asked = f"SELECT quantile_disc(request_id, [{', '.join(map(str, shares))}]) FROM request WHERE {predicate}"
-        cuts = sorted(set(scalar(case, asked, params)))
-    return list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, (1 << 63) - 1], strict=True))
 
 
 def arrays(table: pa.Table) -> Spans:
@@ -96,24 +77,42 @@ def arrays(table: pa.Table) -> Spans:
     start = table["start_ns"].to_numpy().astype(np.int64)
     end = pc.coalesce(table["end_ns"], table["start_ns"]).to_numpy().astype(np.int64)
     open_ = pc.is_null(table["end_ns"]).to_numpy()
-    client = pc.equal(table["kind"], "client").to_numpy()
-    return Spans(table, parent, start, np.maximum(start, end), open_, client)
+    spans = Spans(table, parent, start, np.maximum(start, end), open_, open_)
+    return replace(spans, client=spans.is_kind("client"))
+
+
+class Places:
+    """Where in ``ids`` a number is: the first place, should it be there twice."""
+
+    def __init__(self, ids: NDArray[np.unsignedinteger[Any]]) -> None:
+        self._ids = ids
+        self._table: NDArray[np.signedinteger[Any]] | None = None
+        if not len(ids):
+            return
+        lowest, highest = ids.min(), ids.max()
+        if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
+            self._lowest, self._highest = lowest, highest
+            self._table = np.full(int(highest - lowest) + 1, -1, np.min_scalar_type(-len(ids)))
+            self._table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
+        else:
+            self._order = np.argsort(ids, kind="stable")
+
+    def of(self, wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
+        """The place of each of ``wanted``; -1: nowhere."""
+        ids = self._ids
+        if not len(ids):
+            return np.full(len(wanted), -1, np.int64)
+        wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
+        if self._table is not None:
+            inside = (wanted >= self._lowest) & (wanted <= self._highest)
+            return np.where(inside, self._table[np.where(inside, wanted - self._lowest, 0)], -1).astype(np.int64)
+        place = self._order[np.minimum(np.searchsorted(ids, wanted, sorter=self._order), len(ids) - 1)]
+        return np.where(ids[place] == wanted, place, -1)
 
 
 def places(ids: NDArray[np.unsignedinteger[Any]], wanted: NDArray[np.unsignedinteger[Any]]) -> Ints:
-    """Where in ``ids`` each of ``wanted`` is (the first, should it be there twice); -1: nowhere."""
-    if not len(ids):
-        return np.full(len(wanted), -1, np.int64)
-    wanted = wanted.astype(ids.dtype, copy=False)  # of two kinds of integers numpy would make floats
-    lowest, highest = ids.min(), ids.max()
-    if int(highest - lowest) < _SPREAD * len(ids):  # numbers made by clew: a table is quicker than a search
-        table = np.full(int(highest - lowest) + 1, -1, np.int64)
-        table[(ids - lowest)[::-1]] = np.arange(len(ids))[::-1]
-        inside = (wanted >= lowest) & (wanted <= highest)
-        return np.where(inside, table[np.where(inside, wanted - lowest, 0)], -1)
-    order = np.argsort(ids, kind="stable")
-    place = order[np.minimum(np.searchsorted(ids, wanted, sorter=order), len(ids) - 1)]
-    return np.where(ids[place] == wanted, place, -1)
+    """Where in ``ids`` each of ``wanted`` is; -1: nowhere."""
+    return Places(ids).of(wanted)
 
 
 def times(spans: Spans) -> Times:
@@ -154,3 +153,15 @@ def _highest_before(group: Ints, low: Ints, high: Ints) -> Ints:
     most = np.maximum.accumulate(number * len(levels) + rank) - number * len(levels)
     before = np.concatenate(([0], levels[most[:-1]]))
     return np.where(first, low, before)
+
+
+def worked(table: pa.Table, spans: Spans, times: Times) -> Ints:
+    """For each span: ns of the intervals in ``table`` (span_id, start_ns, end_ns) while it waited for no child.
+
+    Work on a call is work for what the call is for.
+    """
+    ids = spans.table["span_id"].to_numpy()
+    place = places(ids, table["span_id"].to_numpy())
+    tree = {"parent": spans.parent, "start": spans.start, "end": spans.end, "client": spans.client}
+    low, high = (table[name].to_numpy() for name in ("start_ns", "end_ns"))
+    return causal.worked(tree | {"covers": times.covers}, place, low, high)
