@@ -100,17 +100,15 @@ static void close_reply(struct talk *talk, struct state *state)
 
 static void statement(struct talk *talk, struct state *state, struct span sql, bool cut, bool prepare)
 {
-	char name[TEXT_LIMIT_BYTES];
 	struct clew_found trace;
 	if (!prepare && state->capabilities & ATTRIBUTES && sql.size > 1) {
 		if (sql.at[0]) /* attributes stand before the statement */
 			return;
 		sql = (struct span){sql.at + 2, sql.size - 2};
 	}
-	const size_t size = clew_normalise_sql(CLEW_SQL_MYSQL, (const char *)sql.at, clew_steady_size(sql.size, cut), cut,
-										   name, sizeof name, &trace);
-	if (size)
-		message_text(talk, &state->request.name, name, size);
+	const struct span name = statement_name(talk, CLEW_SQL_MYSQL, sql, cut, &trace);
+	if (name.size)
+		message_text(talk, &state->request.name, name.at, name.size);
 	message_text(talk, &state->request.summary, sql.at, sql.size);
 	if (trace.size) {
 		message_word(talk, &state->request.correlation, "traceparent=");
@@ -118,7 +116,7 @@ static void statement(struct talk *talk, struct state *state, struct span sql, b
 	}
 	if (prepare) {
 		state->last_prepared++;
-		remember(&state->known, remembered_key('T', (const uint8_t *)&state->last_prepared, 8), name, size);
+		remember(&state->known, remembered_key('T', (const uint8_t *)&state->last_prepared, 8), name.at, name.size);
 	}
 }
 

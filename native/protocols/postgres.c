@@ -11,7 +11,6 @@
  * rows that the client sends are a message of their own, which nobody answers.
  */
 #include "postgres.h"
-#include "normalise.h"
 #include "remembered.h"
 
 #define STARTUP_MOST 10000u /* bytes of a startup packet, as the server allows */
@@ -103,18 +102,16 @@ static void add_name(struct talk *talk, struct state *state, struct span name)
 
 static void add_statement(struct talk *talk, struct state *state, struct span sql, bool cut, uint64_t key)
 {
-	char name[TEXT_LIMIT_BYTES];
 	struct clew_found trace;
-	const size_t size = clew_normalise_sql(CLEW_SQL_STANDARD, (const char *)sql.at, clew_steady_size(sql.size, cut),
-										   cut, name, sizeof name, &trace);
+	const struct span name = statement_name(talk, CLEW_SQL_STANDARD, sql, cut, &trace);
 	message_add(talk, &state->request.summary, "; ", sql.at, sql.size);
 	if (trace.size) {
 		message_word(talk, &state->request.correlation, "traceparent=");
 		message_add(talk, &state->request.correlation, "", sql.at + trace.at, trace.size);
 	}
 	if (key)
-		remember(&state->known, key, name, size);
-	add_name(talk, state, (struct span){(const uint8_t *)name, size});
+		remember(&state->known, key, name.at, name.size);
+	add_name(talk, state, name);
 }
 
 /* Parameters of a Bind as far as they are text: [17, shoe]. */

@@ -46,6 +46,12 @@ enum held { HELD_UNKNOWN = 0, HELD_NO = 1, HELD_YES = 2 };
 #define TEXT_LIMIT_BYTES 1000u /* of a name, summary, ...: what is longer is cut at a whole character */
 #define STATE_LIMIT (1u << 18) /* bytes of state of a conversation */
 
+/* Bytes of somebody else's: not ended by NUL. */
+struct span {
+	const uint8_t *at;
+	size_t size;
+};
+
 /* A text of a message, kept elsewhere; zero: none. Set it with message_text() and its kin. */
 struct text {
 	uint32_t handle; /* not for processors */
@@ -130,6 +136,10 @@ void message_print(struct talk *talk, struct text *text, const char *format, ...
 /** Add bytes to a text that may have some; `between` stands before them if it has. */
 void message_add(struct talk *talk, struct text *text, const char *between, const void *bytes, size_t size);
 
+/** The name to group a statement by, as clew_normalise_sql() makes it of what both ends see; `*trace` is where a trace
+ * context stands in it. The name holds until the next call. */
+struct span statement_name(struct talk *talk, uint32_t dialect, struct span sql, bool cut, struct clew_found *trace);
+
 /* ---- pairing ---- */
 
 /** `message` is a request: it gets the next number. `tag` is for whoever handles the reply. */
@@ -187,12 +197,6 @@ static inline uint32_t le32(const uint8_t *p)
 {
 	return (uint32_t)le16(p + 2) << 16 | le16(p);
 }
-
-/* Bytes of somebody else's: not ended by NUL. */
-struct span {
-	const uint8_t *at;
-	size_t size;
-};
 
 /** Bytes before the first "\n" (a "\r" before it left out) and, in *next, where the following line begins. false: no
  * end of line in `size` bytes. */

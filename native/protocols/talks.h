@@ -77,6 +77,21 @@ struct row {
 
 struct item;
 
+#define STATEMENTS 256u
+#define STATEMENT_BYTES 512u /* of a text, and of a name, that is kept */
+
+/* Texts of statements and their names, each at the place that its key says. */
+struct statements {
+	struct statement {
+		uint64_t key; /* of the text that came last; size 0: it came once, and was not kept */
+		struct clew_found trace;
+		uint32_t size, name_size;
+		uint32_t kind; /* what else the name depends on */
+		uint8_t text[STATEMENT_BYTES], name[STATEMENT_BYTES];
+	} known[STATEMENTS];
+	char name[TEXT_LIMIT_BYTES]; /* of one that is not kept */
+};
+
 /* Everything, for one conversation at a time. `talk` is first: a processor's pointer is one to this. */
 struct talks {
 	struct talk talk;
@@ -91,6 +106,7 @@ struct talks {
 	enum side side;
 	uint64_t available; /* bytes behind it */
 	struct exchanges exchanges;
+	struct statements statements;
 	struct item *items; /* calls of the batch, by conversation */
 	uint64_t item_room;
 	struct row *rows;

@@ -240,6 +240,9 @@ def test_counts_of_totals(totals: Any) -> None:
     assert {row["name"]: (row["calls"], row["total_ns"]) for row in ops} == {
         "read": (40, 200), "malloc": (36, None), "free": (12, None), "realloc": (5, None), "write": (4, 12),
     }  # fmt: skip
+    assert {row["name"]: row["bytes"] for row in ops} == {
+        "read": 4000, "malloc": 2624, "free": None, "realloc": 80, "write": 28,
+    }  # fmt: skip
     during = questions.counts(totals, Lens(start_ns=1_000_150, end_ns=1_000_250), by="op").table.to_pylist()
     assert {row["name"]: row["calls"] for row in during} == {"read": 10, "malloc": 8, "write": 1, "free": 3}
 

@@ -97,6 +97,10 @@ FROM ranked GROUP BY {names}"""
     return sql, params
 
 
+_MOVES = "o.class IN ('read', 'write', 'tls', 'stdio', 'alloc') AND o.op NOT IN ('free', 'fopen', 'fclose', 'fflush')"
+"""Operations whose totals have bytes; those of others are none, not nothing."""
+
+
 def _from_totals(key: Key, lens: Lens, only: str = "") -> tuple[str, dict[str, Any]]:
     inner, params = totals(lens)
     ops = "" if key.cell == "op_id" else "JOIN op o USING (op_id)"
@@ -104,7 +108,8 @@ def _from_totals(key: Key, lens: Lens, only: str = "") -> tuple[str, dict[str, A
     only = only or ("" if key.cell == "op_id" else "AND o.class <> 'alloc'")
     empty = ", ".join(f"NULL::BIGINT AS {name}" for name in MEASURES[5:])
     sql = f"""SELECT {key.columns}, sum(calls)::BIGINT AS calls, sum(errors)::BIGINT AS errors,
-       sum(bytes)::BIGINT AS bytes, sum(busy_ns)::BIGINT AS total_ns,
-       sum(busy_ns)::BIGINT / sum(calls)::BIGINT AS mean_ns, {empty}
+       (sum(bytes) FILTER ({_MOVES}))::BIGINT AS bytes,
+       nullif(sum(busy_ns), 0)::BIGINT AS total_ns, nullif(sum(busy_ns), 0)::BIGINT / sum(calls)::BIGINT AS mean_ns,
+       {empty}
 FROM ({inner}) {key.join} {ops} WHERE calls > 0 {only} GROUP BY ALL"""
     return sql, params

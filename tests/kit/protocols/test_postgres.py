@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import struct
 
+from clew.native import normalise
+
 from .conversation import C, Pieces, S, exchanges, same_however_cut, tell
 
 
@@ -346,6 +348,23 @@ def test_hundreds_of_statements() -> None:
         pieces += [(C, bind("", f"s{number}") + execute() + SYNC), (S, m("2") + done("SELECT 0") + ready())]
     names = [name for name, _, _ in exchanges(tell(pieces))]
     assert names == [f"SELECT a{number} FROM t" for number in range(250)] * 2
+
+
+def test_statements_that_come_again_have_the_names_they_had() -> None:
+    """More texts than are kept, of which some are cut, traced, or as long as what was kept of others."""
+    long = "SELECT " + ", ".join(f"name_{number}" for number in "abcdefghij" * 9)
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    texts = [f"SELECT c{number} FROM t WHERE id = {number}" for number in range(500)]
+    texts += [long, long[:59], f"SELECT 1 /*traceparent='{trace}'*/"] * 50
+    chosen = random.Random(5).choices(texts, k=2500)
+    pieces = [piece for text in chosen for piece in ((C, query(text)), (S, done("SELECT 1") + ready()))]
+    for kept in (1000, 64):
+        told = [message for message in tell(pieces, keep=(kept, 0)) if message.role == "request"]
+        assert len(told) == len(chosen)
+        for text, message in zip(chosen, told, strict=True):
+            cut = len(text) + 6 > kept
+            name, traced = normalise.sql(text.encode()[: (kept - 5) // 32 * 32 if cut else None], cut=cut)
+            assert (message.name, message.correlation) == (name, traced and f"traceparent={traced}")
 
 
 def test_trace_context() -> None:

@@ -106,6 +106,10 @@ class Activity(View):
         said = {"note": note, "warning": lost(losses(self.case)), "controls": (MEASURE, stacking(self.group))}
         return drawing, {**said, "total": int(total)}
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the same in fewer bins."""
+        return ["activity", *([] if self.group == "all" else [f"--by={self.group}"])], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the start of the case)."""
         start, end = (self.answers.bounds()[0] + round(message[side]) for side in ("start", "end"))

@@ -16,6 +16,7 @@ from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.figure import HEIGHT, scaffold
 from clew_widgets.drawing.static import safe, twin
 from clew_widgets.lens_model import LensModel
+from clew_widgets.views import command_line
 from clew_widgets.widget import Widget
 
 EMPTY = "No recorded call matches the lens. Remove a chip, or undo."
@@ -57,10 +58,13 @@ def panel(
     warning: str = "",
     controls: tuple[Control, ...] = (),
     total: int | None = None,
+    command: str = "",
     empty: str = EMPTY,
     leads: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The spec of a panel: the same for a widget and for the report. ``total`` is the calls it shows.
+
+    ``command`` prints the same in a shell.
 
     ``leads``: buttons to other views, {label, buttons: [{name, label, to: CSS selector of the view}]}.
     """
@@ -76,6 +80,7 @@ def panel(
         "empty": "" if drawing.rows else empty,
         "error": "",
         "sql": sql.strip(),
+        "command": printable(command),
         "total": total,
         "leads": leads,
     }
@@ -115,6 +120,13 @@ class View(Widget):
         """The Lens after what the user did."""
         raise NotImplementedError
 
+    def words(self) -> tuple[list[str], Lens] | None:
+        """The subcommand of clew that prints what is shown, with its options, and its Lens; None: there is none.
+
+        The case is put after the first word.
+        """
+        return None
+
     def refresh(self) -> None:
         """Ask again and draw; what cannot be asked is said in the view's place."""
         self.busy = True
@@ -134,6 +146,8 @@ class View(Widget):
         """Draw the answer."""
         drawing, said = self.draw(answer)
         said["note"] = "; ".join(filter(None, (said.get("note"), answer.note)))
+        if words := self.words():
+            said["command"] = command_line.line(self.case.path, *words, self.answers.bounds()[0])
         spec = panel(self.name, self.title, drawing, sql=answer.sql, **said)
         self._finding = f"{self.title}: {drawing.finding if drawing.rows else spec['empty']}"
         self.static = twin(self.title, drawing) if drawing.rows else f"<p>{safe(self._finding)}</p>"

@@ -80,6 +80,10 @@ class CallGraph(StackView):
         else:
             super().choose(name, value)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What writes the graph for Graphviz."""
+        return self.stack_words("--output=calls.dot"), self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the functions picked."""
         return picked(self.model.lens, ("functions", "modules"), message)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from clew.lens import Lens
@@ -40,6 +40,13 @@ def options(lens: Lens, origin_ns: int) -> list[str]:
         "faster": high,
     }
     return words + [f"--{name}={value}ns" for name, value in times.items() if value is not None]
+
+
+def line(case: Path, words: Sequence[str], lens: Lens, origin_ns: int) -> str:
+    """The line for a shell: ``words`` (a subcommand and its options) about ``case`` under ``lens``."""
+    subcommand, *more = words
+    events = [f"--event={name}" for name in lens.events if not any(one.startswith("--event=") for one in more)]
+    return shlex.join(["clew", subcommand, str(case), *more, *events, *options(lens, origin_ns)])
 
 
 def stacks(

@@ -154,6 +154,10 @@ class Counts(View):
         """Draw the answer; a table without rows says so in its place, not beside its title as well."""
         super().show(answer if answer.table.num_rows else replace(answer, note=None))
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints these counts."""
+        return ["counts", f"--by={self.by}"], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the rows picked."""
         return picked(self.model.lens, (FIELDS[self.by],), message)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.flame_diff import flame_diff
-from clew_widgets.answers import Answers
+from clew_widgets.answers import Answers, bounds
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.flame import amount, merged_note
 from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.lens_model import LensModel
+from clew_widgets.views import command_line
 from clew_widgets.views.base import Control
 from clew_widgets.views.stack_state import StackState
 from clew_widgets.views.stack_view import BY, samples_in
@@ -116,6 +118,16 @@ class FlameDiff(TreeView):
             WIDTHS,
             COLORS,
         )
+
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the functions that changed most."""
+        other = self.other or self.case
+        against = [] if self.other is None else [str(other.path)]
+        against += command_line.options(self.baseline(), bounds(other)[0])
+        scaled = [] if self.normalise else ["--as-counted"]
+        # an empty other side is the whole case, which has to be said by its path
+        side = shlex.join(against or [str(self.case.path)])
+        return self.stack_words(f"--by={self.state.by}", f"--against={side}", *scaled), self.model.lens
 
     def when_failed(self) -> tuple[Control, ...]:
         """Another baseline can be chosen where one has no samples."""

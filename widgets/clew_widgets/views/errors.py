@@ -73,6 +73,10 @@ class Errors(View):
         total = sum(row["cells"]["calls"] for row in rows)
         return drawing, {"note": said(answer.table), "total": total, "empty": "No call failed."}
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the errors."""
+        return ["errors"], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the operation and errno picked."""
         return picked(self.model.lens, ("ops", "errnos"), message)

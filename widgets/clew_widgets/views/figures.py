@@ -44,6 +44,10 @@ class Figures(View):
         note = "drag to narrow" if drawing.rows else ""
         return drawing, {"note": note, "controls": (control,), "empty": "No reading in the time of the lens."}
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the readings."""
+        return ["figures", self.known[self.chosen or ""]["name"]], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to the time brushed (ns since the start of the case)."""
         start, end = (self.answers.bounds()[0] + round(message[side]) for side in ("start", "end"))

@@ -98,6 +98,10 @@ class Functions(StackView):
         else:
             super().choose(name, value)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the table."""
+        return self.stack_words(f"--by={self.state.by}"), self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the functions picked."""
         return picked(self.model.lens, ("functions", "modules"), message)

@@ -46,6 +46,10 @@ class Latency(View):
         total = sum(calls for calls, inside in zip(body["calls"], body["inside"], strict=True) if inside)
         return drawing, {"note": note, "controls": (SCALE,), "total": total}
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the histogram."""
+        return ["latency"], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens narrowed to durations of the buckets brushed (ns)."""
         return replace(self.model.lens, latency=(round(message["start"]), round(message["end"])))

@@ -1,7 +1,7 @@
 // One view as people see it: heading, choices, the drawing, what to say when there is nothing to draw, the SQL behind it.
 //
 // spec: {view, title, note, warning, controls: [{name, label, value, options: [[value, label]], local}], body, kind,
-//        item (Bokeh figure, charts only), empty, error, sql, total,
+//        item (Bokeh figure, charts only), empty, error, sql, command (prints the same), total,
 //        leads: {label, buttons: [{name, label, to: selector of the view it leads to}]}}
 
 function mountPanel(root, send, loadBokeh) {
@@ -17,7 +17,10 @@ function mountPanel(root, send, loadBokeh) {
   const message = make("div", { class: "clew-empty", hidden: true });
   const sql = make("pre", { tabindex: "0" });
   const copy = make("button", { type: "button", class: "clew-button", onclick: () => copyText(sql.textContent, copy, "Copy SQL") }, "Copy SQL");
-  const details = make("details", { class: "clew-sql" }, make("summary", {}, "SQL behind this view"), make("div", {}, copy, sql));
+  const command = make("code", { tabindex: "0" });
+  const copyCommand = make("button", { type: "button", class: "clew-button", "data-action": "copy-command", onclick: () => copyText(command.textContent, copyCommand, "Copy as command") }, "Copy as command");
+  const commandRow = make("div", { hidden: true }, copyCommand, command);
+  const details = make("details", { class: "clew-sql" }, make("summary", {}, "SQL behind this view"), commandRow, make("div", {}, copy, sql));
   root.replaceChildren(make("div", { class: "clew-head" }, title, note, busy, controls), warning, leads, legend, content, message, details);
   let drawing = null;
   let kind = null;
@@ -131,6 +134,8 @@ function mountPanel(root, send, loadBokeh) {
       content.hidden = Boolean(say);
       details.hidden = !spec.sql;
       sql.textContent = spec.sql || "";
+      commandRow.hidden = !spec.command;
+      command.textContent = spec.command || "";
       renderControls();
       renderLegend();
       renderLeads();

@@ -62,6 +62,10 @@ class Links(RequestView):
         """What is uncertain in the requests under the Lens."""
         return self.answers.ask(unresolved, self.model.lens)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the links."""
+        return ["requests", "--unresolved"], self.model.lens
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The table."""
         drawing = draw_links(answer, self.model.lens)

@@ -181,6 +181,11 @@ class Path(RequestView):
         """That no request matches is no error."""
         return {"empty": NO_MATCH, "controls": []} if str(error) == NO_MATCH else super().failed(error)
 
+    def words(self) -> tuple[list[str], Lens] | None:
+        """What prints the request as a tree."""
+        opened = self.opened()
+        return None if opened is None else (["path", str(opened)], Lens())
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The graph, and a list of other requests to choose from."""
         drawing = draw_path(answer)

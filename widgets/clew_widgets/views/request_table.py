@@ -117,6 +117,10 @@ class RequestNames(RequestView):
         lens = lens.without(FIELDS[self.by]) if FIELDS[self.by] else lens
         return self.answers.ask(requests_by, lens, by=self.by, limit=LIMIT + 1)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the requests by name."""
+        return ["requests", f"--by={self.by}"], self.model.lens
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The first LIMIT rows, those the Lens looks at marked."""
         chosen = getattr(self.model.lens, FIELDS[self.by]) if FIELDS[self.by] else ()
@@ -164,6 +168,10 @@ class RequestLatency(RequestView):
     def ask(self) -> Answer:
         """Durations of all that could be brushed: the Lens without its own band."""
         return self.answers.ask(request_latency, replace(self.model.lens, took=None, request_ids=()))
+
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the histogram."""
+        return ["requests", "--latency"], self.model.lens
 
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The histogram, with mean and longest beside the title."""

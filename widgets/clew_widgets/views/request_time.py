@@ -51,6 +51,10 @@ class RequestTime(RequestView):
         """Time of all requests under the Lens."""
         return self.answers.ask(attribution, self.model.lens)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints where the time went."""
+        return ["requests", "--time"], self.model.lens
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The table."""
         rows = answer.table.to_pylist()

@@ -78,6 +78,11 @@ class Timeline(RequestView):
         """That no request matches is no error."""
         return {"empty": NO_MATCH, "controls": []} if str(error) == NO_MATCH else super().failed(error)
 
+    def words(self) -> tuple[list[str], Lens] | None:
+        """What prints the request as a tree."""
+        opened = self.opened()
+        return None if opened is None else (["path", str(opened)], Lens())
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """Lanes, a list of other requests to choose from, and ways to its calls and stacks."""
         drawing = draw_timeline(answer, actions=("pick", "calls"), said=True, colors=self.state.colors)

@@ -46,6 +46,10 @@ class ScriptMaps(View):
         control = Control("map", "map", self.chosen or "", options, form="list")
         return drawing, {**said, "note": drawing.finding.rstrip("."), "controls": (control,)}
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the map."""
+        return ["maps", self.known[self.chosen or ""]["name"]], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:  # noqa: ARG002 -- the Lens knows nothing of a script's keys
         """Nothing is picked here."""
         return self.model.lens

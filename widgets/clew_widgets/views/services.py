@@ -122,6 +122,10 @@ class Services(RequestView):
         """Every edge under the Lens."""
         return self.answers.ask(services, self.model.lens)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints who called whom."""
+        return ["requests", "--services"], self.model.lens
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The graph."""
         drawing = draw_services(answer)

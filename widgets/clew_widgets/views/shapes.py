@@ -38,6 +38,10 @@ class Shapes(RequestView):
         lens = replace(self.model.lens, shapes=(), request_ids=())
         return self.answers.ask(shapes, lens, limit=LIMIT)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the shapes."""
+        return ["paths"], self.model.lens
+
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """A card for each shape."""
         chosen = self.model.lens.shapes

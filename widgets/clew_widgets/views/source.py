@@ -77,6 +77,11 @@ class Source(StackView):
         else:
             super().choose(name, value)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the lines."""
+        event = self.event()
+        return ["annotate", self.function, *([f"--event={event}"] if event else [])], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:  # noqa: ARG002 -- the form of all views
         """Lines are not clicked."""
         return self.model.lens

@@ -93,6 +93,12 @@ class StackView(View):
             command_line.stacks(self.case.path, lens, self.answers.bounds()[0], event, edits=edits, **options)
         )
 
+    def stack_words(self, *options: str) -> list[str]:
+        """``clew stacks`` with ``options``, the event and the edits of this view."""
+        event = self.event()
+        edits = [f"--{what}={pattern}" for what, pattern in self.state.questions if what != "recursion"]
+        return ["stacks", *options, *([f"--event={event}"] if event else []), *edits]
+
     def failed(self, error: ClewError) -> dict[str, Any]:
         """No samples are no error: what to do is said instead."""
         try:

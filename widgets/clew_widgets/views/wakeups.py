@@ -104,6 +104,10 @@ class Wakeups(StackView):
         else:
             super().choose(name, value)
 
+    def words(self) -> tuple[list[str], Lens]:
+        """What prints the pairs."""
+        return ["stacks", "--wakeups"], self.model.lens
+
     def act(self, message: dict[str, Any]) -> Lens:
         """The Lens with the threads picked."""
         return picked(self.model.lens, ("tids",), message)
