@@ -125,7 +125,7 @@ uint32_t handed_on_write(struct clew_slot *slot, const struct clew_record *recor
 	return seq;
 }
 
-void handed_on_end(struct io_call *call, struct end *end)
+void handed_on_end(const struct call *call, struct end *end)
 {
 	char few[FEW];
 	struct copy copy;
@@ -133,9 +133,12 @@ void handed_on_end(struct io_call *call, struct end *end)
 		end->data = copy.parts;
 		end->data_count = 3;
 	} else {
-		end->data = NULL;
 		end->flags |= CLEW_F_CUT;
+		end->data_count = end->flags & CLEW_F_STRUCT ? 1 : 0;
+		end->data_size = end->data_count ? sizeof(struct clew_moved) : 0;
+		if (end->data_count)
+			((struct clew_moved *)end->data->iov_base)->kept = 0;
 	}
-	io_finish(call, end);
+	call_end(call, end);
 	copy_free(&copy, few);
 }

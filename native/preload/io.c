@@ -5,6 +5,7 @@
  */
 #include "io.h"
 
+#include "handed_on.h"
 #include "internal.h"
 
 #define TEXT_LIMIT 4096u
@@ -96,6 +97,12 @@ void io_moved_messages(struct io_call *call, enum io_direction direction, int re
 		end.data = data;
 		end.data_count = 2;
 		end.data_size = sizeof moved + moved.kept;
+		end.ticks = ticks_now() - call->core.begin;
+		if (direction == IO_OUT && moved.kept && handed_on(end.ticks, end.conn_id, data[1].iov_base)) {
+			handed_on_end(&call->core, &end);
+			call->core.slot = NULL;
+			return;
+		}
 	}
 	io_finish(call, &end);
 }
@@ -146,7 +153,8 @@ void io_end_text(struct io_call *call, int64_t result, uint64_t conn_id, const c
 	if (!io_counted(call))
 		return;
 	size_t length = 0;
-	while (text && io_traced(call) && length < TEXT_LIMIT && text[length])
-		length++;
+	if (text && io_traced(call))
+		while (length < TEXT_LIMIT && text[length])
+			length++;
 	end_with(call, result, conn_id, CLEW_F_TEXT | flags, text, length);
 }

@@ -45,7 +45,8 @@ void io_moved(struct io_call *call, enum io_direction direction, int64_t result,
 			end.data_count = count;
 			end.data_size = end.bytes < capacity ? end.bytes : capacity;
 			if (direction == IO_OUT && end.data_size && handed_on(end.ticks, end.conn_id, data->iov_base)) {
-				handed_on_end(call, &end);
+				handed_on_end(&call->core, &end);
+				call->core.slot = NULL;
 				return;
 			}
 		}

@@ -9,6 +9,8 @@
  */
 #include "tls.h"
 
+#include "handed_on.h"
+
 #define SESSIONS 1024u
 #define PROBES 4u
 
@@ -75,11 +77,12 @@ uint64_t tls_conn(const struct tls_call *call, const struct tls_below *below)
 void tls_end(const struct tls_call *call, int64_t moved, int error, uint64_t conn_id, const void *buffer)
 {
 	const struct iovec data = {(void *)(uintptr_t)buffer, moved > 0 ? (size_t)moved : 0};
-	const struct end end = {
+	struct end end = {
 		.op = call->direction == IO_IN ? CLEW_OP_TLS_READ : CLEW_OP_TLS_WRITE,
 		.fd = -1,
 		.result = moved,
 		.error = error,
+		.ticks = ticks_now() - call->core.begin,
 		.bytes = moved > 0 ? (uint64_t)moved : 0,
 		.conn_id = conn_id,
 		.offset = CLEW_NO_OFFSET,
@@ -89,5 +92,8 @@ void tls_end(const struct tls_call *call, int64_t moved, int error, uint64_t con
 	};
 	if (call->core.mode & CLEW_TRACE)
 		tasks_tell(&call->core);
-	call_end(&call->core, &end);
+	if (call->direction == IO_OUT && end.data && handed_on(end.ticks, conn_id, buffer))
+		handed_on_end(&call->core, &end);
+	else
+		call_end(&call->core, &end);
 }

@@ -16,9 +16,33 @@
 #define TIMES 2000
 #define SIZE 600u
 
+int SSL_write(const int *session, const void *buffer, int size); /* plain_ssl.c */
+
 static int ends[2];
 
-static void *sender(void *unused)
+/* One message of the two parts, by the call that takes several. */
+static ssize_t send_messages(struct iovec parts[2])
+{
+	struct mmsghdr message = {.msg_hdr = {.msg_iov = parts, .msg_iovlen = 2}};
+	return sendmmsg(ends[1], &message, 1, 0) == 1 ? (ssize_t)message.msg_len : -1;
+}
+
+static ssize_t pass(int how, char *memory)
+{
+	struct iovec parts[2] = {{memory, 100}, {memory + 100, SIZE - 100}};
+	switch (how) {
+	case 0:
+		return write(ends[1], memory, SIZE);
+	case 1:
+		return writev(ends[1], parts, 2);
+	case 2:
+		return send_messages(parts);
+	default:
+		return SSL_write(&ends[1], memory, SIZE);
+	}
+}
+
+static void *sender(void *ways)
 {
 	for (int i = 0; i < TIMES; i++) {
 		char *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -26,17 +50,16 @@ static void *sender(void *unused)
 			abort();
 		memset(memory, 'a' + i % 26, SIZE);
 		memcpy(memory, &memory, sizeof memory);
-		struct iovec parts[2] = {{memory, 100}, {memory + 100, SIZE - 100}};
-		if ((i % 2 ? writev(ends[1], parts, 2) : write(ends[1], memory, SIZE)) != SIZE)
+		if (pass(i % *(const int *)ways, memory) != SIZE)
 			abort();
 	}
-	return unused;
+	return NULL;
 }
 
-static void hand_over(void)
+static void hand_over(int ways)
 {
 	pthread_t thread;
-	if (pthread_create(&thread, NULL, sender, NULL))
+	if (pthread_create(&thread, NULL, sender, &ways))
 		abort();
 	for (int i = 0; i < TIMES; i++) {
 		char room[SIZE], *memory;
@@ -65,10 +88,10 @@ int main(void)
 		return 1;
 	if (pipe(ends))
 		return 1;
-	hand_over();
+	hand_over(2);
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
 		return 1;
-	hand_over();
+	hand_over(4);
 	puts("handed over");
 	return 0;
 }
