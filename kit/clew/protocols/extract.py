@@ -17,6 +17,7 @@ import pyarrow as pa
 from clew.native.protocols import CALLS, NONE, ROLES, ConvFlag, Talks
 from clew.protocols.base import processor_of
 from clew.protocols.identify import conversations, plan, unplan
+from clew.protocols.merged import plan_merged
 from clew.protocols.registry import all_names, in_python
 from clew.protocols.services import Services
 
@@ -32,6 +33,12 @@ SELECT e.conn_id, e.ts_ns, e.dur_ns, e.bytes, coalesce(e.byte_offset, $none) AS 
 FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
 LEFT JOIN payload p ON p.thread_id = e.thread_id AND p.seq = e.seq
 WHERE e.conn_id BETWEEN $first AND $last AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
+"""
+_MERGED = """
+  AND NOT EXISTS (SELECT 1 FROM talk_read r WHERE r.thread_id = e.thread_id AND r.seq = e.seq)
+UNION ALL
+SELECT conn_id, ts_ns, dur_ns, bytes, byte_offset, 0, thread_id, seq, pid, tid, head, NULL
+FROM talk_merged WHERE conn_id BETWEEN $first AND $last
 """
 _CGI = """
 UNION ALL
@@ -82,6 +89,7 @@ def extract(
     # Messages are told in a thread of their own while the calls of the next part are read and those before written.
     with Talks([processor_of(kind) for kind in kinds]) as talks, ThreadPoolExecutor(1) as teller:
         plan(connection, known, talks.names)
+        merged = plan_merged(connection)
         parts = list(_parts(connection))
         begun: tuple[Array, Future[pa.Table]] | None = None
         for index, part in enumerate([*parts, None]):
@@ -89,7 +97,7 @@ def extract(
             if part is not None:
                 ids, convs = conversations(connection, part.first, part.last, talks.names)
                 _mark_continued(convs, part)
-                calls = _calls(connection, part, ids)
+                calls = _calls(connection, part, ids, merged=merged)
             messages = told[1].result() if told else None
             if part is not None:
                 begun = ids, teller.submit(_tell, talks, calls, convs)
@@ -133,13 +141,16 @@ def _mark_continued(convs: Array, part: Part) -> None:
         convs["flags"] |= np.uint32(ConvFlag.CONTINUES)
 
 
-def _calls(connection: duckdb.DuckDBPyConnection, part: Part, ids: Array) -> pa.Table:
-    """The calls of ``part`` as Talks.feed() takes them."""
-    query, values = _CALLS, {"none": NONE, "first": part.first, "last": part.last}
+def _calls(connection: duckdb.DuckDBPyConnection, part: Part, ids: Array, *, merged: bool) -> pa.Table:
+    """The calls of ``part`` as Talks.feed() takes them; ``merged``: some are told by others in their place."""
+    query, others, values = _CALLS, _MERGED, {"none": NONE, "first": part.first, "last": part.last}
     for name, sign in (("begin", ">="), ("end", "<")):
         if (bound := getattr(part, name)) is not None:
             query += f" AND {_MOVED} {sign} ${name}"
+            others += f" AND ts_ns + dur_ns {sign} ${name}"
             values[name] = bound
+    if merged:
+        query += others
     if part.begin is None:
         query += _CGI
     found = connection.sql(query, params=values).to_arrow_table()

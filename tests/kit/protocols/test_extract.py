@@ -77,6 +77,11 @@ class Tables:
             kept = [thread, self.seq, data[:keep], None, len(data) > keep]
             self.connection.execute("INSERT INTO payload VALUES (?, ?, ?, ?, ?)", kept)
 
+    def cut(self, op: str, number: int, data: bytes, ts: int, keep: int, last: int) -> None:
+        """One call that moved ``data`` and kept ``keep`` bytes of its beginning, and the last ones."""
+        self.call(op, number, data, ts, keep=keep)
+        self.connection.execute("UPDATE payload SET tail = ? WHERE seq = ?", [data[-last:], self.seq])
+
     def told(self, columns: str, where: str = "TRUE") -> list[tuple[Any, ...]]:
         extract(self.connection)
         query = f"SELECT {columns} FROM message WHERE {where} ORDER BY msg_id"
@@ -157,6 +162,39 @@ def test_a_write_that_returns_late_keeps_its_place(tables: Tables) -> None:
     tables.call("send", 2, OK.replace(b"200", b"404"), 100, 300, thread=1)
     rows = tables.told("exchange, status, thread_id", "role = 'reply' AND conn_id = 2")
     assert rows == [(0, "200", 2), (1, "404", 1)]
+
+
+SET = b"*3\r\n$3\r\nSET\r\n$4\r\nkey%d\r\n$7\r\nvalue-%d\r\n"
+
+
+def asked_at_once(tables: Tables, writers: int) -> list[tuple[Any, ...]]:
+    """Nine commands, each in a call of its own, of so many threads, and read by two; what the reader is told."""
+    tables.connect(1, role="connected", peer_conn_id=2)
+    tables.connect(2, role="accepted", peer_conn_id=1)
+    commands = [SET % (i, i) for i in range(9)]
+    for i, command in enumerate(commands):
+        tables.call("send", 1, command, 10 * i, thread=1 + i % writers)
+    both = b"".join(commands)
+    cut = len(both) // 2  # within a command
+    tables.cut("recv", 2, both[:cut], 100, 40, 10)
+    tables.cut("recv", 2, both[cut:], 110, 40, 10)
+    tables.call("send", 2, 9 * b"+OK\r\n", 120)
+    return tables.told("summary, first_ns, whole", "conn_id = 2 AND role = 'request'")
+
+
+def test_what_was_written_in_many_calls_and_read_by_one_is_whole(tables: Tables) -> None:
+    """Of the server's reads 40 bytes and the last 10 were kept: the rest stands at the client's end."""
+    rows = asked_at_once(tables, 1)
+    assert [summary for summary, _, _ in rows] == [f"SET key{i} value-{i}" for i in range(9)]
+    assert [first for _, first, _ in rows] == [100] * 5 + [110] * 4
+    assert len(tables.told("msg_id", "conn_id = 2 AND role = 'reply'")) == 9
+
+
+def test_what_several_threads_wrote_is_not_put_together(tables: Tables) -> None:
+    """Their calls may have returned in another order."""
+    rows = asked_at_once(tables, 2)
+    assert len(rows) < 9
+    assert {"SET key3 value-3", "SET key6 value-6"}.isdisjoint(summary for summary, _, _ in rows)
 
 
 def test_of_a_connection_with_tls_the_clear_text_counts(tables: Tables) -> None:
