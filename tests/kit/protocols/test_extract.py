@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from clew.protocols.base import Message, Opening, Protocol, Side, Talk
 from clew.protocols.services import Services
 from clew.store import schema_text
 
-extract_module = __import__("sys").modules["clew.protocols.extract"]
+parts_module = __import__("sys").modules["clew.protocols.parts"]
 GET = b"GET /item/17 HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -226,10 +227,24 @@ def test_parts_tell_the_same(tables: Tables, monkeypatch: pytest.MonkeyPatch) ->
     assert len(whole) == 2 * (12 + 6 * 5)
     heard: list[float] = []
     for calls in (1, 9, 100):
-        monkeypatch.setattr(extract_module, "PART_CALLS", calls)
+        monkeypatch.setattr(parts_module, "PART_CALLS", calls)
         assert tables.told(columns) == whole
         extract(tables.connection, heard.append)
     assert heard[-1] == 1.0 and all(0 < share <= 1 for share in heard) and len(heard) > 10
+
+
+def test_parts_that_find_no_room_say_so(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables.connect(1, role="accepted")
+    for turn in range(20):
+        tables.call("recv", 1, GET, 100 * turn)
+    monkeypatch.setattr(parts_module, "PART_CALLS", 1)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))
+    try:
+        with pytest.raises(ClewError, match="cannot keep calls in a temporary file: File too large"):
+            extract(tables.connection)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
 def test_services_file_tells_where_bytes_do_not(tables: Tables, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
