@@ -331,6 +331,23 @@ def test_a_mistyped_case_is_told_from_a_file_and_from_a_new_one(run: Any, truth:
     assert "there is no case at" in run("rebuild", str(tmp_path / "mornin"))[2]
 
 
+@pytest.mark.parametrize("name", ["rebuild", "counts"])
+def test_the_case_of_somebody_else_is_one_line(run: Any, tmp_path: Path, name: str) -> None:
+    run(name, str(tmp_path / "missing"))  # nobody may not read where Python's modules stand: they are loaded before
+    (tmp_path / "case" / "raw").mkdir(parents=True)
+    (tmp_path / "case").chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        code, out, err = run(name, str(tmp_path / "case"))
+    finally:
+        if is_root:
+            os.seteuid(0)
+        (tmp_path / "case").chmod(0o700)
+    assert (code, out) == (2, "") and one_line(err) and "permission denied" in err
+
+
 def test_a_case_with_nothing_in_it_is_not_said_to_have_totals(run: Any, tmp_path: Path) -> None:
     (tmp_path / "case" / "raw").mkdir(parents=True)
     for argv in (("counts", "--by", "file"), ("errors",), ("top", "--interval", "1s")):
