@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from clew import __version__
-from clew.errors import ClewError
+from clew.errors import ClewError, nearest
 from clew.store import DATABASE, MANIFEST, FileStore, ParquetStore, table_names, view_names
 from clew.units import duration, number
 
@@ -25,6 +25,16 @@ _ORDERS = {
     "working": "request_id, start_ns, tid, host",
     **dict.fromkeys(("span_time", "span_wait", "hop"), "request_id, start_ns, span_id"),
 }
+
+
+def _cases_in(folder: Path) -> list[str]:
+    """Names of the cases among what ``folder`` holds."""
+    try:
+        return [
+            one.name for one in folder.iterdir() if any((one / name).exists() for name in (RAW, DATABASE, MANIFEST))
+        ]
+    except OSError:
+        return []
 
 
 class Case:
@@ -56,7 +66,11 @@ class Case:
                 f"cannot read {folder}: permission denied; a case is for its owner (or root) only"
             ) from None
         if not folder.exists():
-            raise ClewError(f"there is no case at {folder}; `clew record -o {folder} -- COMMAND` makes one")
+            near = nearest(folder.name, _cases_in(folder.parent))
+            meant = f"is it {folder.with_name(near)}? " if near else ""
+            raise ClewError(f"there is no case at {folder}; {meant}`clew record -o {folder} -- COMMAND` makes one")
+        if folder.is_file():
+            raise ClewError(f"{folder} is a file, no case; `clew import CASE {folder}` brings recorded files into one")
         if (folder / MANIFEST).is_file():
             return Case(folder.resolve(), ParquetStore(folder.resolve()))
         if not (folder / RAW).is_dir() and not (folder / DATABASE).is_file():

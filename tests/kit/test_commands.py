@@ -314,6 +314,47 @@ def test_what_matches_nothing_says_so(run: Any, truth: Any) -> None:
         assert (code, out) == (2, "") and one_line(err) and f"{low} and {high}" in err
 
 
+@pytest.mark.parametrize("argv", [("stacks", "--events"), ("maps", "--printed"), ("maps",), ("errors", "--op", "fork")])
+def test_no_table_is_empty_without_a_word(run: Any, truth: Any, argv: tuple[str, ...]) -> None:
+    code, out, _ = run(argv[0], str(truth.case.path), *argv[1:])
+    assert code == 0 and "(no rows)" in out
+    assert len(out.splitlines()[-1]) > len("(no rows)") and out.splitlines()[-1].startswith("(")
+
+
+def test_a_mistyped_case_is_told_from_a_file_and_from_a_new_one(run: Any, truth: Any, tmp_path: Path) -> None:
+    (tmp_path / "morning").symlink_to(truth.case.path)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "perf.data").write_text("x")
+    assert f"is it {tmp_path / 'morning'}?" in run("counts", str(tmp_path / "mornin"))[2]
+    assert "is it" not in run("counts", str(tmp_path / "note"))[2]
+    assert "clew import CASE" in run("counts", str(tmp_path / "perf.data"))[2]
+    assert "there is no case at" in run("rebuild", str(tmp_path / "mornin"))[2]
+
+
+@pytest.mark.parametrize("name", ["rebuild", "counts"])
+def test_the_case_of_somebody_else_is_one_line(run: Any, tmp_path: Path, name: str) -> None:
+    run(name, str(tmp_path / "missing"))  # nobody may not read where Python's modules stand: they are loaded before
+    (tmp_path / "case" / "raw").mkdir(parents=True)
+    (tmp_path / "case").chmod(0)
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(65534)
+    try:
+        code, out, err = run(name, str(tmp_path / "case"))
+    finally:
+        if is_root:
+            os.seteuid(0)
+        (tmp_path / "case").chmod(0o700)
+    assert (code, out) == (2, "") and one_line(err) and "permission denied" in err
+
+
+def test_a_case_with_nothing_in_it_is_not_said_to_have_totals(run: Any, tmp_path: Path) -> None:
+    (tmp_path / "case" / "raw").mkdir(parents=True)
+    for argv in (("counts", "--by", "file"), ("errors",), ("top", "--interval", "1s")):
+        code, _, err = run(argv[0], str(tmp_path / "case"), *argv[1:])
+        assert code == 2 and "nothing was recorded in" in err and one_line(err)
+
+
 def test_times_are_those_that_from_takes(run: Any, truth: Any) -> None:
     path, first = str(truth.case.path), truth.case.bounds()[0]
     raw = json.loads(run("top", path, "--interval", "100ms", "-n", "1", "--json")[1])

@@ -47,7 +47,9 @@ def test_the_seconds_around_the_trigger_are_kept_without_a_gap(
     also = "sh -c 'while sleep 0.2; do echo beat >> {folder}/beats; done'"
     options = ["--before", "6", "--after", "2", "--count", "1", "--also", also]
     watcher = watch(case, "--when", f"shell test -e {now}", *options)
-    time.sleep(12)
+    assert watcher.stderr
+    assert "watching" in watcher.stderr.readline()
+    time.sleep(11)
     touched = time.monotonic_ns()
     now.touch()
     said = watcher.communicate(timeout=60)[1]
@@ -69,6 +71,7 @@ def test_the_seconds_around_the_trigger_are_kept_without_a_gap(
     )["worst"][0].as_py()
     assert worst < 0.1e9
     assert (case / "raw/001/also/beats").read_text().startswith("beat")
+    assert not [path for path in case.rglob("*") if path.stat().st_mode & 0o077]
     assert kept.captures().to_pylist()[0]["command"].startswith("watch")
 
 

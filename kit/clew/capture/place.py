@@ -33,6 +33,13 @@ def default_case(command: str) -> Path:
     return Path(f"clew-{name[:40]}-{time.strftime('%Y%m%d-%H%M%S')}")
 
 
+def make_private(folder: Path) -> None:
+    """Nobody but its owner may look into ``folder`` and what is in it, whoever wrote that; links are left alone."""
+    for path in (folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o700 if path.is_dir() else 0o600)
+
+
 def make_place(case: Path) -> Place:
     """A directory for a new capture in ``case``, which is made if it does not exist (0700).
 

@@ -90,6 +90,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ClewError as error:
         _say(["; ".join([str(error), *args.doubts])])
         return error.exit_code
+    except PermissionError as error:
+        _say([f"cannot read or write {error.filename}: permission denied; a case is for its owner (or root) only"])
+        return 2
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except BrokenPipeError:

@@ -8,6 +8,7 @@ from clew.units import duration, printable
 
 BAR = 24  # characters
 _SURE = 0.899999  # 0.9 may have been a float of 32 bits
+_TELLING = 0.01  # share of the request below which it is not said that nobody worked in a span's own time
 _BOLD, _DIM, _RED, _PLAIN = "\x1b[1m", "\x1b[2m", "\x1b[31m", "\x1b[0m"
 
 
@@ -16,7 +17,7 @@ def lines(rows: list[dict[str, Any]], width: int, color: bool) -> list[str]:
 
     Each line: a bar (where in the request's time; █ on the critical path, ▒ off it, ▓ where it has none, ░ without an
     end), duration, self time, time waited for others, program, what was asked; how it was linked where that is not for
-    sure.
+    sure; how much of its own time a thread worked where that is not nearly all.
     """
     first = min(row["start_ns"] for row in rows)
     last = max(row["start_ns"] if row["end_ns"] is None else row["end_ns"] for row in rows)
@@ -25,7 +26,7 @@ def lines(rows: list[dict[str, Any]], width: int, color: bool) -> list[str]:
     for row in rows:
         bar = _bar(row, first, max(last - first, 1))
         figures = "  ".join(f"{_time(row[name]):>9}" for name in ("dur_ns", "self_ns", "wait_ns"))
-        text = f"{bar}  {figures}  {'  ' * row['depth']}{_what(row)}"
+        text = f"{bar}  {figures}  {'  ' * row['depth']}{_what(row, last - first)}"
         text = text if len(text) <= width else text[: width - 1] + "…"
         style = _RED if row["error"] else _BOLD if row["on_critical_path"] else ""
         made.append(_paint(text, style, color))
@@ -50,7 +51,7 @@ def _bar(row: dict[str, Any], first: int, whole: int) -> str:
     return f"{' ' * begin + mark * length:<{BAR}}"
 
 
-def _what(row: dict[str, Any]) -> str:
+def _what(row: dict[str, Any], whole: int) -> str:
     arrow = "→ " if row["kind"] == "client" else ""
     said = [f"{printable(row['command'])}[{row['pid']}] {arrow}{printable(row['name'])}"]
     if row["status"]:
@@ -65,4 +66,6 @@ def _what(row: dict[str, Any]) -> str:
         said.append("unresolved: for whom is not known")
     elif row["confidence"] < _SURE:
         said.append(f"likely ({row['link_rule']} {row['confidence']:.0%})")
+    if row["worked_ns"] is not None and row["self_ns"] - row["worked_ns"] > _TELLING * whole:
+        said.append(f"at work {duration(row['worked_ns'])}")
     return ", ".join(said)

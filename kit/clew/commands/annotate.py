@@ -40,9 +40,12 @@ def run(args: argparse.Namespace) -> int:
     import clew
     from clew import questions
     from clew.commands._output import show
+    from clew.questions.names import missing
 
     case = clew.open(args.case)
-    answer = questions.annotate(case, _lens.lens_of(args, case), args.of, args.of_module)
+    lens = _lens.lens_of(args, case)
+    args.doubts += filter(None, [missing(case, "function", args.of)])
+    answer = questions.annotate(case, lens, args.of, args.of_module)
     return show(answer, args) if args.json or args.csv else _show(answer, args.all)
 
 

@@ -15,6 +15,7 @@ examples:
   clew record --stacks close,open -- ./server              who makes these calls
   clew record --stacks read/10,alloc/1000 -- ./server      one of so many: cheaper
   clew record --engine perf,preload -- ./server            calls, and stacks of what it computes
+  clew record --page-faults -- ./server                    an option says which engine: calls, and faults by perf
   clew record --engine perf --for 10 --all -o case         the whole machine, ten seconds
   clew record --engine perf --off-cpu --pid 1234           where a process waits, until Ctrl-C
   clew record --engine perf --on-cpu no --syscalls=close -- ./server
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,10 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="CASE", help="folder of the case (default: clew-COMMAND-DATE-TIME)")
     parser.add_argument(
         "--engine",
-        default="preload",
         choices=_options.Offered(names),  # joined by commas
         metavar="NAME[,NAME]",
-        help=f"how to record: any of {', '.join(names)} (default: preload); `clew doctor` says what works here",
+        help=f"how to record: any of {', '.join(names)} (default: preload for a command, and those whose options are "
+        "given); `clew doctor` says what works here",
     )
     parser.add_argument("--follow", action="store_true", help="until every recorded process has ended")
     parser.add_argument("--for", dest="seconds", metavar="TIME", help="end after 10s, 2m, ...; the program goes on")
@@ -198,23 +199,27 @@ def _keep_symbols(folders: Sequence[Path]) -> None:
 
 
 def _names(args: argparse.Namespace) -> list[str]:
-    """The engines that are asked for; ClewError if an option is of one that is not."""
+    """The engines that are asked for, by --engine or by options of theirs; ClewError if these contradict each other."""
     from clew.capture.engines import engines, parse_names
 
+    options = {"preload": _add_preload, **{name: module.add_options for name, module in engines().items()}}
+    used = {name: option for name, add in options.items() if (option := _first_used(args, add))}
+    if args.engine is None:
+        command = any(word != "--" for word in args.command)
+        return list(dict.fromkeys([*(["preload"] if command or not used else []), *used]))
     names = parse_names(args.engine)
-    for name, add in {
-        "preload": _add_preload,
-        **{name: module.add_options for name, module in engines().items()},
-    }.items():
-        if name in names:
-            continue
-        parser = argparse.ArgumentParser(add_help=False)
-        add(parser.add_argument_group())
-        for action in parser._actions:
-            if getattr(args, action.dest) != action.default:
-                option = max(action.option_strings, key=len)
-                raise ClewError(f"{option} is an option of --engine {name}, write --engine {','.join([*names, name])}")
+    for name, option in used.items():
+        if name not in names:
+            raise ClewError(f"{option} is an option of --engine {name}, write --engine {','.join([*names, name])}")
     return names
+
+
+def _first_used(args: argparse.Namespace, add: Callable[[argparse._ArgumentGroup], None]) -> str | None:
+    """The first of the options that ``add`` adds which is not as it is by default; None: all are."""
+    parser = argparse.ArgumentParser(add_help=False)
+    add(parser.add_argument_group())
+    used = (action for action in parser._actions if getattr(args, action.dest) != action.default)
+    return next((max(action.option_strings, key=len) for action in used), None)
 
 
 def _target(args: argparse.Namespace) -> Target:

@@ -12,10 +12,15 @@ examples:
 from __future__ import annotations
 
 import argparse
+import re
 import sys
+from typing import TYPE_CHECKING
 
 from clew.commands import _options
 from clew.errors import ClewError
+
+if TYPE_CHECKING:
+    from clew.case import Case
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,4 +47,14 @@ def run(args: argparse.Namespace) -> int:
     if not args.query:
         raise ClewError("sql: give a statement, or --schema to see the tables")
     query = sys.stdin.read() if args.query == "-" else args.query
-    return show(Answer(case.sql(query), query, "SQL"), args)
+    return show(Answer(case.sql(query), query, "SQL", _not_yet(case, query)), args)
+
+
+def _not_yet(case: Case, query: str) -> str | None:
+    """Why the tables of requests that ``query`` names are empty, if they are."""
+    from clew.questions.ask import scalar
+
+    named = re.search(r"\b(message|span|link|request|shape|working|span_time|span_wait|hop)\b", query, re.IGNORECASE)
+    if not named or scalar(case, "SELECT EXISTS (SELECT 1 FROM message) OR EXISTS (SELECT 1 FROM span)"):
+        return None
+    return f"requests were not looked for yet, or none was found: `clew trace {case.path}` fills these tables"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from clew.capture.meta import META, Meta, captures
-from clew.capture.place import make_place
+from clew.capture.place import make_place, make_private
 from clew.errors import ClewError
 from clew.ingest import tables
 from clew.ingest.profiles import hand_over, reader_of
@@ -72,10 +72,10 @@ def _profile_adder(source: Path, infer_parents: bool) -> Callable[[Path], None]:
             raise ClewError(f"{source} holds no spans whose parents could be inferred")
         copy = folder / source.name.lstrip(".")
         if source.is_dir():
-            shutil.copytree(source, copy, copy_function=_copy)
-            copy.chmod(0o700)
+            shutil.copytree(source, copy, copy_function=shutil.copyfile)
         else:
-            _copy(source, copy)
+            shutil.copyfile(source, copy)
+        make_private(copy)
         now = time.monotonic_ns()
         options = {"format": reader.FORMAT} | ({"infer_parents": True} if infer_parents else {})
         Meta("profile", [], "unknown", "imported", now, "", options, now).write(folder)
@@ -84,16 +84,12 @@ def _profile_adder(source: Path, infer_parents: bool) -> Callable[[Path], None]:
     return add
 
 
-def _copy(source: str | Path, target: str | Path) -> None:
-    shutil.copyfile(source, target)
-    Path(target).chmod(0o600)
-
-
 def _copy_segments(segments: Sequence[Path], folder: Path) -> None:
     """Copy ``segments`` in their order, and what their own meta.json says of them if there is one."""
     for number, segment in enumerate(segments, 1):
         copy = folder / f"seg-{number:06d}.clew"
-        _copy(segment, copy)
+        shutil.copyfile(segment, copy)
+        make_private(copy)
     beside = segments[0].parent
     known = (beside / META).is_file()
     meta = Meta.read(beside) if known else Meta("import", [], "unknown", "unknown", 0, "")

@@ -66,7 +66,9 @@ def rebuild(case: Path) -> tuple[int, int]:
     Returns (events, recovered records). Raises ClewError if there is no case.
     """
     if not (case / RAW).is_dir():
-        raise ClewError(f"{case} has no raw files to rebuild from")
+        if not case.exists():
+            raise ClewError(f"there is no case at {case}")
+        raise ClewError(f"{case} has no raw files to rebuild from (no folder {RAW}/)")
     recovered = sum(recover(folder) for folder in captures(case))
     remove_database(case)
     return update(FileStore.at(case / DATABASE), case.resolve()), recovered

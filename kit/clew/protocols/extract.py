@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import duckdb
@@ -14,36 +12,19 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from clew.native.protocols import CALLS, NONE, ROLES, ConvFlag, Talks
+from clew.native.protocols import ROLES, ConvFlag, Talks
 from clew.protocols.base import processor_of
 from clew.protocols.identify import conversations, plan, unplan
+from clew.protocols.merged import plan_merged
+from clew.protocols.parts import Part, Parts
 from clew.protocols.registry import all_names, in_python
 from clew.protocols.services import Services
 
 Array = npt.NDArray[Any]
 
-PART_CALLS = 500_000
-PART_BYTES = 128 << 20
-"""A part holds at most so many calls, and about so many bytes that they kept (one connection may be more)."""
+ROW_GROUP = 122_880
+"""Rows that DuckDB compresses at once: pieces of so many are written by several threads."""
 
-_CALLS = """
-SELECT e.conn_id, e.ts_ns, e.dur_ns, e.bytes, coalesce(e.byte_offset, $none) AS byte_offset,
-       o.sent::UTINYINT AS sent, e.thread_id, e.seq, e.pid, e.tid, p.head, p.tail
-FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
-LEFT JOIN payload p ON p.thread_id = e.thread_id AND p.seq = e.seq
-WHERE e.conn_id BETWEEN $first AND $last AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
-"""
-_CGI = """
-UNION ALL
-SELECT conn_id, ts_ns, dur_ns, bytes, $none, sent::UTINYINT, thread_id, seq, pid, tid, head, NULL
-FROM talk_cgi WHERE conn_id BETWEEN $first AND $last
-"""
-# When the bytes were moved: written, as the call was entered; read, as it returned.
-_MOVED = "e.ts_ns + CASE WHEN o.sent THEN 0 ELSE e.dur_ns END"
-_CUTS = f"""
-SELECT quantile_disc({_MOVED}, $shares) FROM event e JOIN talk_op o USING (op_id) JOIN talk t USING (conn_id)
-WHERE e.conn_id = $first AND o.tls = t.tls AND e.errno = 0 AND e.bytes IS NOT NULL
-"""
 # A program's variables are no bytes of the pipe.
 _INSERT = """
 INSERT INTO message
@@ -53,16 +34,6 @@ SELECT m.msg_id, t.capture_id, m.conn_id, m.thread_id, t.host, m.pid, m.tid, m.s
        m.summary, m.status, m.error, m.held, m.correlation, m.whole
 FROM made m JOIN talk t USING (conn_id)
 """
-
-
-@dataclass(frozen=True)
-class Part:
-    """Connections first..last (conn_id) that are told at once; ``begin`` and ``end`` cut one that is too long."""
-
-    first: int
-    last: int
-    begin: int | None = None  # ns, from when on; None: from its first call
-    end: int | None = None  # ns, until before
 
 
 def extract(
@@ -82,48 +53,23 @@ def extract(
     # Messages are told in a thread of their own while the calls of the next part are read and those before written.
     with Talks([processor_of(kind) for kind in kinds]) as talks, ThreadPoolExecutor(1) as teller:
         plan(connection, known, talks.names)
-        parts = list(_parts(connection))
+        parts = Parts(connection, merged=plan_merged(connection))
         begun: tuple[Array, Future[pa.Table]] | None = None
-        for index, part in enumerate([*parts, None]):
+        for index, part in enumerate([*parts.parts, None]):
             told = begun
             if part is not None:
                 ids, convs = conversations(connection, part.first, part.last, talks.names)
                 _mark_continued(convs, part)
-                calls = _calls(connection, part, ids)
+                calls = parts.calls(index, ids)
             messages = told[1].result() if told else None
             if part is not None:
                 begun = ids, teller.submit(_tell, talks, calls, convs)
             if told and messages:
                 number += _insert(connection, messages, told[0], number, talks.names)
                 if progress is not None:
-                    progress(index / len(parts))
+                    progress(index / len(parts.parts))
+        parts.close()
     unplan(connection)
-
-
-def _parts(connection: duckdb.DuckDBPyConnection) -> Iterator[Part]:
-    """Connections in the order of their numbers, as many at a time as a part may hold."""
-    columns = connection.execute("SELECT conn_id, calls, kept FROM talk ORDER BY conn_id").fetchnumpy()
-    ids, weight = columns["conn_id"], np.maximum(columns["calls"] / PART_CALLS, columns["kept"] / PART_BYTES)
-    begin = 0
-    while begin < len(ids):
-        if weight[begin] > 1:
-            yield from _cut(connection, int(ids[begin]), int(np.ceil(weight[begin])))
-            begin += 1
-            continue
-        small = weight[begin:] <= 1
-        alone = begin + int(np.argmin(small)) if not small.all() else len(ids)
-        end = begin + max(1, int(np.searchsorted(np.cumsum(weight[begin:alone]), 1.0, "right")))
-        yield Part(int(ids[begin]), int(ids[end - 1]))
-        begin = end
-
-
-def _cut(connection: duckdb.DuckDBPyConnection, conn_id: int, pieces: int) -> Iterator[Part]:
-    """One connection, in pieces of time."""
-    shares = [share / pieces for share in range(1, pieces)]
-    found = connection.execute(_CUTS, {"shares": shares, "first": conn_id}).fetchall()[0][0]
-    cuts = [None, *sorted(set(found)), None]
-    for begin, end in pairwise(cuts):
-        yield Part(conn_id, conn_id, begin, end)
 
 
 def _mark_continued(convs: Array, part: Part) -> None:
@@ -131,20 +77,6 @@ def _mark_continued(convs: Array, part: Part) -> None:
         convs["flags"] |= np.uint32(ConvFlag.CONTINUED)
     if part.end is not None:
         convs["flags"] |= np.uint32(ConvFlag.CONTINUES)
-
-
-def _calls(connection: duckdb.DuckDBPyConnection, part: Part, ids: Array) -> pa.Table:
-    """The calls of ``part`` as Talks.feed() takes them."""
-    query, values = _CALLS, {"none": NONE, "first": part.first, "last": part.last}
-    for name, sign in (("begin", ">="), ("end", "<")):
-        if (bound := getattr(part, name)) is not None:
-            query += f" AND {_MOVED} {sign} ${name}"
-            values[name] = bound
-    if part.begin is None:
-        query += _CGI
-    found = connection.sql(query, params=values).to_arrow_table()
-    conv = np.searchsorted(ids, found.column("conn_id").to_numpy())
-    return found.set_column(0, "conv", pa.array(conv.astype(np.uint32))).cast(CALLS)
 
 
 def _tell(talks: Talks, calls: pa.Table, convs: Array) -> pa.Table:
@@ -161,5 +93,6 @@ def _insert(
     for name, words in (("role", ROLES), ("protocol", names)):
         column = pa.DictionaryArray.from_arrays(made[name].combine_chunks(), pa.array(words, pa.string()))
         made = made.set_column(made.schema.get_field_index(name), name, column)
+    made = pa.Table.from_batches(made.to_batches(max_chunksize=ROW_GROUP))
     connection.execute(_INSERT)  # it asks made by that name: registered, it would be held until the transaction ends
     return len(messages)

@@ -23,12 +23,15 @@ FROM op WHERE class IN ('read', 'write', 'tls')
 _TALKS = """
 CREATE OR REPLACE TEMP TABLE talk AS
 WITH counted AS (
-    SELECT e.conn_id, bool_or(o.tls) AS tls, count(*) AS calls, sum(least(e.bytes, $most))::DOUBLE AS kept
+    SELECT e.conn_id, bool_or(o.tls) AS tls, count(*) AS calls, sum(least(e.bytes, $most))::DOUBLE AS kept,
+           count(*) FILTER (NOT o.sent) AS reads, count(*) FILTER (o.sent) AS writes,
+           1 + (min(e.thread_id) FILTER (o.sent) < max(e.thread_id) FILTER (o.sent))::INTEGER AS writers
     FROM event e JOIN talk_op o USING (op_id)
     WHERE e.conn_id IS NOT NULL AND e.errno = 0 AND e.bytes > 0 GROUP BY e.conn_id
     UNION ALL
-    SELECT DISTINCT conn_id, FALSE, 0, 0 FROM talk_cgi)
+    SELECT DISTINCT conn_id, FALSE, 0, 0, 0, 0, 0 FROM talk_cgi)
 SELECT n.conn_id, bool_or(n.tls) AS tls, sum(n.calls)::DOUBLE AS calls, sum(n.kept) AS kept,
+       sum(n.reads) AS reads, sum(n.writes) AS writes, max(n.writers) AS writers,
        any_value(g.conn_id) IS NOT NULL AS cgi, c.capture_id, c.host, c.kind, coalesce(c.role, '') AS role,
        c.closed_ns IS NOT NULL AS closed,
        CASE WHEN c.role IS DISTINCT FROM 'connected' THEN regexp_extract(c.local, ':([0-9]+)$', 1) END AS here,
@@ -77,6 +80,8 @@ def unplan(connection: duckdb.DuckDBPyConnection) -> None:
     """Drop what plan() made."""
     for name in ("talk", "talk_op", "talk_end", "talk_cgi"):
         connection.execute(f"DROP TABLE temp.{name}")
+    for name in ("talk_pair", "talk_read", "talk_merged"):
+        connection.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
 def conversations(

@@ -17,6 +17,7 @@ from clew.questions.functions import functions
 from clew.questions.functions_diff import functions_diff
 from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
+from clew.questions.lock_waits import lock_waits
 from clew.questions.maps import histogram, map_values, maps, printed
 from clew.questions.outside import outside
 from clew.questions.request_events import request_events
@@ -51,6 +52,7 @@ __all__ = [
     "histogram",
     "latency",
     "linked_by",
+    "lock_waits",
     "losses",
     "map_values",
     "maps",

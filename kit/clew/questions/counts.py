@@ -6,10 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from clew.case import Case
-from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
-from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, order_by, scalar, totals
+from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, need_events, order_by, scalar, totals
 
 
 def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None, order: str = "calls") -> Answer:
@@ -27,7 +26,7 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     title = f"calls by {by}"
     if not has_events(case):
         if by in ("file", "peer"):
-            raise ClewError(f"counts by {by}: only running totals were recorded (--count-only)")
+            need_events(case, f"counts by {by}")
         sql, params = _from_totals(key, lens)
         note = None if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)") else nothing(case)
         return ask(

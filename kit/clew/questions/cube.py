@@ -16,7 +16,7 @@ def cube(case: Case, lens: Lens, bins: int = 120) -> Answer:
     ``bucket`` (the power-of-two classes of latency()), ``calls``, ``bytes`` (NULL: none moved any), ``total_ns``,
     ``max_ns``. Raises ClewError if single calls were not recorded or the time range is empty.
     """
-    need_events(case, "cube")
+    need_events(case, "time bins of calls")
     first, last = case.bounds()
     start = first if lens.start_ns is None else lens.start_ns
     end = last + 1 if lens.end_ns is None else lens.end_ns

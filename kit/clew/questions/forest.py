@@ -127,13 +127,14 @@ def choose(case: Case, lens: Lens, event: str | None = None) -> Chosen:
         params | ({"event": event} if event is not None else {}),
     ).to_pylist()
     if not rows:
-        raise ClewError(_nothing(case, lens, event))
+        raise ClewError(nothing(case, lens, event))
     rank = {kind: number for number, kind in enumerate(KINDS)}
     best = min(rows, key=lambda row: (rank.get(row["kind"], len(rank)), -row["n"], row["name"]))
     return Chosen(best["name"], best["kind"], best["unit"])
 
 
-def _nothing(case: Case, lens: Lens, event: str | None) -> str:
+def nothing(case: Case, lens: Lens, event: str | None = None) -> str:
+    """Why there is no sample of ``event`` under ``lens``, and what would record some."""
     if not scalar(case, "SELECT EXISTS (SELECT 1 FROM sample)"):
         how = "`clew record --engine perf -- COMMAND` samples what runs"
         if lens.ops:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from clew.case import Case
 from clew.errors import ClewError, one_of
@@ -96,7 +97,8 @@ def printed(case: Case, lens: Lens, *, capture_id: int | None = None) -> Answer:
     """What scripts printed, in order. Columns: ``capture_id``, ``ts_ns`` (when it was read), ``kind``, ``text``."""
     term, params = _when(lens, capture_id)
     sql = f"SELECT capture_id, ts_ns, kind, text FROM printed WHERE {term} ORDER BY capture_id, nth"
-    return ask(case, sql, params, "printed by scripts", _narrowed(lens))
+    answer = ask(case, sql, params, "printed by scripts", _narrowed(lens))
+    return answer if answer.table.num_rows else replace(answer, note="no script printed a line in that time")
 
 
 def _when(lens: Lens, capture_id: int | None) -> tuple[str, dict[str, object]]:

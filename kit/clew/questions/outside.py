@@ -48,7 +48,8 @@ def outside(case: Case, lens: Lens) -> Answer:
 def _said(answer: Answer) -> str | None:
     for row in answer.table.slice(0, 20).to_pylist():
         if row["outside_ns"] >= LEAST_NS and row["share"] > 0.5:
-            several = f" (its {number(row['threads'])} threads added up)" if row["threads"] > 1 else ""
+            what = "processes" if row["processes"] > 1 else "threads"
+            several = f" (its {number(row[what])} {what} added up)" if row[what] > 1 else ""
             ran = f"in the {duration(row['life_ns'])} that it ran"
             return f"{row['name']} spent {duration(row['outside_ns'])} outside of recorded calls {ran}{several}"
     return None

@@ -22,8 +22,10 @@ said AS MATERIALIZED (
 SELECT s.span_id, s.parent_span_id, s.depth, s.name, s.kind, s.protocol, s.command, s.pid, s.tid, s.host,
        s.start_ns, s.end_ns, s.end_ns - s.start_ns AS dur_ns, s.status, s.error, s.link_rule, s.confidence,
        CASE s.kind WHEN 'server' THEN a.bytes ELSE q.bytes END AS bytes_out,
-       CASE s.kind WHEN 'server' THEN q.bytes ELSE a.bytes END AS bytes_in, q.summary, s.conn_id, s.request_id
-FROM mine s LEFT JOIN said q ON q.msg_id = s.request_msg_id LEFT JOIN said a ON a.msg_id = s.reply_msg_id
+       CASE s.kind WHEN 'server' THEN q.bytes ELSE a.bytes END AS bytes_in, q.summary, s.conn_id, s.request_id,
+       t.worked_ns - t.blocked_ns AS worked_ns
+FROM mine s LEFT JOIN (SELECT * FROM span_time WHERE request_id = $request_id AND NOT caller) t USING (span_id)
+LEFT JOIN said q ON q.msg_id = s.request_msg_id LEFT JOIN said a ON a.msg_id = s.reply_msg_id
 ORDER BY s.start_ns, s.depth, s.span_id"""
 
 
@@ -36,8 +38,10 @@ def request_tree(case: Case, request_id: int) -> Answer:
     children: dur = self + wait), ``status``, ``error``, ``link_rule``, ``confidence``, ``bytes_out``, ``bytes_in`` (of
     its messages, as this end sees them), ``delay_ns`` (server spans: from the request's being sent to its being
     received), ``on_critical_path``; beyond these ``waited_ns`` (time its parent waited for it; 0: the parent did not),
-    ``critical_ns`` (its own share of the critical path: they add up to the request's duration), ``outlives`` (it
-    ended after its parent), ``reason`` (why a figure is NULL, or what is odd), ``summary`` (what was said).
+    ``critical_ns`` (its own share of the critical path: they add up to the request's duration), ``worked_ns`` (of
+    self_ns: a thread worked for it and was in no call that only waits; the rest was spent in such calls, in a queue, or
+    in what was not seen; NULL: client spans, not known), ``outlives`` (it ended after its parent), ``reason`` (why a
+    figure is NULL, or what is odd), ``summary`` (what was said).
 
     The critical path is found from the end backwards: from a span's end to the last child that ended before, through
     that child, and on from the child's start (as CRISP, USENIX ATC 2022, and Jaeger do). The SQL gives the spans
@@ -98,7 +102,7 @@ _ORDER = {
     **dict.fromkeys(("bytes_out", "bytes_in"), pa.uint64()),
     "delay_ns": pa.int64(),
     "on_critical_path": pa.bool_(),
-    **dict.fromkeys(("waited_ns", "critical_ns"), pa.int64()),
+    **dict.fromkeys(("waited_ns", "critical_ns", "worked_ns"), pa.int64()),
     "outlives": pa.bool_(),
     **dict.fromkeys(("reason", "summary"), pa.string()),
     "conn_id": pa.uint64(),

@@ -9,7 +9,7 @@ from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
-from clew.questions.forest import choose
+from clew.questions.forest import choose, nothing
 
 _PROCESS = "LEFT JOIN thread t USING (thread_id) LEFT JOIN process p USING (process_id)"
 _FRAME = "LEFT JOIN stack k USING (stack_id) LEFT JOIN frame f USING (frame_id)"
@@ -37,7 +37,8 @@ def sample_events(case: Case, lens: Lens) -> Answer:
 FROM (SELECT event_id, count(*) AS n, sum(weight) AS weight FROM sample WHERE {predicate} GROUP BY ALL) s
 JOIN sample_event v USING (event_id)
 GROUP BY v.name ORDER BY samples DESC, event_name"""
-    return ask(case, sql, params, "samples by event")
+    answer = ask(case, sql, params, "samples by event")
+    return answer if answer.table.num_rows else replace(answer, note=nothing(case, lens))
 
 
 def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = None) -> Answer:

@@ -23,7 +23,7 @@ def keep_kernel(folder: Path) -> str | None:
     """Copy the kernel's symbols to ``folder``; returns why that cannot be, for a note."""
     try:
         read_kallsyms()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         write(folder / KALLSYMS, Path("/proc/kallsyms").read_bytes())
     except (ClewError, OSError) as error:
         return str(error)
@@ -41,7 +41,7 @@ def keep_maps(folder: Path, pids: Iterable[int]) -> int:
         for path in map_paths(pid):
             with contextlib.suppress(OSError):
                 if path.is_file():
-                    folder.mkdir(parents=True, exist_ok=True)
+                    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                     write(folder / map_name(pid), path.read_bytes())
                     count += 1
                     break
@@ -55,7 +55,7 @@ def keep_dumps(folder: Path, dumps: Mapping[int, Path]) -> int:
         target = folder / dump_name(pid)
         with contextlib.suppress(OSError):
             if not target.exists() and path.is_file() and functions(content := path.read_bytes()):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 write(target, content)
                 count += 1
     return count
@@ -74,7 +74,7 @@ def keep_binaries(folder: Path, modules: Iterable[tuple[str, str | None] | tuple
             if binary is None:
                 continue
             with binary, contextlib.suppress(OSError):
-                folder.mkdir(parents=True, exist_ok=True)
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 debug.keep_lines(binary, folder, kept_name(module, build_id))
                 write(target, table_of(binary).to_bytes())
         count += 1

@@ -20,7 +20,7 @@ from clew.capture.engines import Target
 from clew.capture.engines._perf_events import Wanted
 from clew.capture.engines._tool import Tool
 from clew.capture.meta import Meta
-from clew.capture.place import make_place
+from clew.capture.place import make_place, make_private
 from clew.errors import ClewError
 from clew.symbols.keep import FOLDER, keep_kernel
 from clew.watch import keep_if
@@ -137,6 +137,7 @@ class Watch:
         keep_kernel(directory / FOLDER)
         if any((folder / ALSO).iterdir()):
             shutil.copytree(folder / ALSO, directory / ALSO)
+            make_private(directory / ALSO)
         started = min(pieces[0].begin_ns, window["begin_ns"])
         utc = datetime.now(UTC) - timedelta(microseconds=(time.monotonic_ns() - started) // 1000)
         options = {**asdict(self.plan.wanted), "watch": window, "tools": [{"command": command}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,7 @@ from clew.protocols.base import Message, Opening, Protocol, Side, Talk
 from clew.protocols.services import Services
 from clew.store import schema_text
 
-extract_module = __import__("sys").modules["clew.protocols.extract"]
+parts_module = __import__("sys").modules["clew.protocols.parts"]
 GET = b"GET /item/17 HTTP/1.1\r\nHost: a\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -76,6 +77,11 @@ class Tables:
         if data and keep:
             kept = [thread, self.seq, data[:keep], None, len(data) > keep]
             self.connection.execute("INSERT INTO payload VALUES (?, ?, ?, ?, ?)", kept)
+
+    def cut(self, op: str, number: int, data: bytes, ts: int, keep: int, last: int) -> None:
+        """One call that moved ``data`` and kept ``keep`` bytes of its beginning, and the last ones."""
+        self.call(op, number, data, ts, keep=keep)
+        self.connection.execute("UPDATE payload SET tail = ? WHERE seq = ?", [data[-last:], self.seq])
 
     def told(self, columns: str, where: str = "TRUE") -> list[tuple[Any, ...]]:
         extract(self.connection)
@@ -159,6 +165,39 @@ def test_a_write_that_returns_late_keeps_its_place(tables: Tables) -> None:
     assert rows == [(0, "200", 2), (1, "404", 1)]
 
 
+SET = b"*3\r\n$3\r\nSET\r\n$4\r\nkey%d\r\n$7\r\nvalue-%d\r\n"
+
+
+def asked_at_once(tables: Tables, writers: int) -> list[tuple[Any, ...]]:
+    """Nine commands, each in a call of its own, of so many threads, and read by two; what the reader is told."""
+    tables.connect(1, role="connected", peer_conn_id=2)
+    tables.connect(2, role="accepted", peer_conn_id=1)
+    commands = [SET % (i, i) for i in range(9)]
+    for i, command in enumerate(commands):
+        tables.call("send", 1, command, 10 * i, thread=1 + i % writers)
+    both = b"".join(commands)
+    cut = len(both) // 2  # within a command
+    tables.cut("recv", 2, both[:cut], 100, 40, 10)
+    tables.cut("recv", 2, both[cut:], 110, 40, 10)
+    tables.call("send", 2, 9 * b"+OK\r\n", 120)
+    return tables.told("summary, first_ns, whole", "conn_id = 2 AND role = 'request'")
+
+
+def test_what_was_written_in_many_calls_and_read_by_one_is_whole(tables: Tables) -> None:
+    """Of the server's reads 40 bytes and the last 10 were kept: the rest stands at the client's end."""
+    rows = asked_at_once(tables, 1)
+    assert [summary for summary, _, _ in rows] == [f"SET key{i} value-{i}" for i in range(9)]
+    assert [first for _, first, _ in rows] == [100] * 5 + [110] * 4
+    assert len(tables.told("msg_id", "conn_id = 2 AND role = 'reply'")) == 9
+
+
+def test_what_several_threads_wrote_is_not_put_together(tables: Tables) -> None:
+    """Their calls may have returned in another order."""
+    rows = asked_at_once(tables, 2)
+    assert len(rows) < 9
+    assert {"SET key3 value-3", "SET key6 value-6"}.isdisjoint(summary for summary, _, _ in rows)
+
+
 def test_of_a_connection_with_tls_the_clear_text_counts(tables: Tables) -> None:
     tables.connect(1, role="accepted", local="10.0.0.1:443")
     for at in (10, 20):
@@ -188,10 +227,24 @@ def test_parts_tell_the_same(tables: Tables, monkeypatch: pytest.MonkeyPatch) ->
     assert len(whole) == 2 * (12 + 6 * 5)
     heard: list[float] = []
     for calls in (1, 9, 100):
-        monkeypatch.setattr(extract_module, "PART_CALLS", calls)
+        monkeypatch.setattr(parts_module, "PART_CALLS", calls)
         assert tables.told(columns) == whole
         extract(tables.connection, heard.append)
     assert heard[-1] == 1.0 and all(0 < share <= 1 for share in heard) and len(heard) > 10
+
+
+def test_parts_that_find_no_room_say_so(tables: Tables, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables.connect(1, role="accepted")
+    for turn in range(20):
+        tables.call("recv", 1, GET, 100 * turn)
+    monkeypatch.setattr(parts_module, "PART_CALLS", 1)
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most[1]))
+    try:
+        with pytest.raises(ClewError, match="cannot keep calls in a temporary file: File too large"):
+            extract(tables.connection)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, most)
 
 
 def test_services_file_tells_where_bytes_do_not(tables: Tables, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

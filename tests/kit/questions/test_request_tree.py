@@ -143,6 +143,7 @@ def test_requests_of_the_shop(shop: Case, asked: Rows, done: Rows) -> None:
         assert sum(row["critical_ns"] for row in rows) == request["dur_ns"] == answer.summary["dur_ns"]
         for row in rows:
             assert row["self_ns"] + row["wait_ns"] == row["dur_ns"]
+            assert row["worked_ns"] == (None if row["kind"] == "client" else row["self_ns"])
             assert (row["delay_ns"] is not None) == (row["kind"] == "server" and row["depth"] > 0)
         if request["name"] == "GET /item/?":
             # Nothing at the same time: every piece is on the path, and self times add up to the whole.

@@ -14,6 +14,7 @@ import clew
 from clew import questions
 from clew.case import Case
 from clew.causal import span_times, spent
+from clew.commands import main
 from clew.lens import Lens
 from clew.units import duration
 
@@ -97,7 +98,7 @@ def test_samples_say_what_ran(shop: Case) -> None:
     assert not [row for row in few if row["kind"] == "unaccounted"]
 
 
-def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
+def test_time_in_calls_that_wait_is_not_running(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Half of each interval of app is spent in epoll_wait: of GET /, which asks nobody, that is all there is to it."""
     write_case(tmp_path / "case", 100).close()
     made = duckdb.connect()
@@ -122,7 +123,15 @@ def test_time_in_calls_that_wait_is_not_running(tmp_path: Path) -> None:
     expected = made.execute(waited).fetchone()
     case = clew.open(tmp_path / "case")
     before = questions.attribution(case, Lens(requests=("GET /",))).table.to_pylist()
+    one = questions.requests(case, Lens(requests=("GET /",)), limit=1).table["request_id"][0].as_py()
+    (span,) = (
+        row for row in questions.request_tree(case, one).table.to_pylist()
+        if (row["command"], row["kind"]) == ("app", "server")
+    )  # fmt: skip
+    assert main(["path", str(tmp_path / "case"), str(one)]) == 0
     case.close()
+    assert f"at work {duration(span['worked_ns'])}" in capsys.readouterr().out
+    assert span["worked_ns"] == span["self_ns"] - span["dur_ns"] // 2
     app = {row["kind"]: row["total_ns"] for row in before if row["command"] == "app"}
     assert expected and app["waiting in calls"] == expected[0] > 0
     assert set(app) == {"running", "waiting in calls"} and sum(app.values()) <= 2 * expected[0] + 100 * 100

@@ -55,6 +55,16 @@ def test_what_makes_no_sense_is_one_line_and_leaves_nothing(
     assert list(tmp_path.iterdir()) == [], "neither a case, nor the program's file: it has not begun"
 
 
+def test_an_option_says_which_engine(record: Command, attach: Command, run: Run, recorded: Any, running: Begin) -> None:
+    """Beside the calls of a command; alone where there is no command, whose calls cannot be recorded."""
+    assert run(record(["true"], "-q", "--page-faults")).returncode == 0
+    engines = "SELECT engine FROM capture ORDER BY capture_id"
+    assert [row["engine"] for row in recorded.rows(engines)] == ["preload", "perf"]
+    pid = running("read", "0").pid
+    assert run(attach("-q", "--pid", pid, "--every", "1", "--count", "1")).returncode == 0
+    assert [row["engine"] for row in recorded.rows(engines)] == ["preload", "perf", "gdb"]
+
+
 def test_the_preload_library_beside_a_perf_that_fails_leaves_nothing(record: Command, run: Run, tmp_path: Path) -> None:
     done = run(record(["touch", tmp_path / "begun"], "--engine", "preload,perf", "--event", "nonsense"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
