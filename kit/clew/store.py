@@ -162,6 +162,8 @@ class ParquetStore:
         for name in parquet_tables(folder):
             file = str(folder / f"{name}.parquet").replace("'", "''")
             try:
+                if not self._connection.execute(f"SELECT 1 FROM read_parquet('{file}') LIMIT 1").fetchall():
+                    continue  # the empty table of the schema is as good, and can be filled
                 columns = self._columns(f'FROM "{name}"')
                 there = self._columns(f"FROM read_parquet('{file}')")
                 unknown = [f"NULL::{kind} AS {column}" for column, kind in columns.items() if column not in there]

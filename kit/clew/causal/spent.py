@@ -51,8 +51,8 @@ def make(connection: duckdb.DuckDBPyConnection) -> None:
 
 def complete(connection: duckdb.DuckDBPyConnection) -> None:
     """The same where spans are there without it: tables that an older clew wrote."""
-    lacking = "SELECT EXISTS (FROM span) AND NOT EXISTS (FROM span_time) AND NOT EXISTS (FROM hop)"
-    if connection.execute(lacking).fetchall()[0][0]:
+    has = ", ".join(f"EXISTS (FROM {table})" for table in ("span", "span_time", "span_wait", "hop"))
+    if connection.execute(f"SELECT {has}").fetchall() == [(True, False, False, False)]:
         make(connection)
 
 

@@ -189,3 +189,18 @@ def test_samples_and_calls_of_requests(shop: Case) -> None:
     slow_ones = questions.requests(shop, slow).table["request_id"].to_pylist()
     assert {row["request_id"] for row in by_stack if row["dur_ns"] is not None} == set(slow_ones)
     assert len(by_stack) == len(slow_ones) + 1  # and the one that was still waiting at the end
+
+
+def test_calls_of_requests_are_those_made_while_a_thread_worked_for_them(shop: Case) -> None:
+    """Also where some intervals are much longer than the others."""
+    lens = Lens(took=(400_000, None))
+    predicate, params = lens.compile()
+    found = shop.sql(f"SELECT thread_id, seq FROM event WHERE {predicate} ORDER BY ALL", params)
+    chosen = "SELECT * FROM working WHERE request_id IN (SELECT request_id FROM request WHERE dur_ns >= 400000)"
+    expected = shop.sql(
+        f"""SELECT DISTINCT e.thread_id, e.seq FROM event e JOIN ({chosen}) w
+            ON w.host = e.host AND w.tid = e.tid AND e.ts_ns >= w.start_ns AND e.ts_ns < w.end_ns ORDER BY ALL"""
+    )
+    assert found.equals(expected) and found.num_rows > 100
+    lengths = shop.sql(f"SELECT median(end_ns - start_ns) AS usual, max(end_ns - start_ns) AS longest FROM ({chosen})")
+    assert lengths["longest"][0].as_py() > 16 * lengths["usual"][0].as_py()
