@@ -7,6 +7,7 @@ examples:
   clew annotate CASE crc32
   clew annotate CASE 'std::vector<int>::push_back' --module /usr/bin/server
   clew annotate CASE parse --command nginx --event cpu-clock --from 2s --to 3s
+  clew annotate CASE read_all --of-module /usr/lib/libfoo.so --all      also instructions without samples
   clew annotate CASE main --json
 """
 

@@ -7,6 +7,9 @@ examples:
   clew counts CASE
   clew counts CASE --by op --command nginx
   clew counts CASE --by file --sort bytes --limit 20
+  clew counts CASE --op read --slower 1ms            calls that took long; --faster: those that did not
+  clew counts CASE --errno EAGAIN --pid 4711          of one process; also --tid, --host
+  clew counts CASE --request 'GET /' --took 100ms..   made for slow requests of that name
   clew counts CASE --by peer --from 2s --to 3.5s --json
 """
 

@@ -10,6 +10,8 @@ examples:
   clew export CASE -o slow.pftrace --took 100ms..
   clew export CASE -o item.json --request 'GET /item/?'
   clew export CASE -o database.pcapng --payload --peer postgres
+  clew export CASE -o steps.dot --unredacted    statements and paths as they were said
+  clew export CASE -o spans --format parquet
   clew export CASE --post                       to a collector on this machine
 """
 

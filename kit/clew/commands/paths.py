@@ -13,7 +13,8 @@ examples:
   clew paths CASE --diff 1f3a9c 77c0de                names of shapes as shown (with #: '#1f3a9c')
   clew paths CASE --slow-vs-fast --request 'GET /'    slowest 1 % beside the middle half
   clew paths CASE --slow-vs-fast --slowest 5          slowest 5 %
-  clew paths CASE --html pages --limit 50
+  clew paths CASE --shape 1f3a9c --json
+  clew paths CASE --html pages --limit 50             with --unredacted: what was said, in full
 """
 
 from __future__ import annotations

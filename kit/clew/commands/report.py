@@ -6,6 +6,8 @@ Payloads never enter it. Values that look like secrets, user names in paths and 
 examples:
   clew report CASE -o out.html
   clew report CASE -o nginx.html --command nginx --from 2s --to 10s
+  clew report CASE -o slow.html --took 100ms..     of slow requests
+  clew report CASE -o mine.html --no-redact        with user names, addresses and what looks like a secret
 """
 
 from __future__ import annotations

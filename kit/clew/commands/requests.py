@@ -7,6 +7,8 @@ Percentiles are exact. `clew path CASE ID` shows one request, `clew paths CASE` 
 examples:
   clew requests CASE
   clew requests CASE --by status                also command, host, shape
+  clew requests CASE --by shape --sort count --limit 5
+  clew requests CASE --first 10 --from 2s       single ones in the order in which they began
   clew requests CASE --slowest 10 --request 'GET /item/?'
   clew requests CASE --took 100ms.. --latency   how long they took, as a histogram
   clew requests CASE --time                     running, waiting for whom, page faults, unaccounted

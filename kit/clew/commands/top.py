@@ -4,6 +4,7 @@ examples:
   clew top CASE
   clew top CASE -n 5 --by process --sort total_ns
   clew top CASE --interval 1s -n 3
+  clew top CASE --by file --sort bytes --op read --csv
 """
 
 from __future__ import annotations

@@ -44,6 +44,8 @@ GROUP BY ALL ORDER BY off_ns DESC, s.tid, waker_tid LIMIT $limit"""
     turns = f"SELECT sum(weight)::BIGINT AS ns, count(*) AS n FROM sample WHERE {predicate} AND {off} AND {_RUNNABLE}"
     kept = case.sql(turns, params).to_pylist()[0]
     said = [answer.note] if answer.note else []
+    if not answer.table.num_rows:
+        said.append("no wait off the processor matches the lens")
     if answer.table["waker_tid"].null_count:
         said.append("no waker: a timer or another interrupt, or who it was is not recorded")
     if kept["n"]:
