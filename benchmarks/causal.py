@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import duckdb
 
 from benchmarks.table import Table
-from clew.causal import attribute, match, paths
+from clew.causal import attribute, match, paths, spent
 from clew.store import schema_text
 
 SIZES = (1_000_000, 10_000_000, 50_000_000)
@@ -79,6 +79,7 @@ def link(path: Path) -> tuple[float, float, int]:
         connection.execute("BEGIN")
         match.match(connection)
         paths.make(connection, attribute.link(connection))
+        spent.make(connection)
         connection.execute("COMMIT")
         requests = connection.execute("SELECT count(*) FROM request WHERE spans = 6").fetchall()[0][0]
     return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3, requests
