@@ -74,8 +74,8 @@ def arguments(wanted: Wanted, names: Sequence[str], target: Target) -> list[str]
         listed.append("-d")
     if wanted.off_cpu and not everybody:
         listed.append("--switch-events")  # sched_switch tells a thread's leaving to those who watch it, not its return
-    if wanted.heavy and os.geteuid() == 0:
-        listed += ["-m", f"{_buffer_pages()}"]
+    if (wanted.heavy or everybody) and os.geteuid() == 0:  # everybody's maps and programs come at a time, too
+        listed += ["-m", f"{_buffer_pages(4 if wanted.heavy else 2)}"]
     return listed
 
 
@@ -148,7 +148,7 @@ def _syscalls(text: str) -> list[str]:
     return found
 
 
-def _buffer_pages() -> int:
-    """Pages of each processor's buffer: 4 MiB, at most 256 MiB in all; a power of two as perf wants it."""
-    room = min(4 << 20, (256 << 20) // (os.cpu_count() or 1)) // os.sysconf("SC_PAGE_SIZE")
+def _buffer_pages(mib: int) -> int:
+    """Pages of each processor's buffer, a power of two as perf wants it: ``mib`` MiB, at most 64 times as much in all."""
+    room = min(mib << 20, (mib << 26) // (os.cpu_count() or 1)) // os.sysconf("SC_PAGE_SIZE")
     return 1 << max(room.bit_length() - 1, 5)
