@@ -149,6 +149,6 @@ def _syscalls(text: str) -> list[str]:
 
 
 def _buffer_pages(mib: int) -> int:
-    """Pages of each processor's buffer, a power of two as perf wants it: ``mib`` MiB, at most 64 times as much in all."""
+    """Pages of each processor's buffer, as a power of two: ``mib`` MiB, at most 64 times as much in all."""
     room = min(mib << 20, (mib << 26) // (os.cpu_count() or 1)) // os.sysconf("SC_PAGE_SIZE")
     return 1 << max(room.bit_length() - 1, 5)
