@@ -61,6 +61,7 @@ def trace(
         links = attribute.link(connection)
         tell("paths", 0)
         paths.make(connection, links)
+        del links  # what follows needs its room
         imported.make(connection)
         spent.make(connection)
         connection.execute("INSERT OR REPLACE INTO setting VALUES ('traced', ?)", [_state(connection, chosen)])
