@@ -71,7 +71,7 @@ def test_distributions_and_printed_text(case: Case) -> None:
     ("asked", "says"),
     [
         (lambda case: questions.map_values(case, Lens()), "more than one map; choose one of @calls, @once"),
-        (lambda case: questions.map_values(case, Lens(), "@none"), "no map '@none'; choose one of"),
+        (lambda case: questions.map_values(case, Lens(), "@none"), "no map '@none'; is it @once\\? choose one of"),
         (lambda case: questions.map_values(case, Lens(), "@calls", "last"), "a reading is a number"),
         (lambda case: questions.histogram(case, Lens(), "@calls"), "no histogram '@calls'; choose one of @ns"),
     ],
