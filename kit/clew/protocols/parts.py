@@ -27,8 +27,8 @@ Array = npt.NDArray[Any]
 PART_CALLS = 500_000
 PART_BYTES = 128 << 20
 """A part holds at most so many calls, and about so many bytes that they kept (one connection may be more)."""
-FEW = 6
-"""Parts; more are written to a file of their own first: that takes as long as to read so many."""
+FEW = 8
+"""Parts full of calls; more are written to a file of their own first: that takes as long as to read so many."""
 BATCH = 65_536
 """Calls that are written to it at a time, at most."""
 
@@ -95,7 +95,8 @@ class Parts:
         self._connection = connection
         connection.execute(_CALLS + (_MERGED if merged else "") + _CGI)
         self.parts = list(_parts(connection))
-        self._spread = _Spread(connection, self.parts) if len(self.parts) > FEW else None
+        calls = connection.execute("SELECT coalesce(sum(calls), 0) FROM talk").fetchall()[0][0]
+        self._spread = _Spread(connection, self.parts) if calls > FEW * PART_CALLS else None
 
     def calls(self, number: int, ids: Array) -> pa.Table:
         """The calls of a part as Talks.feed() takes them; ``ids`` are the conn_ids of its connections."""
