@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from clew.case import Case
+from clew.export._stacked import stacked
 from clew.export.graph import dot_line
 from clew.lens import Lens
 from clew.questions.call_graph import call_graph
@@ -22,7 +23,7 @@ def dot(case: Case, lens: Lens, event: str | None = None, edits: Sequence[Edit] 
     Nodes have attributes ``self`` and ``total``, edges ``passes``, in the event's unit; an edge that passes over
     functions that are left out is dashed.
     """
-    answer = call_graph(case, lens, event, edits=edits, most=MOST)
+    answer = stacked(call_graph(case, lens, event, edits=edits, most=MOST))
     figures = answer.summary
     unit, whole = figures["unit"], figures["total"] or 1.0
     show = {"ns": duration, "bytes": size}.get(unit, number)
