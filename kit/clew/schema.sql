@@ -403,6 +403,7 @@ CREATE TABLE setting (               -- what the case file itself is
     value       VARCHAR NOT NULL
 );
 
+-- Where errno is empty, a condition on event alone in its LEFT JOIN would make DuckDB 2.0 forget a LIMIT: hence nullif.
 CREATE VIEW calls AS                 -- events as people read them: names in place of numbers
 SELECT e.ts_ns, e.dur_ns, p.command, e.pid, e.tid, o.op, o.class, e.fd, e.result, e.errno, n.name AS error, e.bytes,
        c.path AS file, c.peer, e.conn_id, e.byte_offset, e.thread_id, e.seq, e.host, e.capture_id
@@ -411,7 +412,7 @@ JOIN op o USING (op_id)
 LEFT JOIN thread t USING (thread_id)
 LEFT JOIN process p USING (process_id)
 LEFT JOIN connection c USING (conn_id)
-LEFT JOIN errno n ON n.errno = e.errno AND e.errno <> 0;
+LEFT JOIN errno n ON n.errno = nullif(e.errno, 0);
 
 CREATE VIEW samples AS               -- samples as people read them: names in place of numbers
 SELECT s.ts_ns, v.name AS event, v.kind, s.weight, v.unit, p.command, coalesce(t.name, p.command) AS thread, s.pid, s.tid, s.cpu,

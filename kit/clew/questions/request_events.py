@@ -48,7 +48,7 @@ SELECT e.ts_ns, e.dur_ns, e.host, p.command, e.pid, e.tid, o.op, e.fd, coalesce(
        s.short
 FROM seen e JOIN op o USING (op_id) LEFT JOIN said s ON s.thread_id = e.thread_id AND s.seq = e.seq
 LEFT JOIN thread t ON t.thread_id = e.thread_id LEFT JOIN process p USING (process_id)
-LEFT JOIN connection c ON c.conn_id = e.conn_id LEFT JOIN errno n ON n.errno = e.errno AND e.errno <> 0
+LEFT JOIN connection c ON c.conn_id = e.conn_id LEFT JOIN errno n ON n.errno = nullif(e.errno, 0)
 ORDER BY e.ts_ns + CASE WHEN s.sent = FALSE THEN e.dur_ns ELSE 0 END, e.host, e.tid, e.seq"""
     if limit is not None:
         sql, params = sql + " LIMIT $limit", params | {"limit": limit}
