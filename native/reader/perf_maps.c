@@ -169,9 +169,9 @@ static bool starts(const char *text, size_t size, const char *with)
 	return size >= strlen(with) && !memcmp(text, with, strlen(with));
 }
 
-/* Memory without a file: what a JIT compiler wrote, if it can be run. A memfd that is not shared is a program in
- * memory. */
-static bool is_generated(const char *name, size_t size, uint32_t flags)
+/* Memory without a file: what a JIT compiler wrote, if it can be run; else data, into which only a frame that is none
+ * can lead. A memfd that is not shared is a program in memory. */
+static bool is_without_file(const char *name, size_t size, uint32_t flags)
 {
 	return flags & MAPPED_HUGE || (size == 6 && starts(name, size, "//anon")) || starts(name, size, "/dev/zero") ||
 		   starts(name, size, "/anon_hugepage") || (flags & MAPPED_SHARED && starts(name, size, "/memfd:")) ||
@@ -210,9 +210,9 @@ static void map_user(struct clew_perf *perf, struct map map, const char *name, s
 	map.kind = CLEW_PERF_USER;
 	if (starts(name, size, "[vdso") || starts(name, size, "[vsyscall")) {
 		map.offset = 0 - map.start;
-	} else if (is_generated(name, size, flags)) {
+	} else if (is_without_file(name, size, flags)) {
 		map.offset = 0;
-		map.kind = CLEW_PERF_JIT;
+		map.kind = executable ? CLEW_PERF_JIT : CLEW_PERF_UNKNOWN;
 		if (!starts(name, size, "/memfd:") && executable) {
 			size = (size_t)snprintf(generated, sizeof generated, "/tmp/perf-%d.map", map.pid);
 			name = generated;

@@ -56,7 +56,7 @@ uint32_t place_at(struct clew_perf *perf, const struct process *process, const s
 		place.kind = CLEW_PERF_KERNEL; /* where it is was not recorded; or what it runs only while it starts */
 	}
 	const struct map *made = NULL;
-	if (!step->kernel && process && process->made && (!map || map->kind == CLEW_PERF_JIT))
+	if (!step->kernel && process && process->made && (!map || map->kind != CLEW_PERF_USER))
 		made = maps_find(process->made, step->address);
 	if (made) {
 		place.kind = CLEW_PERF_JIT;

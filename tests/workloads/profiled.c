@@ -10,6 +10,7 @@
  *   gone             removes its own file, then works
  *   wait FILE        removes its own file, works until FILE exists
  *   jit [FILE]       makes a function in memory and writes /tmp/perf-PID.map, or in a shared memfd
+ *   astray           works with frames that lead into memory of which none is code
  *   sleeps COUNT     sleeps 10 ms COUNT times
  *   pingpong COUNT   two threads wake each other through pipes
  *   many COUNT       COUNT short threads, one after the other, and as many processes
@@ -148,6 +149,38 @@ static int jit(int shared)
 	return 0;
 }
 
+/* loop(frame, rounds): counts `rounds` down while `frame` is its frame pointer. */
+void astray_loop(void *frame, uint64_t rounds);
+#if defined(__x86_64__)
+__asm__(".text\nastray_loop:\n"
+		"pushq %rbp\nmovq %rdi, %rbp\n"
+		"1: decq %rsi\njnz 1b\n"
+		"popq %rbp\nret\n");
+#elif defined(__aarch64__)
+__asm__(".text\nastray_loop:\n"
+		"stp x29, x30, [sp, #-16]!\nmov x29, x0\n"
+		"1: subs x1, x1, #1\nb.ne 1b\n"
+		"ldp x29, x30, [sp], #16\nret\n");
+#endif
+
+/* A register that holds something else than a frame looks like this to who walks by frame pointers. */
+static int astray(void)
+{
+	struct frame {
+		struct frame *next;
+		void *back;
+	} *frames = malloc(3 * sizeof *frames);
+	void *anonymous = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (!frames || anonymous == MAP_FAILED)
+		return 1;
+	frames[0] = (struct frame){&frames[1], &frames[2]};
+	frames[1] = (struct frame){&frames[2], &anonymous};
+	frames[2] = (struct frame){NULL, (char *)anonymous + 64};
+	astray_loop(frames, 200000000);
+	free(frames);
+	return 0;
+}
+
 static void *answer(void *argument)
 {
 	char byte;
@@ -202,6 +235,8 @@ int main(int count, char **arguments)
 			spin(1);
 	} else if (!strcmp(mode, "jit"))
 		return jit(count > 2);
+	else if (!strcmp(mode, "astray"))
+		return astray();
 	else if (!strcmp(mode, "sleeps"))
 		for (int i = 0; i < atoi(arguments[2]); i++)
 			usleep(10000);

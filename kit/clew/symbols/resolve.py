@@ -285,9 +285,9 @@ def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None, d
         offset = found.address[here] - known.begin[np.maximum(piece, 0)] if len(known.begin) else found.address[here]
         _put(found, here, piece, known.name, offset)
     if without:
+        who = "1 process ran code that it made itself" if without == 1 else f"{without} processes ran code of their own"
         found.notes.append(
-            f"{without} processes ran code that they made themselves and left no perf-PID.map or jit-PID.dump "
-            "(node --perf-basic-prof, python -X perf, a Java agent)"
+            f"{who} and left no perf-PID.map or jit-PID.dump (node --perf-basic-prof, python -X perf, a Java agent)"
         )
 
 

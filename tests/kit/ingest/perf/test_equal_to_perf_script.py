@@ -101,6 +101,23 @@ def test_code_made_in_shared_memory_has_its_name_which_perf_does_not_find(
     assert oracle.functions(path)["made;by a (compiler)"] > 50
 
 
+def test_frames_that_lead_into_data_are_no_code_that_was_made(oracle: Oracle, build: Build, record: Record) -> None:
+    path = record(build("profiled"), "astray", options=(*FP, "-d"))
+    oracle.assert_equal(path, 20)
+    profile = perf_data.read(path)
+    kinds = {frame["module"]: frame["kind"] for frame in profile.frames.to_pylist()}
+    assert {kinds["[stack]"], kinds["//anon"]} == {"unknown"}
+    assert not [note for note in profile.notes if "made themselves" in note or "made itself" in note]
+
+
+def test_code_of_which_nothing_is_known_is_told(build: Build, record: Record) -> None:
+    path = record(build("profiled"), "jit", options=FP)
+    pid = perf_data.read(path).threads["pid"][0].as_py()
+    Path(f"/tmp/perf-{pid}.map").unlink()
+    said = "1 process ran code that it made itself and left no perf-PID.map or jit-PID.dump"
+    assert any(note.startswith(said) for note in perf_data.read(path).notes)
+
+
 @pytest.mark.parametrize(
     "options",
     [
