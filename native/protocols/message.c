@@ -148,6 +148,23 @@ void message_word(struct talk *talk, struct text *text, const char *word)
 	message_text(talk, text, word, strlen(word));
 }
 
+void message_name_kind(struct talk *talk, struct message *message)
+{
+	const struct talks *talks = talks_of(talk);
+	const struct text kind = message->kind, name = message->name;
+	if (!kind.size || !name.size)
+		return;
+	uint8_t words[2][TEXT_LIMIT_BYTES]; /* the texts move when others are added */
+	memcpy(words[0], talks->text + talks->texts[kind.handle - 1].at, kind.size);
+	memcpy(words[1], talks->text + talks->texts[name.handle - 1].at, name.size);
+	const bool fits = kind.size + 1 + name.size <= TEXT_LIMIT_BYTES;
+	const uint32_t room = kind.size + 4 < TEXT_LIMIT_BYTES ? TEXT_LIMIT_BYTES - kind.size - 4 : 0;
+	message_text(talk, &message->name, words[0], kind.size);
+	message_add(talk, &message->name, " ", words[1], fits ? name.size : room);
+	if (!fits)
+		message_add(talk, &message->name, "", "...", 3);
+}
+
 void message_print(struct talk *talk, struct text *text, const char *format, ...)
 {
 	char made[TEXT_LIMIT_BYTES + 1];

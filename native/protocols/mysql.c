@@ -152,6 +152,8 @@ static void command(struct talk *talk, struct state *state, size_t at, size_t en
 		named_statement(talk, state, rest);
 	else if (code == MYSQL_INIT_DB)
 		message_text(talk, &request->summary, rest.at, rest.size);
+	if (code != MYSQL_QUERY && code != MYSQL_EXECUTE && code != MYSQL_BULK)
+		message_name_kind(talk, request);
 	if (code == MYSQL_CLOSE && rest.size >= 4)
 		forget(&state->known, remembered_key('S', rest.at, 4));
 	if (code != MYSQL_QUIT && code != MYSQL_CLOSE && code != MYSQL_LONG_DATA)

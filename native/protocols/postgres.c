@@ -183,6 +183,14 @@ static void close_request(struct talk *talk, struct state *state, size_t end, ui
 	state->uncertain = false;
 }
 
+/* What only prepares a statement, or asks about it, does not count as one that was run. */
+static void close_batch(struct talk *talk, struct state *state, size_t end, uint64_t tag)
+{
+	if (!state->executed)
+		message_name_kind(talk, &state->request);
+	close_request(talk, state, end, tag);
+}
+
 static void use(struct talk *talk, struct state *state, char kind, struct span name)
 {
 	const struct span text = recall(&state->known, remembered_key((uint8_t)kind, name.at, name.size));
@@ -228,10 +236,10 @@ static void extended(struct talk *talk, struct state *state, uint8_t type, size_
 	} else if (type == 'S') {
 		if (!kind->size)
 			message_word(talk, kind, "Sync");
-		close_request(talk, state, at + size, ASK_SYNC);
+		close_batch(talk, state, at + size, ASK_SYNC);
 		return;
 	} else if (state->answers) { /* H */
-		close_request(talk, state, at + size, ASK_FLUSH | (uint64_t)state->answers << 8);
+		close_batch(talk, state, at + size, ASK_FLUSH | (uint64_t)state->answers << 8);
 		return;
 	}
 	state->answers += type != 'H';

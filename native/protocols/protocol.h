@@ -135,6 +135,8 @@ void message_word(struct talk *talk, struct text *text, const char *word);
 void message_print(struct talk *talk, struct text *text, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /** Add bytes to a text that may have some; `between` stands before them if it has. */
 void message_add(struct talk *talk, struct text *text, const char *between, const void *bytes, size_t size);
+/** Its name, if it has one, says what was only done with a statement that was not run: Parse SELECT ... */
+void message_name_kind(struct talk *talk, struct message *message);
 
 /** The name to group a statement by, as clew_normalise_sql() makes it of what both ends see; `*trace` is where a trace
  * context stands in it. The name holds until the next call. */

@@ -140,11 +140,12 @@ def test_prepared_statements(old: bool) -> None:
     name = "SELECT a FROM t WHERE b = ? AND c = ?"
     told = tell(pieces)
     assert [(one, status) for one, status, _ in exchanges(told)][1:] == [
-        *((name, "OK"), (name, "OK"), ("DELETE FROM t", "OK"), ("DELETE FROM t", "OK"), ("COM_PING", "OK")),
-        *(("COM_STMT_EXECUTE", "1243"), ("SELECT ?", "OK"), ("SELECT ?", "OK")),
+        *((f"COM_STMT_PREPARE {name}", "OK"), (name, "OK")),
+        *(("COM_STMT_PREPARE DELETE FROM t", "OK"), ("DELETE FROM t", "OK"), ("COM_PING", "OK")),
+        *(("COM_STMT_EXECUTE", "1243"), ("COM_STMT_PREPARE SELECT ?", "OK"), ("SELECT ?", "OK")),
     ]
     others = [(one.kind, one.name) for one in told if one.role == "other"][1:]
-    assert others == [("COM_STMT_SEND_LONG_DATA", name), ("COM_STMT_CLOSE", name)]
+    assert others == [(kind, f"{kind} {name}") for kind in ("COM_STMT_SEND_LONG_DATA", "COM_STMT_CLOSE")]
     same_however_cut(pieces)
 
 

@@ -148,11 +148,11 @@ def test_prepared_statements_are_remembered() -> None:
     told = tell(pieces)
     name = "INSERT INTO t VALUES (?, ?)"
     names = [
-        (name, "OK"),
+        (f"Parse {name}", "OK"),
         (name, "INSERT"),
         (name, "INSERT"),
         ("Execute", "SELECT"),
-        (name, "OK"),
+        (f"Close {name}", "OK"),
         ("Execute", "26000"),
     ]
     assert [(one, status) for one, status, _ in exchanges(told)] == names
@@ -160,6 +160,37 @@ def test_prepared_statements_are_remembered() -> None:
     assert [one.kind for one in requests] == ["Parse", "Execute", "Execute", "Execute", "Close", "Execute"]
     assert requests[1].summary == f"{name} [17, NULL]" and requests[2].summary == f"{name} [18, x]"
     same_however_cut(pieces)
+
+
+def test_what_runs_no_statement_is_named_by_what_it_does() -> None:
+    pieces = [
+        (C, parse("s1", "SELECT a FROM t WHERE b = 1") + SYNC),
+        (S, m("1") + ready()),
+        (C, describe("S", "s1") + SYNC),
+        (S, m("t", bytes(2)) + m("n") + ready()),
+        (C, bind("p1", "s1") + describe("P", "p1") + FLUSH),
+        (S, m("2") + m("n")),
+        (C, execute("p1") + SYNC),
+        (S, done("SELECT 1") + ready()),
+        (C, parse("", "DELETE FROM t") + parse("s2", "SELECT 2") + SYNC),
+        (S, m("1") + m("1") + ready()),
+        (C, parse("", "DELETE FROM t") + bind("", "") + execute() + m("C", b"S\0") + SYNC),
+        (S, m("1") + m("2") + done("DELETE 1") + m("3") + ready()),
+    ]
+    name = "SELECT a FROM t WHERE b = ?"
+    assert [one for one, _, _ in exchanges(tell(pieces))] == [
+        *(f"Parse {name}", f"Describe {name}", f"Bind {name}", name),
+        *("Parse DELETE FROM t; SELECT ?", "DELETE FROM t"),
+    ]
+    same_however_cut(pieces)
+
+
+def test_a_long_statement_that_is_only_parsed_keeps_its_limit() -> None:
+    columns = ", ".join(f"column_{number}" for number in range(200))
+    pieces = [(C, parse("", f"SELECT {columns} FROM t") + SYNC), (S, m("1") + ready())]
+    ((name, _, _),) = exchanges(tell(pieces))
+    assert name and name.startswith("Parse SELECT column_0, column_1") and name.endswith("...") and len(name) == 1000
+    same_however_cut(pieces, hint="postgres")
 
 
 def test_pipelines_of_several_syncs() -> None:
@@ -194,9 +225,9 @@ def test_a_flush_that_is_waited_for_is_an_exchange() -> None:
     ]
     told = tell(pieces)
     assert exchanges(told) == [
-        ("SELECT ?", "OK", True),
+        ("Parse SELECT ?", "OK", True),
         ("SELECT ?", "SELECT", False),
-        ("SELECT nope", "42703", True),
+        ("Parse SELECT nope", "42703", True),
         ("Sync", "OK", False),
         ("SELECT ?", "SELECT", False),
     ]
@@ -347,7 +378,7 @@ def test_hundreds_of_statements() -> None:
     for number in range(250):
         pieces += [(C, bind("", f"s{number}") + execute() + SYNC), (S, m("2") + done("SELECT 0") + ready())]
     names = [name for name, _, _ in exchanges(tell(pieces))]
-    assert names == [f"SELECT a{number} FROM t" for number in range(250)] * 2
+    assert names == [f"{before}SELECT a{number} FROM t" for before in ("Parse ", "") for number in range(250)]
 
 
 def test_statements_that_come_again_have_the_names_they_had() -> None:

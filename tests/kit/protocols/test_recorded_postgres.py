@@ -53,6 +53,8 @@ def test_executed_statements_are_those_of_the_log(recorded: Recorded) -> None:
         "SELECT count(*) FROM thing WHERE id < ?",
     ):
         assert counts[name] == wanted[name] > 0
+        assert recorded.count("role = 'request' AND sent AND kind <> 'Query' AND name = ?", name) == counts[name]
+        assert recorded.count("role = 'request' AND sent AND name = ?", f"Parse {name}") > 0
     assert set(counts) <= set(wanted) | {name for name in counts if "; " in name}
 
 
