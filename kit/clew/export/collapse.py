@@ -34,7 +34,7 @@ def collapse(path: Path, options: Options, say: Callable[[str], object]) -> Iter
         with opened(path) as file:
             return _text(file, b"", options, say, str(path))
     profile = reader.read(path)
-    for note in profile.notes:
+    for note in profile.said():
         say(note)
     return fold(profile, options, say, perf=reader is perf_data, marked=reader is folded)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from clew.ingest.profile import STACKS, Event, Profile, insert_profile, note_pro
 from clew.native import perf
 from clew.native.stacks import ENDS, TICK
 from clew.ops import OPS
+from clew.symbols.missing import Missing
 from clew.symbols.resolve import resolve
 
 Array = npt.NDArray[Any]
@@ -53,7 +54,7 @@ def insert_call_stacks(
 
     ``folder``: of the capture, for the symbols that were kept beside it; ``options``: what it was recorded with.
     """
-    keep = folder / "symbols"
+    keep, missing = folder / "symbols", Missing()
     while True:
         connection.execute("BEGIN")
         try:
@@ -79,7 +80,8 @@ def insert_call_stacks(
                 [capture_id],
             )
             connection.unregister("chunk")
-            note_profile(connection, capture_id, 0, _notes(connection, capture_id, options, profile.notes))
+            missing |= profile.missing
+            note_profile(connection, capture_id, 0, _notes(connection, capture_id, options, missing))
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -157,7 +159,7 @@ def _profile(chunk: pa.Table, maps: pa.Table, begun: Mapping[int, Array], keep: 
         }
     )
     stacks = pa.table([pa.array(parent, mask=parent < 0), pa.array(frame)], schema=STACKS)
-    return Profile([_event(number) for number in used.tolist()], frames, stacks, samples, notes=resolved.notes)
+    return Profile([_event(number) for number in used.tolist()], frames, stacks, samples, missing=resolved.missing)
 
 
 def _event(op: int) -> Event:
@@ -280,7 +282,7 @@ def _tree(place: Array, flat: _Flat, root: Array) -> tuple[Array, Array]:
 
 
 def _notes(
-    connection: duckdb.DuckDBPyConnection, capture_id: int, options: Mapping[str, Any], of_symbols: Sequence[str]
+    connection: duckdb.DuckDBPyConnection, capture_id: int, options: Mapping[str, Any], missing: Missing
 ) -> list[str]:
     """What people must know to read the capture's stacks right."""
     every = {str(name): int(calls) for name, calls in (options.get("stacks") or {}).items()}
@@ -304,4 +306,4 @@ def _notes(
         notes.append(
             f"{gone} processes were not sampled to their end: they use SIGPROF, or forbid themselves system calls"
         )
-    return [*notes, *of_symbols]
+    return [*notes, *missing.notes()]

@@ -13,6 +13,7 @@ from clew.ingest.pipeline import STALE
 from clew.ingest.profile import forget_profile, insert_profile, note_profile
 from clew.ingest.profiles import is_folder_of_perf, read_once, reader_of
 from clew.ops import ENGINES_OF_SEGMENTS
+from clew.symbols.missing import Missing
 
 _STEP = 10**13
 """Between the numbers of one profile and the next in one capture."""
@@ -57,7 +58,7 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
     connection.execute("BEGIN")
     try:
         forget_profile(connection, capture_id)
-        lost, notes = 0, list[str]()
+        lost, notes, missing = 0, list[str](), Missing()
         for number, path in enumerate(profiles(folder)):
             reader, unread, whole = reader_of(path), 0, True
             try:
@@ -70,11 +71,12 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
                 insert_profile(connection, capture_id, host, profile, first=number * _STEP)
                 lost, unread, whole = lost + profile.lost, profile.unread, profile.whole
                 notes += profile.notes
+                missing |= profile.missing
             connection.execute(
                 """INSERT OR REPLACE INTO landing.segment VALUES (?, ?, ?, ?, ?)""",
                 [capture_id, path.name, path.stat().st_size, unread, whole],
             )
-        note_profile(connection, capture_id, lost, notes)
+        note_profile(connection, capture_id, lost, [*dict.fromkeys(notes), *missing.notes()])
         connection.execute(STALE)
         connection.execute("COMMIT")
     except BaseException:

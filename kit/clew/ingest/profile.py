@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from clew.native import tree
 from clew.ops import OP_ID
+from clew.symbols.missing import Missing
 
 CAPTURE_STEP = 10**15
 
@@ -95,10 +96,15 @@ class Profile:
     samples: pa.Table
     threads: pa.Table = field(default_factory=THREADS.empty_table)
     lost: int = 0  # samples that the recorder could not write
-    notes: Sequence[str] = ()  # what people must know to read it right: truncated, no symbols for N frames, ...
+    notes: Sequence[str] = ()  # what people must know to read it right: truncated, lines left out, ...
+    missing: Missing = field(default_factory=Missing)  # what has no names
     tables: Mapping[str, pa.Table] = field(default_factory=dict)
     unread: int = 0  # bytes at the end that are cut or broken
     whole: bool = True  # the recorder ended the file in good order
+
+    def said(self) -> list[str]:
+        """``notes``, and what is missing."""
+        return [*self.notes, *self.missing.notes()]
 
 
 def figures(tables: Mapping[str, pa.Table], notes: Sequence[str] = ()) -> Profile:

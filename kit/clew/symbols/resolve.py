@@ -22,6 +22,7 @@ from clew.symbols.jit import map_name, read_map, text_of
 from clew.symbols.jitdump import Made
 from clew.symbols.kernel import KERNEL, read_kallsyms
 from clew.symbols.load import load_table
+from clew.symbols.missing import Missing
 
 Array = NDArray[Any]
 UNKNOWN = "[unknown]"
@@ -45,13 +46,14 @@ class Resolved:
     """``frames`` (columns of a profile's frames), and for each place its outermost row in them and how many there are.
 
     The rows of a place stand together, from the function itself to the innermost one that was inlined into it.
-    ``notes`` say what is missing, for people.
+    ``missing``: what has no names; ``notes`` say what else is to be known, for people.
     """
 
     frames: pa.Table
     first: NDArray[np.int32]
     count: NDArray[np.int32]
     notes: list[str] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
 
 
 @dataclass
@@ -67,7 +69,8 @@ class _Found:
     named: Array  # whether offset is known
     texts: dict[str, int]
     chains: list[tuple[Array, Array, Array, Array]]  # place, function, file, line of each row
-    notes: list[str]
+    notes: list[str] = field(default_factory=list)
+    missing: Missing = field(default_factory=Missing)
 
     def text(self, value: str) -> int:
         return self.texts.setdefault(value, len(self.texts))
@@ -108,7 +111,6 @@ def resolve(
         np.zeros(rows, np.uint64),
         np.zeros(rows, bool),
         {UNKNOWN: 0},
-        [],
         [],
     )
     kind = columns["kind"].to_numpy()
@@ -182,10 +184,7 @@ def _user(found: _Found, rows: Array, columns: dict[str, pa.ChunkedArray], keep:
         if lines is not None:
             asked = rows[here[known]]
             _add_lines(found, lines, asked, (address - (back[here] & (address > 0)))[known])
-    if without:
-        names = sorted(without)
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        found.notes.append(f"no symbols: the files of {', '.join(names[:3])}{more} are gone, or others by now")
+    found.missing |= Missing(files=frozenset(without))
 
 
 def _of_containers(pids: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -274,21 +273,17 @@ def _jit(found: _Found, rows: Array, pids: pa.ChunkedArray, keep: Path | None, d
     found.kind[rows] = _KINDS.index("jit")
     pid = pc.fill_null(pids, -1).to_numpy()[rows]
     _name_jit(found, rows, pid)
-    without = 0
+    without = set()
     for one in np.unique(pid).tolist():
         here = rows[pid == one]
         known = read_map(one, keep, dumps.get(one)) if one >= 0 else None
         if known is None:
-            without += 1
+            without.add(one)
             continue
         piece = known.lookup(found.address[here])
         offset = found.address[here] - known.begin[np.maximum(piece, 0)] if len(known.begin) else found.address[here]
         _put(found, here, piece, known.name, offset)
-    if without:
-        who = "1 process ran code that it made itself" if without == 1 else f"{without} processes ran code of their own"
-        found.notes.append(
-            f"{who} and left no perf-PID.map or jit-PID.dump (node --perf-basic-prof, python -X perf, a Java agent)"
-        )
+    found.missing |= Missing(makers=frozenset(without))
 
 
 def _expanded(found: _Found, build_ids: pa.ChunkedArray) -> Resolved:
@@ -323,4 +318,4 @@ def _expanded(found: _Found, build_ids: pa.ChunkedArray) -> Resolved:
             "build_id": build_ids.combine_chunks().take(pa.array(place)),
         }
     )
-    return Resolved(frames, first, count, found.notes)
+    return Resolved(frames, first, count, found.notes, found.missing)

@@ -91,7 +91,7 @@ def test_map_of_a_python_program_is_kept_after_it_has_gone(tmp_path: Path) -> No
     assert row["module"] == f"/tmp/perf-{program.pid}.map"
     missing = resolve(places)
     assert missing.frames["function"].to_pylist() == ["[unknown]"]
-    assert "perf-PID.map" in missing.notes[0]
+    assert "perf-PID.map" in missing.missing.notes()[0]
 
 
 def test_map_of_node(tmp_path: Path) -> None:

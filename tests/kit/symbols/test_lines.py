@@ -119,4 +119,4 @@ def test_places_without_a_name_keep_their_place(look: Look, compiled: Compile) -
     ]
     gone = resolve(look.at("/no/such/program", [16]))
     assert gone.frames["function"].to_pylist() == ["[unknown]"]
-    assert "/no/such/program" in gone.notes[0]
+    assert "/no/such/program" in gone.missing.notes()[0]

@@ -115,7 +115,18 @@ def _profile(file: PerfFile, recording: perf.Recording, keep: Path | None, made:
     unread = len(file.records) - recording.end
     whole = file.ended and not unread
     threads = _threads(recording)
-    return Profile(events, resolved.frames, stacks, samples, threads, recording.lost, notes, unread=unread, whole=whole)
+    return Profile(
+        events,
+        resolved.frames,
+        stacks,
+        samples,
+        threads,
+        recording.lost,
+        notes,
+        resolved.missing,
+        unread=unread,
+        whole=whole,
+    )
 
 
 def _off_cpu(samples: pa.Table, told: Said, event: int) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 import subprocess
 from collections.abc import Callable
@@ -228,6 +229,20 @@ def test_a_recording_becomes_a_case(build: Build, record: Record, tmp_path: Path
     assert sum(rows["n"].to_pylist()) == profile.samples.num_rows
     assert set(rows["kind"].to_pylist()) == {"on-cpu"} and set(rows["unit"].to_pylist()) == {"ns"}
     assert not any("clock" in note for note in profile.notes)
+
+
+def test_what_is_missing_in_several_files_is_said_once(build: Build, record: Record, tmp_path: Path) -> None:
+    program = build("profiled")
+    removed, options = tmp_path / "removed", ("-F", "1999", "-e", "cpu-clock", "-g")
+    files = []
+    for _ in range(2):
+        shutil.copy(program, removed)
+        files.append(record(removed, "gone", options=options))
+    import_files(tmp_path / "case", files[:1])
+    shutil.copy(files[1], tmp_path / "case/raw/001/perf-002.data")
+    (notes,) = clew.open(tmp_path / "case").captures()["notes"].to_pylist()
+    assert notes.count(str(removed)) == 1
+    assert len(notes.split("; ")) == len(set(notes.split("; ")))
 
 
 def test_a_kernel_that_does_not_run_here_has_no_names(record: Record, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_program_that_was_removed(oracle: Oracle, build: Build, record: Record
     assert not program.exists()
     oracle.assert_equal(path, 30)
     assert Counter(s.frames[0].module for s in oracle.ours(path)).most_common(1)[0][0] == str(program)
-    assert any("gone" in note for note in perf_data.read(path).notes)
+    assert any("gone" in note for note in perf_data.read(path).said())
 
 
 def test_a_program_that_was_removed_before_perf_came(oracle: Oracle, build: Build, tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_frames_that_lead_into_data_are_no_code_that_was_made(oracle: Oracle, bu
     profile = perf_data.read(path)
     kinds = {frame["module"]: frame["kind"] for frame in profile.frames.to_pylist()}
     assert {kinds["[stack]"], kinds["//anon"]} == {"unknown"}
-    assert not [note for note in profile.notes if "made themselves" in note or "made itself" in note]
+    assert not profile.missing.makers
 
 
 def test_code_of_which_nothing_is_known_is_told(build: Build, record: Record) -> None:
@@ -115,7 +115,7 @@ def test_code_of_which_nothing_is_known_is_told(build: Build, record: Record) ->
     pid = perf_data.read(path).threads["pid"][0].as_py()
     Path(f"/tmp/perf-{pid}.map").unlink()
     said = "1 process ran code that it made itself and left no perf-PID.map or jit-PID.dump"
-    assert any(note.startswith(said) for note in perf_data.read(path).notes)
+    assert any(note.startswith(said) for note in perf_data.read(path).said())
 
 
 @pytest.mark.parametrize(
