@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from clew import native
+from clew import native, questions
+from clew import open as open_case
+from clew.lens import Lens
 
 CLEW = [sys.executable, "-m", "clew"]
 Clew = Callable[..., subprocess.CompletedProcess[str]]
@@ -55,6 +57,17 @@ def test_a_case_is_private_and_says_what_was_recorded(
     assert (told["exit_code"], told["arena"], told["error"]) == (0, None, None)
     assert told["command"] == [str(asked)]
     assert told["started_ns"] < told["ended_ns"]
+
+
+def test_a_child_that_frees_what_its_parent_allocated(clew: Clew, tmp_path: Path) -> None:
+    program = "import os; held = [bytes(5000) for _ in range(20000)]; os.fork() or held.clear()"
+    assert clew("record", "-q", "-o", "case", "--count-only", "--", sys.executable, "-c", program).returncode == 0
+    found = questions.allocations(open_case(tmp_path / "case"), Lens())
+    parent, child = found.table["live"].to_pylist()
+    assert child < -10_000 < parent
+    assert "live is below zero in 1 of 2 processes" in (found.note or "")
+    later = questions.allocations(open_case(tmp_path / "case"), Lens(commands=("no such",)))
+    assert later.note == "no allocation was counted"
 
 
 def test_the_host_has_the_name_that_it_is_given(clew: Clew, tmp_path: Path, asked: Path) -> None:
