@@ -45,6 +45,15 @@ struct clew_conv {
 	uint32_t flags; /* enum clew_conv_flag */
 };
 
+/* A call of such a batch, where its bytes were moved and when: the thread and its number say which call. */
+struct clew_placed {
+	uint64_t thread_id;
+	uint64_t offset; /* as in clew_calls, right also where the call returned late */
+	int64_t at_ns;   /* not before the bytes in front of them */
+	uint32_t seq;
+	uint32_t conv;
+};
+
 enum clew_message_text { CLEW_KIND_TEXT, CLEW_NAME, CLEW_SUMMARY, CLEW_STATUS, CLEW_CORRELATION, CLEW_TEXTS };
 
 enum clew_message_flag { CLEW_SENT, CLEW_ERROR, CLEW_WHOLE, CLEW_HELD, CLEW_FLAGS };
@@ -74,6 +83,9 @@ CLEW_MESSAGES_API struct talks *clew_talks_new(const struct protocol *const *lis
  * or -ENOMEM. */
 CLEW_MESSAGES_API int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, uint32_t parts,
 									  const struct clew_conv *convs, uint32_t conv_count);
+/** The calls of a batch, one conversation after the other, each in the order in which its bytes were moved, into `out`
+ * (`calls->count` of them); their bytes are not looked at. 0, -EINVAL or -ENOMEM. */
+CLEW_MESSAGES_API int clew_calls_in_order(const struct clew_calls *calls, uint32_t conv_count, struct clew_placed *out);
 /** How many messages have ended since clew_talks_clear(). */
 CLEW_MESSAGES_API uint64_t clew_talks_rows(const struct talks *talks);
 /** Bytes of one text (enum clew_message_text) of all of them. */

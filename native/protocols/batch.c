@@ -310,3 +310,26 @@ int clew_talks_feed(struct talks *talks, const struct clew_calls *calls, uint32_
 	free(ends);
 	return talks->failed;
 }
+
+int clew_calls_in_order(const struct clew_calls *calls, uint32_t conv_count, struct clew_placed *out)
+{
+	if (calls->count > UINT32_MAX || !fits(calls, conv_count))
+		return -EINVAL;
+	uint64_t *ends = calloc((size_t)conv_count + 1, sizeof *ends);
+	struct item *items = malloc((calls->count + 1) * sizeof *items);
+	if (!ends || !items) {
+		free(ends);
+		free(items);
+		return -ENOMEM;
+	}
+	gather(items, ends, calls, 1, conv_count);
+	for (uint64_t conv = 0, i = 0; conv < conv_count; conv++) {
+		put_in_order(items + i, ends[conv] - i);
+		for (; i < ends[conv]; i++)
+			out[i] = (struct clew_placed){items[i].moved.call.thread_id, items[i].moved.offset, items[i].key,
+										  items[i].moved.call.seq, (uint32_t)conv};
+	}
+	free(ends);
+	free(items);
+	return 0;
+}

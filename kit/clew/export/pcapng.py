@@ -18,12 +18,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from clew import __version__
 from clew.case import Case
 from clew.errors import ClewError
 from clew.export._spans import to_utc
 from clew.lens import Lens
+from clew.native.protocols import CALLS, NONE, Array, in_order
 
 _SEGMENT = 32 << 10  # bytes of payload in a packet, at most
 _MOST_MISSING = 1 << 20  # bytes that are made up for one call, at most: larger holes stay holes
@@ -34,8 +36,8 @@ _ADDRESS = re.compile(r"\[?([0-9A-Fa-f.:]+)\]?:(\d{1,5})")
 # Of two recorded ends the one that connected is taken: it knows the addresses that were asked for.
 _CALLS = """
 WITH moved AS (
-    SELECT thread_id, seq, ts_ns, dur_ns, conn_id, byte_offset, bytes, o.class = 'write' OR o.op = 'tls_write' AS sent,
-           o.class = 'tls' AS clear
+    SELECT thread_id, seq, pid, tid, ts_ns, dur_ns, conn_id, byte_offset, bytes,
+           o.class = 'write' OR o.op = 'tls_write' AS sent, o.class = 'tls' AS clear
     FROM event JOIN op o USING (op_id)
     WHERE conn_id IS NOT NULL AND bytes > 0 AND {lens}
           AND (o.class IN ('read', 'write') OR o.op IN ('tls_read', 'tls_write'))),
@@ -48,7 +50,6 @@ ends AS (
 SELECT m.*, c.kind, c.local, c.remote, c.path, c.role, c.opened_ns, p.head, p.tail, p.head IS NULL AS unkept
 FROM moved m JOIN ends c ON c.conn_id = m.conn_id AND c.nth = 1 AND c.clear = m.clear
 LEFT JOIN payload p ON p.thread_id = m.thread_id AND p.seq = m.seq
-ORDER BY CASE WHEN m.sent THEN m.ts_ns ELSE m.ts_ns + m.dur_ns END, m.thread_id, m.seq
 """
 
 
@@ -71,24 +72,42 @@ def pcapng(case: Case, lens: Lens) -> Iterator[bytes]:
         raise ClewError("pcapng: no bytes of a TCP or unix connection were recorded there")
     utc = to_utc(case)
     yield _section()
-    conn_ids, places = np.unique(table["conn_id"].to_numpy(), return_index=True)
+    places, placed = _in_order(table)
+    conn_ids, firsts = np.unique(table["conn_id"].to_numpy()[places], return_index=True)
     streams, opened = dict[int, _Stream](), list[tuple[int, int]]()
-    for number, call in enumerate(table.take(places).to_pylist()):
+    for number, (first, call) in enumerate(zip(firsts, table.take(places[firsts]).to_pylist(), strict=True)):
         streams[call["conn_id"]] = _stream(call, number)
-        opened.append((min(_when(call), call["opened_ns"] or _when(call)), int(conn_ids[number])))
+        at = int(placed["at_ns"][first])
+        opened.append((min(at, call["opened_ns"] or at), int(conn_ids[number])))
     opened.sort(reverse=True)
-    for batch in table.to_batches(max_chunksize=_ROWS):
-        for call in batch.to_pylist():
-            while opened and opened[-1][0] <= _when(call):
+    for begin in range(0, len(placed), _ROWS):
+        calls = table.take(places[begin : begin + _ROWS]).to_pylist()
+        for call, offset, at in zip(calls, *_each(placed[begin : begin + _ROWS]), strict=True):
+            while opened and opened[-1][0] <= at:
                 begun, conn_id = opened.pop()
                 yield from _handshake(streams[conn_id], begun + utc)
-            yield from _segments(streams[call["conn_id"]], call, _when(call) + utc)
+            yield from _segments(streams[call["conn_id"]], call, offset, at + utc)
 
 
-def _when(call: dict[str, Any]) -> int:
-    """Bytes are sent when a call begins, and received when it returns."""
-    at: int = call["ts_ns"] + (0 if call["sent"] else call["dur_ns"])
-    return at
+def _in_order(table: pa.Table) -> tuple[Array, Array]:
+    """Which rows of ``table`` follow each other as bytes were moved, and PLACED for each of these: when, and where."""
+    conn_ids, conv = np.unique(table["conn_id"].to_numpy(), return_inverse=True)
+    none = pa.array([b""] * table.num_rows, pa.large_binary())
+    columns = {name: table[name] for name in CALLS.names if name in table.column_names}
+    columns |= {"conv": pa.array(conv), "head": none, "tail": none}
+    columns["byte_offset"] = table["byte_offset"].fill_null(pa.scalar(NONE, pa.uint64()))
+    calls = [columns[field.name].cast(field.type) for field in CALLS]
+    placed = in_order(pa.table(calls, CALLS), len(conn_ids))
+    places = np.empty(len(placed), np.int64)
+    keys = table["seq"].to_numpy(), table["thread_id"].to_numpy()
+    places[np.lexsort((placed["seq"], placed["thread_id"]))] = np.lexsort(keys)
+    order = np.argsort(placed["at_ns"], kind="stable")
+    return places[order], placed[order]
+
+
+def _each(placed: Array) -> tuple[list[int | None], list[int]]:
+    """Offsets (None: not known) and times."""
+    return [None if offset == NONE else offset for offset in placed["byte_offset"].tolist()], placed["at_ns"].tolist()
 
 
 def _stream(call: dict[str, Any], number: int) -> _Stream:
@@ -126,10 +145,10 @@ def _handshake(stream: _Stream, at: int) -> Iterator[bytes]:
         yield _packet(stream, sender, flags, sequence, 1 if flags & _ACK else 0, b"", at, note)
 
 
-def _segments(stream: _Stream, call: dict[str, Any], at: int) -> Iterator[bytes]:
-    """What one call moved."""
+def _segments(stream: _Stream, call: dict[str, Any], known: int | None, at: int) -> Iterator[bytes]:
+    """What one call moved; ``known``: its offset in its direction."""
     sender = 0 if call["sent"] else 1
-    offset = stream.carried[sender] if call["byte_offset"] is None else call["byte_offset"]
+    offset = stream.carried[sender] if known is None else known
     if offset + call["bytes"] <= stream.carried[sender]:
         return  # peeked at before it was read
     head, tail = call["head"] or b"", call["tail"] or b""

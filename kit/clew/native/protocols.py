@@ -37,6 +37,8 @@ CALLS = pa.schema(
     ]
 )
 """`struct clew_calls`: none of the columns but head and tail has nulls."""
+PLACED = np.dtype([("thread_id", "u8"), ("byte_offset", "u8"), ("at_ns", "i8"), ("seq", "u4"), ("conv", "u4")])
+"""`struct clew_placed`."""
 _NUMBERS = {
     **dict.fromkeys(("thread_id", "exchange", "stream", "byte_offset", "bytes"), "u8"),
     **dict.fromkeys(("first_ns", "last_ns"), "i8"),
@@ -144,6 +146,7 @@ def library() -> ctypes.CDLL:
         ("clew_protocol_name", _TEXT, [_ANY, ctypes.POINTER(_TEXT)]),
         ("clew_talks_new", _ANY, [_ANY, _U32]),
         ("clew_talks_feed", ctypes.c_int, [_ANY, ctypes.POINTER(_Calls), _U32, _ANY, _U32]),
+        ("clew_calls_in_order", ctypes.c_int, [ctypes.POINTER(_Calls), _U32, _ANY]),
         ("clew_talks_rows", _U64, [_ANY]),
         ("clew_talks_text_size", _U64, [_ANY, _U32]),
         ("clew_talks_messages", None, [_ANY, ctypes.POINTER(_Messages)]),
@@ -357,6 +360,21 @@ class Talks:
     def __exit__(self, *_: object) -> None:
         library().clew_talks_free(self._talks)
         self._talks = None
+
+
+def in_order(calls: pa.Table, convs: int) -> Array:
+    """``calls`` (of CALLS; their bytes are not looked at) by conversation, in the order in which bytes were moved.
+
+    An array of PLACED: which call, when its bytes were moved (ns; what was written counts from when its call was
+    entered, what was read from when it returned, and nothing before what stands in front of it), and their offset in
+    their direction, also where a write returned so late that others were counted first. ``convs``: conv is below.
+    """
+    assert calls.schema.equals(CALLS)
+    found = np.empty(calls.num_rows, PLACED)
+    if calls.num_rows:
+        (piece,) = calls.combine_chunks().to_batches()
+        check(library().clew_calls_in_order(ctypes.byref(_calls(piece)), convs, found.ctypes.data), "cannot sort calls")
+    return found
 
 
 def _calls(piece: pa.RecordBatch) -> _Calls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import clew
 from clew.export.formats import write_requests
 from clew.lens import Lens
 
+MS = 1_000_000
 CHECKED = ["-o", "tcp.check_checksum:TRUE", "-o", "ip.check_checksum:TRUE"]
 
 
@@ -104,3 +106,33 @@ def test_other_addresses_holes_and_large_calls(capture_class: Any, tmp_path: Pat
     assert "[Bad" not in text and "incorrect" not in text
     lengths = tshark(file, "-T", "fields", "-e", "tcp.len").split()
     assert sum(map(int, lengths)) == len(big) + 4 + 3
+
+
+def test_what_returned_late_stands_where_its_bytes_are(capture_class: Callable[..., Any], tmp_path: Path) -> None:
+    """Offsets are counted as calls return: of the first write when the client had long asked again; two at once."""
+    recorded = capture_class(tmp_path / "case" / "raw" / "001")
+    recorded.clock(0)
+    recorded.records(1, 100, 100, recorded.process(1, 100, "web", exe="/bin/web"))
+    client = {"local": ("10.0.0.1", 80), "remote": ("10.0.0.9", 40000)}
+    recorded.records(1, 100, 100, recorded.conn(1, 1, 5, flags=1, begin=MS, **client))
+
+    def call(op: str, offset: int, at: int, ticks: int, data: bytes, serial: int) -> None:
+        moved = {"conn_id": 1, "offset": offset, "fd": 5, "begin": at, "ticks": ticks, "result": len(data)}
+        recorded.records(serial, 100, 99 + serial, recorded.record(serial, op, data, **moved))
+
+    call("read", 0, 2 * MS, 10, b"ask 1\n", 1)
+    call("read", 6, 5 * MS, 10, b"ask 2\n", 2)
+    call("write", 0, 6 * MS, 10, b"answer 2\n", 2)
+    call("write", 9, 3 * MS, 9 * MS, b"answer 1\n", 1)
+    call("write", 27, 20 * MS, 2 * MS, b"behind\n", 1)
+    call("write", 18, 21 * MS, 10, b"in front\n", 2)
+    recorded.clock(40 * MS)
+    recorded.end()
+    recorded.write()
+    out = write_requests(clew.open(tmp_path / "case"), Lens(), tmp_path / "late.pcapng", payload=True)
+    fields = ("-e", "tcp.seq", "-e", "tcp.payload", "-e", "tcp.analysis.flags")
+    rows = [line.split("\t") for line in tshark(out, "-T", "fields", *fields, "-Y", "tcp.len > 0").splitlines()]
+    said = ["ask 1", "answer 1", "ask 2", "answer 2", "in front", "behind"]
+    assert [bytes.fromhex(payload).decode() for _, payload, _ in rows] == [f"{text}\n" for text in said]
+    assert [int(sequence) for sequence, _, _ in rows] == [1, 1, 7, 10, 19, 28]
+    assert not any(flags for _, _, flags in rows)
