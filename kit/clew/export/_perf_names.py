@@ -2,8 +2,8 @@ r"""Names of frames as FlameGraph's stackcollapse-perf.pl writes them, from line
 
 Rules, in their order: ``+0x1f`` at the end is cut off; a symbol that begins with ``(`` is no frame; ``a->b`` is b
 inlined in a; ``[unknown]`` becomes the file's name in brackets; ``;`` becomes ``:``; what follows the first ``(`` is
-cut off, but for ``(anonymous namespace)`` and Go's ``.(*T).m``; quotes are left out; of a program called java the ``L``
-before a class with ``/``. Suffixes: ``_[i]`` inlined, ``_[k]`` kernel, ``_[j]`` compiled at run time.
+cut off, but for ``(anonymous namespace)`` and Go's ``.(*T).m``; quotes are left out; of programs whose name begins
+with java the ``L`` before a class with ``/``. Suffixes: ``_[i]`` inlined, ``_[k]`` kernel, ``_[j]`` compiled at run time.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ def names(line: bytes, style: Style, java: bool) -> list[bytes] | None:
     while parts and not parts[-1]:
         parts.pop()
     return [_name(part, number > 0, address, module, style, java) for number, part in enumerate(parts)]
+
+
+def is_java(root: bytes) -> bool:
+    """Whether ``root``, the name at the root of a stack, process and thread included, is of a Java program."""
+    return root.startswith(b"java")
 
 
 def tidy(name: bytes, java: bool = False) -> bytes:

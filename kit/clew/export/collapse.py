@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from clew.capture.meta import RAW
 from clew.errors import ClewError
-from clew.export._perf_names import tidy, unknown
+from clew.export._perf_names import is_java, tidy, unknown
 from clew.export.collapse_perf import Collapse, Options
 from clew.ingest.profile import Profile
 from clew.ingest.profiles import HEAD, folded, perf_data, perf_script, reader_of, readers
@@ -80,11 +80,14 @@ def fold(
             samples = samples.append_column(name, pa.nulls(samples.num_rows, pa.int32()))
     grouped = samples.group_by(["stack", "thread"]).aggregate([("weight", "sum")])
     roots = [_root(row, options) for row in profile.threads.select(["pid", "tid", "name", "command"]).to_pylist()]
-    frames = [_name(row, options, perf, marked) for row in profile.frames.to_pylist()]
+    rows = profile.frames.to_pylist()
+    plain = [_name(row, options, perf, marked) for row in rows]
+    java = [_name(row, options, perf, marked, java=True) for row in rows] if perf and any(map(is_java, roots)) else plain
     parents, frame_of = (profile.stacks[name].to_pylist() for name in ("parent", "frame"))
     sums: defaultdict[bytes, float] = defaultdict(float)
     for stack, thread, weight in zip(*(grouped[name].to_pylist() for name in grouped.column_names), strict=True):
         parts = []
+        frames = plain if thread is None or not is_java(roots[thread]) else java
         while stack is not None:
             parts.append(frames[frame_of[stack]])
             stack = parents[stack]
@@ -114,13 +117,13 @@ def _root(thread: dict[str, object], options: Options) -> bytes:
     return options.root(*(str(text).encode().replace(b";", b":").replace(b"\n", b" ") for text in (comm, pid, tid)))
 
 
-def _name(frame: dict[str, object], options: Options, perf: bool, marked: bool) -> bytes:
+def _name(frame: dict[str, object], options: Options, perf: bool, marked: bool, java: bool = False) -> bytes:
     function, module = (str(frame[name] or "").encode() for name in ("function", "module"))
     kind, address = frame["kind"], frame["address"]
     if function == b"[unknown]":
         at = None if address is None else b"%x" % int(str(address))
         function = unknown(module or b"[unknown]", at if options.style.addrs else None)
-    function = tidy(function) if perf else function.replace(b";", b":")
+    function = tidy(function, java) if perf else function.replace(b";", b":")
     function = function.replace(b"\n", b" ")
     if kind == "inlined" and not perf:
         return function + b"_[i]"

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.export._perf_names import Style, names, split
+from clew.export._perf_names import Style, is_java, names, split
 from clew.ingest.profiles import _perf_lines
 from clew.ingest.profiles._chains import outer
 from clew.ingest.profiles._perf_lines import Frame, Head
@@ -153,6 +153,7 @@ class Collapse:
         self.plain_text, self.plain_counts = PlainText(), _Counts()
         self.plain_mean, self.java_mean = (Meanings(names.meaning) for names in (self.plain, self.java))
         self.roots_known: dict[bytes, int] = {}
+        self.java_roots: list[int] = []
         self.events_known: dict[bytes, int] = {}
         self.roots: dict[bytes, bytes] = {}
         self.whats: dict[bytes, tuple[int, bytes | None]] = {}
@@ -210,7 +211,7 @@ class Collapse:
         """One of blocks(): plain samples all at once, others as paragraph() takes them."""
         rows = self.plain_text.read(block)
         rows.learn(rows.headed, self.learn)
-        java = rows.known() & (rows.who() == self.roots_known.get(b"java", -1))
+        java = rows.known() & np.isin(rows.who(), self.java_roots)
         rows.stacks(rows.known() & ~java, self.plain_mean)
         if java.any():
             rows.stacks(java, self.java_mean)
@@ -239,6 +240,8 @@ class Collapse:
         if not head or not number or number.end() > place.begin or not event or int(event[1] or -1) != place.period:
             return None
         root = self.roots_known.setdefault(head[0], len(self.roots_known))
+        if is_java(head[0]) and root not in self.java_roots:
+            self.java_roots.append(root)
         return root, self.events_known.setdefault(event[2], len(self.events_known))
 
     def sample(self, text: bytes) -> bool:
@@ -248,7 +251,7 @@ class Collapse:
         if head is None:
             return False
         root, period, event = head
-        names = self.java if root == b"java" else self.plain
+        names = self.names(root)
         inner, _, callers = rest.partition(b"\n")
         name = names[inner] if inner else _NO_FRAME
         stack = names.stack(callers) if callers else b""
@@ -262,6 +265,10 @@ class Collapse:
             if event is None and not self.options.compatible and (by_perf := _perf_lines.head(line)):
                 self.unfiltered.add(by_perf.event)
         return True
+
+    def names(self, root: bytes | None) -> _Names:
+        """What names lines of stacks below ``root``."""
+        return self.java if root is not None and is_java(root) else self.plain
 
     def number(self, numbers: list[int]) -> int:
         """The number of a stack, given by numbers of names."""
@@ -329,7 +336,7 @@ class Collapse:
                 if self.wanted(head[2]):
                     self.root, self.period, self.event = head
                 continue
-            names = self.java if self.root == b"java" else self.plain
+            names = self.names(self.root)
             number = names[line]
             if number == _LOOK:  # a frame that does not begin with a blank
                 number = _STRANGE if split(line) is None else names[b" " + line]
@@ -382,7 +389,7 @@ class Collapse:
         """Whether ``head`` has the only frame of its stack in its line; that is then the open sample's."""
         if not isinstance(_perf_lines.frame(head.fields), Frame):
             return False
-        number = self.plain[b" " + head.fields]
+        number = self.names(self.root)[b" " + head.fields]
         self.stack = [number] if number >= 0 else []
         return True
 

@@ -125,8 +125,15 @@ CASES = {
         ["--tid", "--all"],
         "java-77/78;x_[k];gone+0x10 ;tcp_sendmsg_[k];conntrack_[k];[[vdso]]_[k];Foo::operator;it:is;RegExp:[&<>]_[j];"
         "ns::(anonymous namespace)::step;net/http.(*conn).serve;std::function<int ;a_[j];b_[i];c_[i];"
-        "Ljava/lang/Thread:::run_[j];Ljava/lang/Object:::wait_[i];Lorg/a/Context:.call_[j] 1\n"
+        "java/lang/Thread:::run_[j];java/lang/Object:::wait_[i];org/a/Context:.call_[j] 1\n"
         "node-79/79;Ljava/lang/Thread:::run_[j] 1\n",
+    ),
+    "programs whose names begin with java": (
+        "javac 7 5.0: cycles: \n\t7f1 Lorg/a/B;.call (/tmp/perf-7.map)\n\n"
+        "javaw x 8 5.1: cycles: \n\t7f1 Lorg/a/B;.call (/tmp/perf-8.map)\n\n"
+        "my java 9 5.2: cycles: \n\t7f1 Lorg/a/B;.call (/tmp/perf-9.map)\n\n",
+        ["--pid"],
+        "javac-?;org/a/B:.call 1\njavaw_x-?;org/a/B:.call 1\nmy_java-?;Lorg/a/B:.call 1\n",
     ),
     "the first event, and tracepoints": (EVENTS, [], "a.out;f 10\na.out;schedule 1\n"),
     "an event": (EVENTS, ["--event-filter", "page-faults"], "a.out;g 5\na.out;schedule 1\n"),
