@@ -87,13 +87,18 @@ def unknown(module: bytes, address: bytes | None) -> bytes:
     return b"[%b <%b>]" % (base, address) if address is not None else b"[%b]" % base
 
 
+def in_kernel(module: bytes) -> bool:
+    """Whether the script takes ``module`` for one of the kernel: it does so of all in brackets, [vdso] as well."""
+    return bool(_KERNEL.search(module)) and b"unknown" not in module
+
+
 def _name(part: bytes, inner: bool, address: bytes, module: bytes, style: Style, java: bool) -> bytes:
     if part == b"[unknown]":
         part = unknown(module, address if style.addrs else None)
     name = tidy(part, java)
     if inner:
         return name if b"_[i]" in name else name + b"_[i]"
-    if style.kernel and _KERNEL.search(module) and b"unknown" not in module:
+    if style.kernel and in_kernel(module):
         return name + b"_[k]"
     if style.jit and _JIT.search(module) and b"_[j]" not in name:
         return name + b"_[j]"

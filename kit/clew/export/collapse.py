@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from clew.capture.meta import RAW
 from clew.errors import ClewError
-from clew.export._perf_names import is_java, tidy, unknown
+from clew.export._perf_names import in_kernel, is_java, tidy, unknown
 from clew.export.collapse_perf import Collapse, Options
 from clew.ingest.profile import Profile
 from clew.ingest.profiles import HEAD, folded, perf_data, perf_script, reader_of, readers
@@ -127,7 +127,7 @@ def _name(frame: dict[str, object], options: Options, perf: bool, marked: bool, 
     function = function.replace(b"\n", b" ")
     if kind == "inlined" and not perf:
         return function + b"_[i]"
-    if kind == "kernel" and (options.style.kernel or marked):
+    if (kind == "kernel" and (options.style.kernel or marked)) or (perf and options.style.kernel and in_kernel(module)):
         return function + b"_[k]"
     if kind == "jit" and (options.style.jit or marked):
         return function + b"_[j]"

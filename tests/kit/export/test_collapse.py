@@ -9,11 +9,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from clew.commands import main
+from clew.export.collapse import fold
 from clew.export._perf_names import Style, names, tidy
 from clew.export.collapse_perf import Collapse, Options
+from clew.ingest.profile import SAMPLES, THREADS, Event, Profile, Tree
 
 CLEW = [sys.executable, "-m", "clew", "collapse"]
 
@@ -295,6 +298,34 @@ def test_other_profiles_are_folded(tmp_path: Path) -> None:
     gdb = 'Thread 1 (Thread 0x7f (LWP 12) "w"):\n#0  0x00007f in f (x=3) at a.c:2\n#1  0x00008 in main () at a.c:9\n'
     done = subprocess.run([*CLEW, "--tid"], input=gdb, capture_output=True, text=True, check=True)
     assert done.stdout == "w-?/12;main;f 1\n"
+
+
+def test_names_from_perf_data_are_as_from_its_text() -> None:
+    tree = Tree()
+    places = [
+        tree.frame("Lorg/a/B;.call(I)V", "/tmp/perf-7.map", "jit"),
+        tree.frame("clock_gettime", "[vdso]", "user"),
+        tree.frame("do_syscall_64", "[kernel.kallsyms]", "kernel"),
+    ]
+    row = tree.stack(places)
+    frames, stacks = tree.tables()
+    threads = [{"pid": 7, "tid": tid, "name": name} for tid, name in ((7, "java"), (8, "node"))]
+    samples = [{"event": 0, "weight": 2.0, "stack": row, "thread": thread} for thread in (0, 1)]
+    profile = Profile(
+        [Event("cycles")],
+        frames,
+        stacks,
+        pa.Table.from_pylist(samples, SAMPLES),
+        pa.Table.from_pylist(threads, THREADS),
+    )
+    options = Options(tid=True, style=Style(kernel=True, jit=True))
+    assert list(fold(profile, options, print, perf=True)) == [
+        b"java-7/7;org/a/B:.call_[j];clock_gettime_[k];do_syscall_64_[k] 2",
+        b"node-7/8;Lorg/a/B:.call_[j];clock_gettime_[k];do_syscall_64_[k] 2",
+    ]
+    assert next(fold(profile, options, print)) == (
+        b"java-7/7;Lorg/a/B:.call(I)V_[j];clock_gettime;do_syscall_64_[k] 2"
+    )
 
 
 @pytest.mark.parametrize("text", [b"", b"nothing here\n", b"\x00\x01\x02\x03" * 50])
