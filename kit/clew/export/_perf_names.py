@@ -3,7 +3,7 @@ r"""Names of frames as FlameGraph's stackcollapse-perf.pl writes them, from line
 Rules, in their order: ``+0x1f`` at the end is cut off; a symbol that begins with ``(`` is no frame; ``a->b`` is b
 inlined in a; ``[unknown]`` becomes the file's name in brackets; ``;`` becomes ``:``; what follows the first ``(`` is
 cut off, but for ``(anonymous namespace)`` and Go's ``.(*T).m``; quotes are left out; of programs whose name begins
-with java the ``L`` before a class with ``/``. Suffixes: ``_[i]`` inlined, ``_[k]`` kernel, ``_[j]`` compiled at run time.
+with java the ``L`` before a class with ``/``. Suffixes: ``_[i]`` inlined, ``_[k]`` kernel, ``_[j]`` compiled when run.
 """
 
 from __future__ import annotations

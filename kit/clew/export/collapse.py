@@ -82,7 +82,9 @@ def fold(
     roots = [_root(row, options) for row in profile.threads.select(["pid", "tid", "name", "command"]).to_pylist()]
     rows = profile.frames.to_pylist()
     plain = [_name(row, options, perf, marked) for row in rows]
-    java = [_name(row, options, perf, marked, java=True) for row in rows] if perf and any(map(is_java, roots)) else plain
+    java = (
+        [_name(row, options, perf, marked, java=True) for row in rows] if perf and any(map(is_java, roots)) else plain
+    )
     parents, frame_of = (profile.stacks[name].to_pylist() for name in ("parent", "frame"))
     sums: defaultdict[bytes, float] = defaultdict(float)
     for stack, thread, weight in zip(*(grouped[name].to_pylist() for name in grouped.column_names), strict=True):

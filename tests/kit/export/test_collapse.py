@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 
 from clew.commands import main
-from clew.export.collapse import fold
 from clew.export._perf_names import Style, names, tidy
+from clew.export.collapse import fold
 from clew.export.collapse_perf import Collapse, Options
 from clew.ingest.profile import SAMPLES, THREADS, Event, Profile, Tree
 
@@ -323,9 +323,7 @@ def test_names_from_perf_data_are_as_from_its_text() -> None:
         b"java-7/7;org/a/B:.call_[j];clock_gettime_[k];do_syscall_64_[k] 2",
         b"node-7/8;Lorg/a/B:.call_[j];clock_gettime_[k];do_syscall_64_[k] 2",
     ]
-    assert next(fold(profile, options, print)) == (
-        b"java-7/7;Lorg/a/B:.call(I)V_[j];clock_gettime;do_syscall_64_[k] 2"
-    )
+    assert next(fold(profile, options, print)) == (b"java-7/7;Lorg/a/B:.call(I)V_[j];clock_gettime;do_syscall_64_[k] 2")
 
 
 @pytest.mark.parametrize("text", [b"", b"nothing here\n", b"\x00\x01\x02\x03" * 50])
