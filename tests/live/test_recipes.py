@@ -392,6 +392,30 @@ def test_a_signal_that_bpftrace_misses_is_sent_again(case_path: Path) -> None:
     assert sum(lost) > 0  # more than bpftrace's buffer takes, and counted
 
 
+def test_whoever_does_not_wait_for_the_maps_is_told_that_they_are_lost(case_path: Path) -> None:
+    line = [*CLEW, "record", "--engine", "bpftrace", "-o", str(case_path), "-a", "-e"]
+    script = 'interval:ms:50 { printf("tick\\n"); @n = count(); }'
+    recorder = subprocess.Popen([*line, script], stderr=subprocess.PIPE, text=True)
+    try:
+        until = time.monotonic() + 60
+        while not any("tick" in path.read_text() for path in case_path.glob("raw/001/bpftrace.ndjson")):
+            assert time.monotonic() < until and recorder.poll() is None
+            time.sleep(0.05)
+        (child,) = map(int, Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split())
+        assert clew.open(case_path).captures()["complete"].to_pylist() == [False]
+        assert "bpftrace is still at work" in (questions.maps(clew.open(case_path), Lens()).note or "")
+        os.kill(child, signal.SIGSTOP)  # it does not get to print them
+        recorder.send_signal(signal.SIGINT)
+        assert recorder.stderr and "looking up names" in recorder.stderr.readline()
+        recorder.send_signal(signal.SIGTERM)
+        said = recorder.communicate(timeout=60)[1]
+    finally:
+        recorder.kill()
+        recorder.wait()
+    assert "was killed: what it had not printed is lost" in said
+    assert "was killed: what it had not printed is lost" in (questions.maps(clew.open(case_path), Lens()).note or "")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -88,13 +88,15 @@ class Companions:
         parts = [(each.engine.name, each.engine.progress()) for each in self.running]
         return ", ".join(f"{name} {text}" for name, text in parts if text)
 
-    def end(self) -> None:
-        """Stop every engine and complete its capture; once."""
+    def end(self, interrupts: Callable[[], int] = lambda: 0) -> None:
+        """Stop every engine and complete its capture; once. ``interrupts``: how often Ctrl-C came; one more hurries."""
         if self._over:
             return
         self._over = True
+        before = interrupts()
         for each in self.running:
             each.meta.ended_ns = time.monotonic_ns()
+            each.engine.hurried = lambda: interrupts() > before
         for each in self.running:
             try:
                 each.said += each.engine.stop()

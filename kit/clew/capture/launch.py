@@ -37,6 +37,14 @@ def has_ended(pid: int, *, job: bool) -> bool:
     return False
 
 
+def _is_over(pid: int) -> bool:
+    """Whether a child of ours has ended, without taking note of anything else that happened to it."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:
+        return True
+
+
 @contextmanager
 def end_of(pid: int) -> Iterator[int]:
     """A descriptor that becomes readable when our child ``pid`` ends; -1: there is none (before Linux 5.3)."""
@@ -66,6 +74,10 @@ class Signals:
         self.early: list[int] = []  # came while the program was being started
         self.child: subprocess.Popen[bytes] | None = None
 
+    def count(self) -> int:
+        """How often Ctrl-C came."""
+        return self.interrupts
+
     def interrupt(self, *_: object) -> None:
         """Ctrl-C: the terminal sends it to the program by itself."""
         self.interrupts += 1
@@ -77,7 +89,7 @@ class Signals:
             return
         with suppress(ProcessLookupError):
             self.child.send_signal(number)
-        if self.child.returncode is not None and number == signal.SIGTERM:
+        if number == signal.SIGTERM and _is_over(self.child.pid):
             self.interrupts += 2  # nobody is left to hand it to: it is about the recording
 
     def started(self, child: subprocess.Popen[bytes]) -> None:

@@ -61,8 +61,8 @@ class Beside(Protocol):
         """Called often while it is recorded."""
         ...
 
-    def end(self) -> None:
-        """Recording is over."""
+    def end(self, interrupts: Callable[[], int]) -> None:
+        """Recording is over; where ``interrupts()`` grows from now on, nobody wants to wait."""
         ...
 
 
@@ -173,7 +173,7 @@ class Recorder:
                 self.message(f"{why}some of it is still in memory only: make room, then `clew rebuild` takes it")
         meta.ended_ns = time.monotonic_ns()
         if self.beside is not None:
-            self.beside.end()
+            self.beside.end(self._signals.count)
         if outcome.exit_code is None:
             self._save(meta, outcome)
             self._say(outcome)

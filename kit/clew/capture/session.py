@@ -150,7 +150,7 @@ class Session:
             self._turn(companions)
         if ended and self.follow:
             self._others(companions)
-        companions.end()
+        companions.end(self._signals.count)
         if not ended and self.message is not None:
             why = "stopped by Ctrl-C" if self._signals.interrupts > 1 else f"after {self.target.seconds:g} s"
             self.message(f"recording ended ({why}); the program goes on without it")
@@ -173,7 +173,7 @@ class Session:
             until = self._until()
             while not self._signals.interrupts and time.monotonic() < until and not companions.all_ended:
                 self._turn(companions)
-            companions.end()
+            companions.end(self._signals.count)
 
     def _until(self) -> float:
         return time.monotonic() + self.target.seconds if self.target.seconds is not None else float("inf")

@@ -4,7 +4,8 @@ DELETE FROM capture;
 INSERT INTO capture
 SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, w.started_ns, p.first_ns, 0),
        CASE WHEN m.ended OR s.complete THEN coalesce(c.last_ns, w.ended_ns, p.last_ns) END,
-       coalesce(make_timestamp_ns(c.first_utc)::TIMESTAMP, try_cast(m.meta ->> 'started_utc' AS TIMESTAMP)), m.exit_code, coalesce(s.complete, FALSE), coalesce(l.lost, p.lost, 0),
+       coalesce(make_timestamp_ns(c.first_utc)::TIMESTAMP, try_cast(m.meta ->> 'started_utc' AS TIMESTAMP)), m.exit_code,
+       coalesce(s.complete AND (w.capture_id IS NULL OR w.ended_ns IS NOT NULL), FALSE), coalesce(l.lost, p.lost, 0),
        coalesce(s.skipped, 0), m.traced, m.meta, p.notes
 FROM landing.meta m
 LEFT JOIN (SELECT capture_id, min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns,

@@ -9,6 +9,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, need_events, order_by, scalar, totals
+from clew.questions.recorded import why_empty
 
 
 def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None, order: str = "calls") -> Answer:
@@ -60,7 +61,7 @@ def nothing(case: Case) -> str:
     if not samples and scalar(case, "SELECT EXISTS (SELECT 1 FROM series)"):
         return f"no calls were recorded, but figures over time: `clew figures {case.path.name}` shows them"
     if not samples:
-        return "nothing was recorded"
+        return f"no calls were recorded: {why}" if (why := why_empty(case)) else "nothing was recorded"
     return f"no calls were recorded, but {samples:,} samples: `clew stacks {case.path.name}` shows them"
 
 

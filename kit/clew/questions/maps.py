@@ -10,6 +10,7 @@ from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
+from clew.questions.recorded import why_empty
 
 # Every question takes ``capture_id``: what one run of a script left; None: all of them.
 
@@ -32,7 +33,8 @@ FROM each GROUP BY capture_id, name ORDER BY capture_id, name"""
     answer = ask(case, sql, params, "maps of bpftrace scripts", _narrowed(lens))
     if answer.table.num_rows:
         return answer
-    return Answer(answer.table, answer.sql, answer.title, "no script printed a map: `clew recipes` lists some that do")
+    why = why_empty(case, "bpftrace") or "`clew recipes` lists some that do"
+    return replace(answer, note=f"no script printed a map: {why}")
 
 
 def map_values(

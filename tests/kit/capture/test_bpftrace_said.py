@@ -50,3 +50,5 @@ def test_what_was_lost_is_counted() -> None:
     assert lost_or_odd(MEMLOCK) == []
     (line,) = lost_or_odd("Lost 10 events\nWARNING: Lost 1290 events\n")
     assert "lost 1,300 events" in line
+    (line,) = lost_or_odd("ERROR: failed to look up stack id -17 (pid -1): -2\n" * 3)
+    assert "no stack for some entries" in line

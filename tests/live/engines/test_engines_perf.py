@@ -14,6 +14,8 @@ import pytest
 
 import clew
 from clew import questions
+from clew.errors import ClewError
+from clew.lens import Lens
 
 Command = Callable[..., list[str]]
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -253,6 +255,8 @@ def test_the_file_is_not_shown_before_it_is_complete(
     assert recorder.stdout.readline() == "ready\n"
     perf_of(recorder)
     assert recorded.rows("SELECT count(*) AS samples FROM sample") == [{"samples": 0}]
+    with pytest.raises(ClewError, match="perf is still recording, and its samples are read when that ends"):
+        questions.flame(clew.open(recorded.path), Lens())
     recorder.communicate("!", timeout=60)
     assert recorder.returncode == 0
     assert recorded.functions()["compute"] > 20

@@ -54,6 +54,7 @@ class Engine(ABC):
     name: ClassVar[str]
     inside: ClassVar[bool] = False  # works inside the preload library: only ``check`` and ``preload`` are called
     tell: Callable[[str], None] = staticmethod(lambda _: None)  # says something to people at once, while it records
+    hurried: Callable[[], bool] = staticmethod(lambda: False)  # whether people gave up waiting for ``stop``
 
     def check(self, target: Target) -> None:  # noqa: B027 -- most find out when they start
         """Raise ClewError, with the remedy, if ``target`` cannot be recorded in this way; nothing was made yet."""

@@ -26,7 +26,7 @@ FOLDER = "bpftrace"
 
 _ATTACHED = b"__BPFTRACE_NOTIFY_PROBES_ATTACHED"
 _PATIENCE_S = 300.0  # hundreds of probes can take half a minute
-_END_S = 120.0  # to detach them, and print large maps
+_END_S = 180.0  # to detach them, look up names for large maps and print these
 _AGAIN_S = 0.3  # it looks for the signal each 0.1 s
 _SLOW_S = 2.0  # after which people are told what they wait for
 _READ = 1 << 16
@@ -114,7 +114,7 @@ class Run:
                     return
                 raise ClewError(why(self._tool.said(), self.bound.text, code))
             if waited > _PATIENCE_S:
-                self.stop()
+                self._tool.stop()
                 raise ClewError(f"bpftrace has not attached its probes in {_PATIENCE_S:.0f} s", exit_code=1)
             if waited > _SLOW_S and not told:
                 told = True
@@ -129,32 +129,44 @@ class Run:
         code = self._tool.process.wait()
         return "" if code == 0 else why(self._tool.said(), self.bound.text, code)
 
-    def stop(self) -> Sequence[str]:
-        """SIGINT, so that END runs and maps are printed; returns what people should know."""
+    def stop(self, tell: Callable[[str], None], hurried: Callable[[], bool]) -> Sequence[str]:
+        """SIGINT, so that END runs and maps are printed; returns what people should know.
+
+        ``tell`` is told what takes long; once ``hurried()``, it is waited for no more.
+        """
         if self._tool is None:
             return ()
-        self._interrupt(self._tool)
-        code = self._tool.stop(signal.SIGINT)
+        cut = self._interrupt(self._tool, tell, hurried)
+        code = self._tool.stop(signal.SIGKILL)
         if self._thread is not None:
             self._thread.join()
         said = self._tool.said()
         notes = lost_or_odd(said)
         if self._failed:
             notes.append(self._failed)
+        elif cut:
+            notes.append(f"bpftrace: {cut}, and was killed: what it had not printed is lost")
         elif code not in (0, -signal.SIGINT):
             notes.append(why(said, self.bound.text, code))
         elif not self.records:
             notes.append("bpftrace: the script printed nothing: no probe was met, or its maps were empty")
         return notes
 
-    def _interrupt(self, tool: Tool) -> None:
+    def _interrupt(self, tool: Tool, tell: Callable[[str], None], hurried: Callable[[], bool]) -> str | None:
         """SIGINT, again where it still waits for events or prints them: one that comes between two waits is forgotten.
 
-        Not while it detaches probes and prints maps (after an empty line): there it would end at once.
+        Not while it detaches probes and prints maps (after an empty line): there it would end at once. None: it has
+        ended; else why it is waited for no more.
         """
-        until = time.monotonic() + _END_S
+        began, told = time.monotonic(), False
         again, before = True, self.records
-        while tool.running() and time.monotonic() < until:
+        while tool.running():
+            waited = time.monotonic() - began
+            if hurried() or waited > _END_S:
+                return f"it was still looking up names for its maps {waited:.0f} s after the recording"
+            if waited > _SLOW_S and not told:
+                told = True
+                tell(f"looking up names for its maps, for {_END_S:.0f} s at most; Ctrl-C gives up what is not printed")
             if again:
                 with suppress(ProcessLookupError):
                     tool.process.send_signal(signal.SIGINT)
@@ -163,6 +175,7 @@ class Run:
             busy = self.records > before and not self._ending
             before = self.records
             again = tool.running() and (busy or _waits_for_events(tool.process.pid))
+        return None
 
     def _pump(self, reading: int, descriptor: int) -> None:
         """Everything that bpftrace prints, each line with the time at which it came."""

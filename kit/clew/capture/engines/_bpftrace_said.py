@@ -8,6 +8,7 @@ _PLACE = re.compile(r"^[^\n]*?:(\d+):(\d+)(?:-\d+)?: (ERROR|WARNING): (.*)$", re
 _LINES = re.compile(r"^[^\n]*?:(\d+)-\d+: (ERROR|WARNING): (.*)$", re.MULTILINE)
 _ERROR = re.compile(r"^(?:ERROR: |terminate called|Error: )(.*)$", re.MULTILINE)
 _LOST = re.compile(r"^(?:WARNING: )?Lost (\d+) events", re.MULTILINE)
+_STACKLESS = re.compile(r"^ERROR: failed to look up stack id", re.MULTILINE)
 _FULL = re.compile(r"^(.*(?:Map full|map is full|full; can't update).*)$", re.MULTILINE)
 _HARMLESS = ("couldn't set RLIMIT_MEMLOCK", "Addrspace is not set", "available_filter_functions")
 _REMEDIES = (
@@ -45,6 +46,8 @@ def lost_or_odd(said: str) -> list[str]:
         if lost
         else []
     )
+    if _STACKLESS.search(said):
+        notes.append("bpftrace has no stack for some entries of its maps: another stack had its place")
     return notes + [f"bpftrace: {line}" for line in dict.fromkeys(_FULL.findall(said))]
 
 

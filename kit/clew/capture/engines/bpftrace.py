@@ -113,7 +113,7 @@ class BpftraceEngine(Engine):
 
     def stop(self) -> Sequence[str]:
         """End bpftrace with SIGINT, so that it prints its maps, and take what it says."""
-        return self._run.stop() if self._run else ()
+        return self._run.stop(self.tell, self.hurried) if self._run else ()
 
     def found(self) -> bool:
         """Whether the script printed anything."""
