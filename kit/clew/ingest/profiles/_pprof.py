@@ -51,11 +51,15 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "location": (4, "Location", True),
         "function": (5, "Function", True),
         "string_table": (6, _STRING, True),
+        "drop_frames": (7, _INT64, False),
+        "keep_frames": (8, _INT64, False),
         "time_nanos": (9, _INT64, False),
         "duration_nanos": (10, _INT64, False),
         "period_type": (11, "ValueType", False),
         "period": (12, _INT64, False),
+        "comment": (13, _INT64, True),
         "default_sample_type": (14, _INT64, False),
+        "doc_url": (15, _INT64, False),
     },
 }
 

@@ -19,20 +19,48 @@ from clew.ingest.profiles._text import opened, unpacked
 
 FORMAT = "pprof"
 RANK = 60
-_FIRST = 0x0A  # sample_type, field 1: writers put fields in order
+_VARINT, _BYTES = 0, 2  # kinds of values in the protobuf encoding
 _KINDS = {"cpu": "on-cpu", "wall": "wall", "delay": "off-cpu", "contentions": "off-cpu"}
 _NS = {"nanoseconds": 1, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9}
 
 
 def matches(head: bytes, path: Path) -> bool:
-    """Whether it can be read as such a message: the format has no magic number."""
-    text = unpacked(head)
-    if not text or text[0] != _FIRST or len(text) < 8 or text[1] > 16 or text[2] != 0x08:
+    """Whether it can be read as such a message: the format has no magic number, and fields may be in any order."""
+    if not _fields(unpacked(head)):
         return False
     try:
-        return bool(_message(path).sample_type)
+        message = _message(path)
     except ClewError:
         return False
+    return bool(message.sample_type) and list(message.string_table[:1]) == [""]  # the format wants it so
+
+
+def _fields(text: bytes) -> int:
+    """How many fields of the message Profile ``text`` begins with; 0 if anything else is between them."""
+    known = {
+        field.number: _BYTES if field.message_type or field.type == field.TYPE_STRING else _VARINT
+        for field in profile_class().DESCRIPTOR.fields
+    }
+    at = found = 0
+    while at < len(text):
+        number, kind = text[at] >> 3, text[at] & 7
+        if number not in known or kind not in (known[number], _BYTES):  # numbers of a repeated field may be packed
+            return 0
+        value, at = _varint(text, at + 1)
+        at += value if kind == _BYTES else 0
+        found += 1
+    return found
+
+
+def _varint(text: bytes, at: int) -> tuple[int, int]:
+    """(number, where it ends) of the number at ``at``, as far as ``text`` goes."""
+    number = shift = 0
+    while at < len(text) and shift < 70:
+        number |= (text[at] & 0x7F) << shift
+        at, shift = at + 1, shift + 7
+        if text[at - 1] < 0x80:
+            break
+    return number, at
 
 
 def _message(path: Path) -> Any:
