@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import numpy as np
@@ -108,6 +109,23 @@ class Links:
     unlikely: pa.Table  # place, cause, confidence
 
 
+class _Read(NamedTuple):
+    """A part as it is given to the pass in C: ``first`` of each process, ``pool`` of each connection."""
+
+    first: NDArray[np.int64]
+    spans: Columns
+    signals: Signals
+    pool: NDArray[np.int64]
+
+
+class _Found(NamedTuple):
+    """What is told of a part: places count from its first span."""
+
+    spans: Columns
+    work: NDArray[np.void]
+    doubtful: NDArray[Any]  # place, cause, confidence
+
+
 def link(connection: duckdb.DuckDBPyConnection) -> Links:
     """Find the parent of every row of ``pair``."""
     pieces: dict[str, list[NDArray[Any]]] = {name: [np.zeros(0, kind)] for name, kind in _LINKED.items()}
@@ -115,19 +133,25 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
     work = Kept(_WORK, folder_of(connection))
     unlikely = [np.zeros((3, 0))]
     offset = 0
-    for looked_at in parts(connection):
-        part, working, doubtful = _part(connection, looked_at)
-        part["parent"] = np.where(part["parent"] >= 0, part["parent"] + offset, -1)
-        working["span"] += offset
-        for name, kind in _LINKED.items():
-            pieces[name].append(part[name].astype(kind, copy=False))
-        kept.append(part)
-        thread = working["thread"].astype(np.min_scalar_type(working["thread"].max(initial=0)))  # 16 bits are quick
-        by_thread = np.argsort(thread, kind="stable")
-        work.append({name: working[name][by_thread] for name in _WORK})
-        unlikely.append(doubtful + np.array([offset, offset, 0])[:, None])
-        offset += len(part["parent"])
-        del part, working  # the next part needs their room
+    # One part is looked at in a thread of its own while the next is read and the one before is kept.
+    with ThreadPoolExecutor(1) as finder:
+        begun: Future[_Found] | None = None
+        for looked_at in [*parts(connection), None]:
+            read = _read(connection, looked_at) if looked_at else None
+            part = begun.result() if begun else None
+            begun = finder.submit(_find, read) if read else None
+            del read  # the finder lets go of it
+            if not part:
+                continue
+            parent = part.spans["parent"]
+            parent[parent >= 0] += offset
+            part.work["span"] += offset
+            for name, kind in _LINKED.items():
+                pieces[name].append(part.spans[name].astype(kind, copy=False))
+            kept.append(part.spans)
+            work.append({name: part.work[name] for name in _WORK})
+            unlikely.append(part.doubtful + np.array([offset, offset, 0])[:, None])
+            offset += len(parent)
     found = {name: np.concatenate(pieces.pop(name)) for name in _LINKED}
     _add_matches(connection, found)
     _add_programs(connection, found)
@@ -137,17 +161,23 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
     return Links(found, forks, kept, work, pa.table(doubts))
 
 
-def _part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[Columns, NDArray[np.void], NDArray[Any]]:
-    """Spans of ``part``, when threads worked for them, doubtful causes; places from 0."""
+def _read(connection: duckdb.DuckDBPyConnection, part: Part) -> _Read:
+    """Spans of ``part`` in order of process and start, and what else happened in those processes."""
     rows = connection.execute(_SPANS, vars(part) | {"never": int(NEVER)}).fetchnumpy()
     order = np.lexsort((rows["msg_id"], rows["start"], rows["process_no"]))
     spans: Columns = {name: np.asarray(rows.pop(name))[order] for name in list(rows)}
     process = spans["process_no"]
     first = np.concatenate(([0], np.flatnonzero(np.diff(process)) + 1, [len(order)])).astype(np.int64)
-    conns, conn = np.unique(spans["conn_id"], return_inverse=True)
+    conns, spans["conn"] = np.unique(spans["conn_id"], return_inverse=True)
     signals = _signals(connection, part, process[first[:-1]])
     spans["owner"] = _places(spans["msg_id"], spans["owner"])
-    found = attribute(first, spans | {"conn": conn}, signals, _pools(connection, conns))
+    return _Read(first, spans, signals, _pools(connection, conns))
+
+
+def _find(read: _Read) -> _Found:
+    """The causes of a part's spans, and when threads worked for them."""
+    spans = read.spans
+    found = attribute(*read)
     sure = (found.rule != UNLIKELY) & (found.cause >= 0)
     doubtful = np.flatnonzero((found.rule == UNLIKELY) & (found.cause >= 0))
     spans["rule"] = np.array([RULES.index(name) for name in BY_NUMBER], np.uint8)[found.rule]
@@ -156,7 +186,9 @@ def _part(connection: duckdb.DuckDBPyConnection, part: Part) -> tuple[Columns, N
     spans["end"] = np.where(spans["client"], spans["end"], spans["whole"])
     forks = spans["msg_id"] > FORKS
     spans["end"] = np.where(forks, spans["life"], spans["end"])
-    return spans, found.work, np.array([doubtful, found.cause[doubtful], found.confidence[doubtful]])
+    thread = found.work["thread"].astype(np.min_scalar_type(found.work["thread"].max(initial=0)))  # 16 bits are quick
+    work = found.work[np.argsort(thread, kind="stable")]
+    return _Found(spans, work, np.array([doubtful, found.cause[doubtful], found.confidence[doubtful]]))
 
 
 def _places(numbers: NDArray[Any], wanted: NDArray[Any]) -> NDArray[np.int64]:

@@ -1,6 +1,6 @@
 -- Exchanges seen from both ends (ends.sql), and programs started for requests. One statement each, ended by ;
 CREATE OR REPLACE TEMP TABLE matched AS
-SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1.0 AS confidence
+SELECT s.msg_id, any_value(c.msg_id) AS parent, 'match' AS rule, 1::FLOAT AS confidence
 FROM pair s
 JOIN other_end o USING (conn_id)
 JOIN pair c ON c.conn_id = o.peer_conn_id AND c.byte_offset = s.byte_offset AND c.stream IS NOT DISTINCT FROM s.stream
