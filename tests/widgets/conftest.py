@@ -359,7 +359,7 @@ class PanelPage:
     def boxes(self, number: int = 0) -> list[dict[str, Any]]:
         """The boxes that Bokeh was given: left, right, top, bottom (x since the left edge, y in rows from the top)."""
         drawn: list[dict[str, Any]] = self.page.evaluate(
-            """number => { const data = Bokeh.documents[number].get_model_by_name("boxes").data;
+            """number => { const data = Bokeh.documents[number].get_model_by_name("painted").boxes;
             const columns = ["left", "right", "top", "bottom", "color"];
             const box = (_, at) => Object.fromEntries(columns.map((name) => [name, data[name][at]]));
             return [...data.left].map(box); }""",
@@ -370,7 +370,7 @@ class PanelPage:
     def texts(self, number: int = 0) -> list[str]:
         """The texts in the boxes."""
         drawn: list[str] = self.page.evaluate(
-            "number => Bokeh.documents[number].get_model_by_name('texts').data.text", number
+            "number => Bokeh.documents[number].get_model_by_name('painted').texts.text", number
         )
         return drawn
 

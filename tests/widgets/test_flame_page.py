@@ -46,7 +46,7 @@ def click(opened: Any, box: dict[str, Any], count: int = 1) -> None:
 
 def named(opened: Any, text: str) -> dict[str, Any]:
     """The box that carries a text."""
-    texts = opened.page.evaluate("Bokeh.documents[0].get_model_by_name('texts').data")
+    texts = opened.page.evaluate("Bokeh.documents[0].get_model_by_name('painted').texts")
     at = texts["text"].index(text)
     x, y = texts["x"][at], texts["y"][at]
     return next(box for box in opened.boxes() if box["left"] <= x < box["right"] and box["top"] < y < box["bottom"])
@@ -207,9 +207,6 @@ def test_a_difference_says_the_sign_in_words_and_colours(sampled: Case, panel_pa
     assert len({box["color"] for box in opened.boxes()}) > 2
     wide = opened.boxes()
     opened.page.locator('[data-choice="weight=before"]').click()
-    opened.page.wait_for_function(
-        "old => Bokeh.documents[0].get_model_by_name('boxes').data.right.length !== old || true", arg=len(wide)
-    )
     assert [box["right"] for box in opened.boxes()] != [box["right"] for box in wide]
 
 
@@ -236,7 +233,7 @@ def test_the_sandwich_searches_both_halves(sampled: Case, panel_page: Callable[.
     view.choose("function", "parse")
     opened = panel_page(view.spec)
     opened.page.wait_for_function(
-        "Bokeh.documents.length === 2 && Bokeh.documents[1].get_model_by_name('texts').data.text.length > 0"
+        "Bokeh.documents.length === 2 && Bokeh.documents[1].get_model_by_name('painted').texts.text.length > 0"
     )
     assert opened.page.locator(".clew-sandwich h4").all_inner_texts() == ["Callers of parse", "What parse calls"]
     assert "serve" in opened.texts(0) and "sort" in opened.texts(1)

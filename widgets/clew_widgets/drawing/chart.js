@@ -59,6 +59,7 @@ async function drawChart(root, item, shape, send, loadBokeh) {
   root.replaceChildren(box);
   const manager = await Bokeh.embed.embed_item({ ...item, target_id: null }, canvas);
   const doc = [...manager].map((view) => view.model.document)[0];
+  const setTicks = tickSetter(Bokeh);
   const plot = doc.get_model_by_name("plot");
   const cursor = doc.get_model_by_name("cursor");
   const x = plot.x_range;
@@ -161,9 +162,7 @@ async function drawChart(root, item, shape, send, loadBokeh) {
       doc.get_model_by_name(name).data = coloured(columns, colors);
     }
     for (const [name, ticks] of Object.entries(drawn.ticks)) {
-      const axis = doc.get_model_by_name(`${name}_axis`);
-      axis.ticker.setv({ ticks: ticks.map(([position]) => position) });
-      axis.setv({ major_label_overrides: new Map(ticks) });
+      setTicks(doc.get_model_by_name(`${name}_axis`), ticks);
     }
     doc.get_model_by_name("y_grid").ticker.setv({ ticks: drawn.ticks.y.map(([position]) => position).filter((position) => position >= 0) });
     const margin = (drawn.x[1] - drawn.x[0]) * 0.002;

@@ -26,9 +26,11 @@ async function drawFlame(root, item, send, loadBokeh) {
   root.replaceChildren(make("div", { class: "clew-flame" }, bar, make("div", { class: "clew-flame-stage" }, frame, tip), foot, live));
   const manager = await Bokeh.embed.embed_item({ ...item, target_id: null }, canvas);
   const doc = [...manager].map((view) => view.model.document)[0];
-  const { Uint32NDArray } = Bokeh.require("core/util/ndarray");
   const model = (name) => doc.get_model_by_name(name);
-  const [plot, xAxis, boxSource, textSource, cursor, brush] = ["plot", "x_axis", "boxes", "texts", "cursor", "brush"].map(model);
+  const [plot, xAxis, cursor, brush] = ["plot", "x_axis", "cursor", "brush"].map(model);
+  const setTicks = tickSetter(Bokeh);
+  const painted = flameRenderer(Bokeh);
+  plot.renderers = [painted];
   const state = {};
   let hues = null, colors = null, fitted = null;
   let tree = null, body = null, painter = null;
@@ -50,8 +52,8 @@ async function drawFlame(root, item, send, loadBokeh) {
   function theme() {
     hues = flameHues(root);
     colors = resolveColors(root);
-    fitted = textFitter(`11.5px ${colors.font}`);
-    model("labels").glyph.setv({ text_font: colors.font });
+    painted.font = `11.5px ${colors.font}`;
+    fitted = textFitter(painted.font);
     xAxis.setv({ axis_label_text_color: colors.muted, major_label_text_color: colors.muted, axis_line_color: colors.line,
       major_tick_line_color: colors.line, axis_label_text_font: colors.font, major_label_text_font: colors.font });
     cursor.setv({ fill_alpha: 0, line_color: colors.fg, line_width: 2 });
@@ -105,10 +107,7 @@ async function drawFlame(root, item, send, loadBokeh) {
       texts.text.push(text);
       texts.color.push(matches ? hitInk : ink);
     }
-    data.color = new Uint32NDArray(data.color, [count]);
-    texts.color = new Uint32NDArray(texts.color, [texts.color.length]);
-    boxSource.data = data;
-    textSource.data = texts;
+    painted.setv({ boxes: data, texts });
     plot.x_range.setv({ start: 0, end: view.to - view.from });
     plot.y_range.setv({ start: top + shown(), end: top });
     axis();
@@ -134,8 +133,7 @@ async function drawFlame(root, item, send, loadBokeh) {
       ticks = niceTicks(span, body.unit === "bytes" ? 2 : 10).map((value) => [value, body.unit === "bytes" ? words("bytes", value) : String(+value.toPrecision(6)).replace(/\B(?=(\d{3})+$)/g, ",")]);
       xAxis.setv({ axis_label: body.axis === body.unit ? body.unit : `${body.axis} (${body.unit})` });
     }
-    xAxis.ticker.setv({ ticks: ticks.map(([at]) => at) });
-    xAxis.setv({ major_label_overrides: new Map(ticks) });
+    setTicks(xAxis, ticks);
   }
 
   const boxOf = (row) => { const list = boxes.levels.get(tree.depth[row]) || []; return list.find((box) => boxes.row[box] === row) ?? -1; };

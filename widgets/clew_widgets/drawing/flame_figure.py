@@ -1,4 +1,4 @@
-"""The Bokeh figure of a flame graph, without data: boxes, their texts, a cursor, an axis. JavaScript fills it."""
+"""The Bokeh figure of a flame graph without its boxes: a cursor, a brush, an axis. JavaScript adds them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from bokeh.embed import json_item
-from bokeh.models import ColumnDataSource, FixedTicker, Range1d
+from bokeh.models import FixedTicker, Range1d
 from bokeh.models.annotations import BoxAnnotation
 
 from clew_widgets.drawing.figure import bare_plot, plain_axis
@@ -20,8 +20,8 @@ AXIS = 44  # pixels below the boxes, for the axis
 def flame_figure() -> dict[str, Any]:
     """The figure as Bokeh's JSON item.
 
-    Models that JavaScript touches have names: plot, x_axis, cursor, brush, and the sources boxes and texts. x is in the
-    unit of the weights (or ns), y in rows from the top.
+    Models that JavaScript touches have names: plot, x_axis, cursor, brush. x is in the unit of the weights (or ns), y in
+    rows from the top.
     """
     plot = bare_plot(
         HEIGHT,
@@ -30,24 +30,10 @@ def flame_figure() -> dict[str, Any]:
         min_border_right=MARGIN,
         min_border_top=0,
         min_border_bottom=AXIS,
-        lod_threshold=None,
     )
     plot.grid.visible = False
     plot.yaxis.visible = False
     plain_axis(plot.xaxis[0], "x", ticker=FixedTicker(), axis_label_standoff=4)
-    boxes = ColumnDataSource({name: [] for name in ("left", "right", "top", "bottom", "color")}, name="boxes")
-    plot.quad("left", "right", "top", "bottom", source=boxes, fill_color="color", line_color=None)
-    texts = ColumnDataSource({name: [] for name in ("x", "y", "text", "color")}, name="texts")
-    plot.text(
-        "x",
-        "y",
-        "text",
-        name="labels",
-        source=texts,
-        text_color="color",
-        text_font_size="11.5px",
-        text_baseline="middle",
-    )
     for name in ("cursor", "brush"):
         plot.add_layout(BoxAnnotation(name=name, visible=False, level="overlay"))
     return dict(json_item(plot))

@@ -19,6 +19,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
   const doc = [...manager].map((view) => view.model.document)[0];
   const model = (name) => doc.get_model_by_name(name);
   const [plot, cells, chosen, cursor] = ["plot", "cells", "chosen", "cursor"].map(model);
+  const setTicks = tickSetter(Bokeh);
   let body = null, colors = null, found = new Map();
   let at = null, from = null; // cells by number: second * rows + slot
   let dragging = false, timer = null;
@@ -53,8 +54,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
     const seconds = niceTicks(body.seconds, 10).filter((tick) => Number.isInteger(tick));
     model("x_axis").ticker.setv({ ticks: seconds });
     const parts = [0, 0.25, 0.5, 0.75, 1];
-    model("y_axis").ticker.setv({ ticks: parts.map((part) => part * body.rows) });
-    model("y_axis").setv({ major_label_overrides: new Map(parts.map((part) => [part * body.rows, String(1000 * part)])) });
+    setTicks(model("y_axis"), parts.map((part) => [part * body.rows, String(1000 * part)]));
     mark();
   }
 

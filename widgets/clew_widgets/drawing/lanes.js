@@ -25,6 +25,7 @@ async function drawLanes(root, item, send, loadBokeh) {
   const doc = [...manager].map((view) => view.model.document)[0];
   const model = (name) => doc.get_model_by_name(name);
   const plot = model("plot");
+  const setTicks = tickSetter(Bokeh);
   const state = {};
   let body = null, spans = null, view = null, paints = null, fitted = null, bars = [], picked = -1;
 
@@ -65,8 +66,8 @@ async function drawLanes(root, item, send, loadBokeh) {
     const step = niceTicks((view.to - view.from) / size, 10)[1] || 1;
     const ticks = [];
     for (let at = Math.ceil(view.from / size / step - 1e-9) * step; at * size <= view.to; at += step) ticks.push([at * size - view.from, String(+at.toFixed(6))]);
-    model("x_axis").setv({ axis_label: `time since the request began (${unit})`, major_label_overrides: new Map(ticks) });
-    model("x_axis").ticker.setv({ ticks: ticks.map(([at]) => at) });
+    model("x_axis").setv({ axis_label: `time since the request began (${unit})` });
+    setTicks(model("x_axis"), ticks);
   }
 
   function mark() {
