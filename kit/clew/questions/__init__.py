@@ -17,6 +17,8 @@ from clew.questions.functions import functions
 from clew.questions.functions_diff import functions_diff
 from clew.questions.heatmap import heatmap
 from clew.questions.latency import latency
+from clew.questions.leaks import leaks
+from clew.questions.live import live
 from clew.questions.lock_waits import lock_waits
 from clew.questions.maps import histogram, map_values, maps, printed
 from clew.questions.outside import outside
@@ -51,7 +53,9 @@ __all__ = [
     "heatmap",
     "histogram",
     "latency",
+    "leaks",
     "linked_by",
+    "live",
     "lock_waits",
     "losses",
     "map_values",
