@@ -20,8 +20,8 @@ AXIS = 44  # pixels below the boxes, for the axis
 def flame_figure() -> dict[str, Any]:
     """The figure as Bokeh's JSON item.
 
-    Models that JavaScript touches have names: plot, x_axis, cursor, brush. x is in the unit of the weights (or ns), y in
-    rows from the top.
+    Models that JavaScript touches have names: plot, x_axis, cursor, brush. x is in the unit of the weights (or ns), y
+    in rows from the top.
     """
     plot = bare_plot(
         HEIGHT,
