@@ -44,6 +44,7 @@ def rows(found: Profile) -> list[tuple[str, str, float]]:
         ("a;read 12 5\na 3\n", [("a;read 12", 5.0), ("a", 3.0)]),
         ("a;b 1.5e+20\n", [("a;b", 1.5e20)]),
         ("# a comment\n\na;b 1\n", [("a;b", 1.0)]),
+        ("a;b 1\n 6\n", [("a;b", 1.0), ("", 6.0)]),
     ],
 )
 def test_lines(text: str, expected: list[tuple[str, float]], tmp_path: Path) -> None:
@@ -71,6 +72,17 @@ def test_threads_as_py_spy_writes_them(tmp_path: Path) -> None:
         (8, None, "t", "x"),
     ]
     assert [stack for _, stack, _ in rows(found)] == ["hot (a.py:1)", "hot (a.py:1)"]
+
+
+def test_commands_that_py_spy_writes_over_several_lines(tmp_path: Path) -> None:
+    one = 'process 7:"python3 -c \nimport os; x = 3\nprint("a") 4\n";'
+    found = read(f'{one}hot (a.py:1) 5\n{one}process 8:"sh -c \n1";thread (9);cold (a.py:2) 2\n', tmp_path)
+    assert [(row["pid"], row["tid"], row["command"]) for row in found.threads.to_pylist()] == [
+        (7, None, "python3"),
+        (8, 9, "sh"),
+    ]
+    assert [(stack, weight) for _, stack, weight in rows(found)] == [("hot (a.py:1)", 5.0), ("cold (a.py:2)", 2.0)]
+    assert not found.notes
 
 
 @pytest.mark.parametrize(

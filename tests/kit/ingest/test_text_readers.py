@@ -135,6 +135,7 @@ def test_whatever_is_folded_is_lines_with_counts(content: bytes, tid: bool, srcl
         b"@[\n" + b"    f+1\n" * 50_000,
         b"a;" * 100_000 + b"1 " * 1000,
         b" 1" * 100_000,
+        b'process 1:"' + b'";' * 100_000 + b"\n",
     ],
     ids=lambda line: repr(line[:24]),
 )

@@ -2,8 +2,9 @@
 
 The format of FlameGraph's stackcollapse scripts. Suffixes _[k], _[j] and _[i] of a frame say kernel, JIT and inlined.
 Two numbers in every line are a comparison: before and after. Where every stack begins with ``command-PID/TID``, or as
-py-spy writes processes and threads, that is its thread. In UTF-8 or, with a byte order mark, UTF-16; lines that are no
-stacks are counted and left out.
+py-spy writes processes and threads, that is its thread. py-spy writes commands as they are, so that a stack may take
+several lines, and a thread without frames as a blank and how often. In UTF-8 or, with a byte order mark, UTF-16; lines
+that are no stacks are counted and left out.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import codecs
 import re
 from array import array
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -28,9 +30,12 @@ RANK = 90
 _COUNT = re.compile(r"\d{1,30}(?:\.\d*)?(?:[eE][+-]?\d{1,2})?|\.\d{1,30}")
 _THREAD = re.compile(r"(.*)-(\d{1,9}|\?)/(\d{1,9})$")
 _PY_SPY = re.compile(
-    r'(?=process |thread )(?:process (?P<pid>\d{1,9}):"(?P<command>[^"]*)"(?:;|$))*'
-    r"(?:thread \((?:(?P<tid>\d{1,9})|0x[0-9A-Fa-f]+)\)(?:: (?P<name>[^;]*))?(?:;|$))?"
+    r'(?=process |thread )(?:process (?P<pid>\d{1,9}):"(?P<command>.*?)"(?:;|$))*'
+    r"(?:thread \((?:(?P<tid>\d{1,9})|0x[0-9A-Fa-f]+)\)(?:: (?P<name>[^;]*))?(?:;|$))?",
+    re.DOTALL,
 )
+_OPEN = re.compile(r'process \d{1,9}:"')
+_JOINED = 1000  # lines of one command
 _KINDS = {"_[k]": "kernel", "_[j]": "jit", "_[i]": "inlined"}
 _MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TRUSTED = 50  # lines of which half must look right
@@ -42,7 +47,8 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
     text = head.decode(_encoding(head), "replace")
     if "\0" in text or text.startswith("#!"):
         return False
-    lines = [line for line in text.splitlines()[:_TRUSTED] if line.strip() and not line.startswith("#")]
+    first = islice(_joined(iter(text.splitlines(keepends=True))), _TRUSTED)
+    lines = [line for line in first if line.strip() and not line.startswith("#")]
     good = [line for line in lines if (";" in line or not line[0].isspace()) and _split(line)]
     return bool(good) and 2 * len(good) >= len(lines) and any(";" in line for line in good)
 
@@ -51,7 +57,7 @@ def read(path: Path) -> Profile:
     """Stacks with their counts; raises ClewError if there is none."""
     folded = _Folded()
     with opened(path) as raw:
-        for line in _lines(raw):
+        for line in _joined(_lines(raw)):
             folded.add(line)
     if not folded.stacks:
         raise ClewError(f"{path}: no stack in it")
@@ -64,8 +70,27 @@ def _encoding(head: bytes) -> str:
 
 def _split(line: str) -> tuple[str, float] | None:
     """The stack and the count of a line; None if it has none."""
-    stack, _, count = line.rstrip().rpartition(" ")
-    return (stack, float(count)) if _COUNT.fullmatch(count) and stack and not stack.isspace() else None
+    stack, blank, count = line.rstrip().rpartition(" ")
+    return (stack, float(count)) if _COUNT.fullmatch(count) and blank and not stack.isspace() else None
+
+
+def _joined(lines: Iterator[str]) -> Iterator[str]:
+    """``lines``, but those of one process of py-spy, whose command may hold line feeds, as one."""
+    for line in lines:
+        yield "".join([line, *_until_closed(lines)]) if _OPEN.match(line) and not _closed(line) else line
+
+
+def _until_closed(lines: Iterator[str]) -> Iterator[str]:
+    for line in islice(lines, _JOINED):
+        yield line
+        if _closed(line):
+            return
+
+
+def _closed(line: str) -> bool:
+    """Whether a command ends in ``line``, and a stack does."""
+    found = _split(line)
+    return found is not None and ('";' in found[0] or found[0].endswith('"'))
 
 
 def _lines(raw: BinaryIO) -> Iterator[str]:
