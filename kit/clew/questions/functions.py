@@ -10,6 +10,7 @@ import pyarrow as pa
 from clew.case import Case
 from clew.lens import Lens
 from clew.native import tree
+from clew.questions import waits
 from clew.questions.answer import Answer
 from clew.questions.forest import Edit, note, summary, weigh
 from clew.units import number
@@ -31,17 +32,20 @@ def functions(
 
     Columns: ``function``, ``module``, ``kind``, ``self`` (of samples taken in it), ``total`` (in it or below it; each
     stack counts once however often the function stands in it), ``samples`` (number, as total). Units and summary as in
-    ``flame``. Raises ClewError where there are no samples.
+    ``flame``. Time off the processor is ``self`` of what called the scheduler: all of it is spent in that. Raises
+    ClewError where there are no samples.
     """
     weighed = weigh(case, lens, event, by=by, edits=edits)
     parent, key = weighed.forest.parent, weighed.key
     shown = tree.merge_down(parent, key)
     own = tree.gather(shown.node, weighed.weight, len(shown.key))
+    named = waits.own_rows(weighed.forest) if weighed.chosen.kind == "off-cpu" else None
+    mine = own if named is None else tree.gather(shown.node[named], weighed.weight, len(shown.key))
     counts = tree.gather(shown.node, weighed.samples, len(shown.key))
     each = [
         tree.gather(shown.key[1:], values[1:], len(weighed.names))
         for values in (
-            own,
+            mine,
             tree.count_once(shown.parent, shown.key, tree.totals(shown.parent, own)),
             tree.count_once(shown.parent, shown.key, tree.totals(shown.parent, counts)),
         )
@@ -65,5 +69,6 @@ def functions(
     figures = summary(weighed)
     title = f"functions by {figures['event']} ({figures['unit']})"
     cut = f"{number(len(order))} of {number(found)} {NAMES[by]} are shown" if found > len(order) else None
-    said = "; ".join(filter(None, (cut, note(weighed, figures)))) or None
+    how = waits.NOTE if named is not None else None
+    said = "; ".join(filter(None, (cut, how, note(weighed, figures)))) or None
     return Answer(table, weighed.sql, title, said, figures)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from clew.case import Case
 from clew.errors import ClewError, one_of
 from clew.lens import Lens
+from clew.questions import waits
 from clew.questions.answer import Answer
 from clew.questions.ask import ask
 from clew.questions.forest import choose, nothing
@@ -23,7 +24,7 @@ BY = {
     "module": ("f.module AS name", _FRAME, "name"),
     "function": ("f.function AS name", _FRAME, "name"),
 }
-"""What samples can be counted by: module and function are those of the innermost frame."""
+"""What samples can be counted by: module and function are those of the innermost frame (of waits: see waits.py)."""
 
 
 def sample_events(case: Case, lens: Lens) -> Answer:
@@ -61,7 +62,11 @@ def samples_by(case: Case, lens: Lens, by: str = "command", event: str | None = 
             "WHERE v.name = $event AND v.kind = $kind",
             params | {"event": chosen.name, "kind": chosen.kind},
         )
-    sql = f"""SELECT {columns}, count(*) AS samples, sum(weight) AS weight
-FROM (SELECT * FROM sample WHERE {predicate}) s JOIN sample_event v USING (event_id) {join}
+    taken, note = f"SELECT * FROM sample WHERE {predicate}", None
+    if join == _FRAME and chosen.kind == "off-cpu":
+        join, note = f"LEFT JOIN {waits.TOLD} k USING (stack_id) LEFT JOIN frame f USING (frame_id)", waits.NOTE
+    sql = f"""WITH taken AS ({taken})
+SELECT {columns}, count(*) AS samples, sum(weight) AS weight
+FROM taken s JOIN sample_event v USING (event_id) {join}
 {only} GROUP BY ALL ORDER BY weight DESC, {names}"""
-    return replace(ask(case, sql, params, f"samples{unit} by {by}"), summary=figures)
+    return replace(ask(case, sql, params, f"samples{unit} by {by}", note), summary=figures)

@@ -187,6 +187,16 @@ def test_off_cpu_shows_where_it_waits(record: Command, run: Run, recorded: Any, 
         recorded.printed()["work"] >= 10
     )  # libc keeps no frame pointers: that of rest, which calls it, is passed over
     assert "cpu-clock" not in said
+    case = clew.open(recorded.path)
+    named = questions.functions(case, Lens(), "off-cpu")
+    by_function = questions.samples_by(case, Lens(), "function", "off-cpu")
+    for answer, column, weight in ((named, "function", "self"), (by_function, "name", "weight")):
+        own = {row[column]: row[weight] for row in answer.table.to_pylist()}
+        assert sum(own[name] for name in own if "nanosleep" in name) > 0.15e9
+        assert own.get("__schedule", 0) == 0
+        assert sum(own.values()) == pytest.approx(named.summary["total"])
+        assert "frame that called the kernel's scheduler" in (answer.note or "")
+    assert "__schedule" in questions.flame(case, Lens(), "off-cpu").table["name"].to_pylist()
 
 
 def test_page_faults_have_their_addresses(record: Command, run: Run, recorded: Any, does: str) -> None:
