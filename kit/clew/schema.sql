@@ -19,7 +19,7 @@ CREATE TABLE capture (
     skipped_bytes UBIGINT NOT NULL, -- bytes of damaged blocks in the raw segments, not read
     traced      BOOLEAN NOT NULL,   -- single calls were recorded, not only running totals (--count-only)
     params      VARCHAR,            -- JSON: meta.json as the recorder wrote it: options, version
-    notes       VARCHAR             -- what must be known to read it right: files that could not be read, ...; NULL: nothing
+    notes       VARCHAR             -- what must be known to read it right: files that could not be read, what engines said at the end, ...; NULL: nothing
 );
 
 CREATE TABLE process (               -- one row for each program image: an exec starts a new row of the same pid

@@ -414,6 +414,7 @@ def test_whoever_does_not_wait_for_the_maps_is_told_that_they_are_lost(case_path
         recorder.wait()
     assert "was killed: what it had not printed is lost" in said
     assert "was killed: what it had not printed is lost" in (questions.maps(clew.open(case_path), Lens()).note or "")
+    assert "was killed" in clew.open(case_path).captures()["notes"][0].as_py()
 
 
 @pytest.mark.parametrize(

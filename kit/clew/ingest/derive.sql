@@ -6,7 +6,8 @@ SELECT m.capture_id, m.engine, m.host, m.command, coalesce(c.first_ns, w.started
        CASE WHEN m.ended OR s.complete THEN coalesce(c.last_ns, w.ended_ns, p.last_ns) END,
        coalesce(make_timestamp_ns(c.first_utc)::TIMESTAMP, try_cast(m.meta ->> 'started_utc' AS TIMESTAMP)), m.exit_code,
        coalesce(s.complete AND (w.capture_id IS NULL OR w.ended_ns IS NOT NULL), FALSE), coalesce(l.lost, p.lost, 0),
-       coalesce(s.skipped, 0), m.traced, m.meta, p.notes
+       coalesce(s.skipped, 0), m.traced, m.meta,
+       nullif(concat_ws('; ', p.notes, nullif(array_to_string(json_extract_string(m.meta, '$.options.said[*]'), '; '), ''), m.meta ->> 'error'), '')
 FROM landing.meta m
 LEFT JOIN (SELECT capture_id, min(monotonic_ns) AS first_ns, max(monotonic_ns) AS last_ns,
                   arg_min(realtime_ns, monotonic_ns) AS first_utc FROM landing.clock GROUP BY ALL) c USING (capture_id)

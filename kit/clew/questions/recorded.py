@@ -24,8 +24,7 @@ def why_empty(case: Case, engine: str | None = None) -> str | None:
 
 
 def _said(row: dict[str, Any]) -> str | None:
-    meta = json.loads(row["params"] or "{}")
-    if meta.get("ended") is False:
+    if json.loads(row["params"] or "{}").get("ended") is False:
         return _WHILE.get(row["engine"], f"{row['engine']} is still recording")
-    said = (meta.get("options") or {}).get("said") or []
-    return "; ".join(map(str, said)) or row["notes"] or meta.get("error")
+    notes: str | None = row["notes"]
+    return notes

@@ -107,7 +107,9 @@ def test_no_sample_is_told_with_the_reason(record: Command, run: Run, recorded: 
         "clew: perf took no sample: sleep 0.05 was on a processor for less than a sample's time (1 Hz)\n"
     )
     assert "no sample" in recorded.meta()["options"]["said"][0]
-    assert recorded.rows("SELECT notes FROM capture")[0]["notes"].startswith("perf.data was not read: ")
+    notes = recorded.rows("SELECT notes FROM capture")[0]["notes"]
+    assert notes.startswith("perf.data was not read: ")
+    assert "was on a processor for less than a sample's time" in notes
 
 
 def test_an_idle_process_is_told_and_an_error(attach: Command, run: Run, running: Begin) -> None:
