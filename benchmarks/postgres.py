@@ -51,9 +51,11 @@ class Cluster:
         )
 
     def command(self, port: int) -> list[str]:
-        """The server's command line, listening on 127.0.0.1:`port`."""
+        """The command line of a server with data of its own, listening on 127.0.0.1:`port`."""
+        data = self.data.with_name(f"data-{port}")
+        shutil.copytree(self.data, data)
         settings = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "unix_socket_directories="]
-        return [*self._drop, binary("postgres"), "-D", str(self.data), "-p", str(port), *settings]
+        return [*self._drop, binary("postgres"), "-D", str(data), "-p", str(port), *settings]
 
     def select_rate(self, port: int, seconds: int) -> float:
         """Transactions a second of pgbench's select-only script with 4 clients."""

@@ -1,5 +1,7 @@
-"""What nginx and PostgreSQL lose of their throughput under each tracer, all tracers taking turns in one run.
+"""What nginx and PostgreSQL lose of their throughput under each tracer.
 
+A bare server and two that clew records run side by side and are asked in turns, short ones, since the machine's speed
+changes; the peers come afterwards, one at a time: while system calls are traced, those of all programs are slower.
 Throughput needs an idle machine; the CPU time of a request, of the server and of its tracer, does not.
 """
 
@@ -14,8 +16,9 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,10 +26,12 @@ from benchmarks.postgres import Cluster
 from benchmarks.run import TRACERS, traced
 from benchmarks.table import Table
 
-SECONDS = 4
-TURNS = 5
+SECONDS = 2
+TURNS = 15
+PEER_TURNS = 3
+BESIDE = ("bare", "clew, counting", "clew, tracing")
 NGINX = """
-daemon off; master_process off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log;
+daemon off; master_process off; worker_processes 1; pid {folder}/{port}.pid; error_log {folder}/error.log;
 events {{ worker_connections 256; }}
 http {{
     access_log off; keepalive_requests 1000000; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
@@ -99,20 +104,28 @@ def serving(tracer: str, command: list[str], port: int) -> Iterator[Running]:
             server.wait(timeout=60)
 
 
+def ask(running: Running, load: Callable[[], float]) -> Turn:
+    """One turn: what `load()` gives, in requests a second, and the CPU time it took."""
+    before = running.cpu()
+    rate = load()
+    time.sleep(0.2)  # a process counts its children's time when they have ended
+    each = [(now - then) / (rate * SECONDS) * 1e6 for now, then in zip(running.cpu(), before, strict=True)]
+    return Turn(rate, *each)
+
+
 def take_turns(command: Callable[[int], list[str]], load: Callable[[int], float]) -> dict[str, list[Turn]]:
-    """Every tracer's turns, their order changes: `command(port)` serves, `load(port)` gives requests a second."""
+    """Every tracer's turns: `command(port)` serves, `load(port)` gives requests a second."""
     found: dict[str, list[Turn]] = {tracer: [] for tracer in TRACERS}
+    ports = {tracer: free_port() for tracer in TRACERS}
     order = random.Random(0)  # noqa: S311 -- an order of turns, no secret
-    for _ in range(TURNS):
-        for tracer in order.sample(list(TRACERS), len(TRACERS)):
-            port = free_port()
-            with serving(tracer, command(port), port) as running:
-                before = running.cpu()
-                rate = load(port)
-                time.sleep(0.2)  # a process counts its children's time when they have ended
-                after = running.cpu()
-            each = [(now - then) / (rate * SECONDS) * 1e6 for now, then in zip(after, before, strict=True)]
-            found[tracer].append(Turn(rate, *each))
+    with ExitStack() as stack:
+        servers = {name: stack.enter_context(serving(name, command(ports[name]), ports[name])) for name in BESIDE}
+        for _ in range(TURNS):
+            for tracer in order.sample(BESIDE, len(BESIDE)):
+                found[tracer].append(ask(servers[tracer], partial(load, ports[tracer])))
+    for tracer in TRACERS.keys() - set(BESIDE):
+        with serving(tracer, command(ports[tracer]), ports[tracer]) as running:
+            found[tracer] += [ask(running, partial(load, ports[tracer])) for _ in range(PEER_TURNS)]
     return found
 
 
@@ -125,8 +138,8 @@ def nginx_turns() -> dict[str, list[Turn]]:
         (folder / "file").write_bytes(b"x" * 1024)
 
         def command(port: int) -> list[str]:
-            (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port))
-            return [nginx, "-p", str(folder), "-c", "nginx.conf", "-e", str(folder / "error.log")]
+            (folder / f"{port}.conf").write_text(NGINX.format(folder=folder, port=port))
+            return [nginx, "-p", str(folder), "-c", f"{port}.conf", "-e", str(folder / "error.log")]
 
         def load(port: int) -> float:
             url = f"http://127.0.0.1:{port}/file"
@@ -144,21 +157,16 @@ def pgbench_turns() -> dict[str, list[Turn]]:
 
 
 def measure() -> Table:
-    """Medians of each tracer's turns, and of their shares of the bare server's turns."""
+    """Medians of each tracer's turns, and what they are of the bare server's."""
     columns = ("server", "tracer", "per second", "of bare", "its CPU us a request", "of bare's", "tracer's CPU us")
     table = Table("Servers under load", columns)
     for server, turns in (("nginx + wrk", nginx_turns()), ("PostgreSQL + pgbench -S", pgbench_turns())):
-        for tracer, found in turns.items():
-            pairs = list(zip(found, turns["bare"], strict=True))
-            table.rows.append(
-                (
-                    server,
-                    tracer,
-                    f"{statistics.median(turn.rate for turn in found):,.0f}",
-                    f"{statistics.median(turn.rate / bare.rate for turn, bare in pairs):.1%}",
-                    f"{statistics.median(turn.server_us for turn in found):.1f}",
-                    f"{statistics.median(turn.server_us / bare.server_us for turn, bare in pairs):.1%}",
-                    f"{statistics.median(turn.tracer_us for turn in found):.1f}",
-                )
-            )
+        rate, cpu, own = (
+            {tracer: statistics.median(getattr(turn, name) for turn in found) for tracer, found in turns.items()}
+            for name in ("rate", "server_us", "tracer_us")
+        )
+        for tracer in turns:
+            of_bare, cpu_of_bare = (f"{each[tracer] / each['bare']:.1%}" for each in (rate, cpu))
+            figures = f"{rate[tracer]:,.0f}", of_bare, f"{cpu[tracer]:.1f}", cpu_of_bare, f"{own[tracer]:.1f}"
+            table.rows.append((server, tracer, *figures))
     return table
