@@ -77,6 +77,22 @@ def test_the_seconds_around_the_trigger_are_kept_without_a_gap(
     assert kept.captures().to_pylist()[0]["command"].startswith("watch")
 
 
+def test_what_could_not_fire_and_what_could_not_be_kept_is_told(tmp_path: Path) -> None:
+    case = tmp_path / "case"
+    figures = tmp_path / "figures"
+    figures.write_text("here 1\n")
+    absent, options = f"file {figures} absent > 0", ["--before", "300", "--after", "0", "--count", "1"]
+    watcher = watch(case, "--when", absent, "--when", f"file {figures} here > 0", *options)
+    said = watcher.communicate(timeout=60)[1]
+    assert watcher.returncode == 0, said
+    assert said.count("has no 'absent' yet") == 1
+    assert f"{absent}: there never was a figure to compare" in said
+    assert "here > 0: there never" not in said
+    short = "s from before the trigger, not 300 s: watching had only begun"
+    assert short in said
+    assert short in clew.open(case).captures()["notes"][0].as_py()
+
+
 def test_what_does_not_meet_keep_if_is_dropped(tmp_path: Path, spinning: subprocess.Popen[bytes]) -> None:
     case = tmp_path / "case"
     options = ["--before", "2", "--after", "1", "--for", "8", "--keep-if", "frame ~ no_such_function_anywhere"]

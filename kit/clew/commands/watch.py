@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     watch = Watch(plan, Path(args.output), tell)
     tell(f"watching for {' or '.join(args.when)}; Ctrl-C ends it")
     watch.run(lambda: bool(stopped) or (until is not None and time.monotonic() > until))
+    for text in watch.never_had():
+        print(f"clew: {printable(text)}: there never was a figure to compare, so it could not fire", file=sys.stderr)
     if not watch.kept:
         print(f"clew: nothing was kept{f', {watch.dropped} dropped' if watch.dropped else ''}", file=sys.stderr)
     return 0 if watch.kept else 1

@@ -45,18 +45,24 @@ _LOOKBACK_NS = 5 * 10**9  # of a live case
 
 @dataclass
 class Trigger:
-    """``check`` says why it fires now, or None. ``text`` is what was asked for."""
+    """``check`` says why it fires now, or None. ``text`` is what was asked for.
+
+    ``had``: whether there ever was a figure; ``absent``: what is said while there was none, "" where that is usual.
+    """
 
     text: str
     look: Callable[[], float | None]
     compare: Callable[[float, float], bool]
     limit: float
     rate: bool
+    absent: str = ""
+    had: bool = False
     _last: tuple[float, float] | None = None  # seconds, value
 
     def check(self) -> str | None:
         """Why it fires, with the figure; None if it does not. Raises ClewError if the figure cannot be had."""
         value = self.look()
+        self.had |= value is not None
         if value is not None and self.rate:
             now, last = time.monotonic(), self._last
             self._last = (now, value)
@@ -94,7 +100,10 @@ def parse(text: str) -> Trigger:
     }
     look = makers[kind](*words)
     limit = float(compared[3]) * _UNITS[compared[4] or ""]
-    return Trigger(text, look, _COMPARISONS[compared[2]], limit, rate)
+    absent = (
+        f"{words[0]} has no {words[1]!r:.60} yet: it fires only once there is one" if kind in ("file", "url") else ""
+    )
+    return Trigger(text, look, _COMPARISONS[compared[2]], limit, rate, absent)
 
 
 def _shell(command: str) -> float:

@@ -59,6 +59,7 @@ class Watch:
         self.plan, self.case, self.tell = plan, case, tell
         self.kept: list[Path] = []
         self.dropped = 0
+        self._told: set[tuple[str, str]] = set()  # what was wrong with which trigger
         self._keep = keep_if.parse(plan.keep_if) if plan.keep_if else None
 
     def run(self, ended: Callable[[], bool]) -> None:
@@ -104,11 +105,23 @@ class Watch:
             try:
                 why = trigger.check()
             except ClewError as error:
-                self.tell(f"{trigger.text}: {error}")
+                self._warn(trigger, str(error))
                 continue
+            if not trigger.had and trigger.absent:
+                self._warn(trigger, trigger.absent)
             if why is not None:
                 return why
         return None
+
+    def _warn(self, trigger: Trigger, what: str) -> None:
+        """Say what is wrong with a trigger, once: it is looked at every second."""
+        if (trigger.text, what) not in self._told:
+            self._told.add((trigger.text, what))
+            self.tell(f"{trigger.text}: {what}")
+
+    def never_had(self) -> list[str]:
+        """Triggers that could not fire: there never was a figure to compare."""
+        return [trigger.text for trigger in self.plan.triggers if not trigger.had]
 
     def _keep_around(self, ring: Ring, folder: Path, why: str, ended: Callable[[], bool]) -> None:
         """Wait for what is to be kept from after the trigger, then make a capture of it, or drop it."""
@@ -126,11 +139,22 @@ class Watch:
             self.tell(f"dropped: not {self.plan.keep_if}")
         else:
             window = {"fired_ns": fired_ns, "begin_ns": begin_ns, "end_ns": end_ns, "why": why, "keep_if": reason}
-            self.kept.append(self._make(pieces, folder, window, ring.command))
-            self.tell(f"kept: {self.kept[-1]}")
+            short = self._short(pieces[0], begin_ns, fired_ns)
+            self.kept.append(self._make(pieces, folder, window, ring.command, short))
+            self.tell(f"kept: {self.kept[-1]}{''.join(f'; {text}' for text in short)}")
         ring.prune(time.monotonic_ns())
 
-    def _make(self, pieces: Sequence[Piece], folder: Path, window: dict[str, Any], command: list[str]) -> Path:
+    def _short(self, first: Piece, begin_ns: int, fired_ns: int) -> list[str]:
+        """What is to be said where less could be kept from before the trigger than was asked for."""
+        if first.begin_ns <= begin_ns:
+            return []
+        there = max(fired_ns - first.begin_ns, 0) / 1e9
+        why = "the rest is of the trigger before" if self.kept or self.dropped else "watching had only begun"
+        return [f"it has {there:.1f} s from before the trigger, not {self.plan.before_s:g} s: {why}"]
+
+    def _make(
+        self, pieces: Sequence[Piece], folder: Path, window: dict[str, Any], command: list[str], said: list[str]
+    ) -> Path:
         directory = make_place(self.case).directory
         for number, piece in enumerate(pieces, 1):
             os.link(piece.path, directory / f"perf-{number:03d}.data")
@@ -140,7 +164,7 @@ class Watch:
             make_private(directory / ALSO)
         started = min(pieces[0].begin_ns, window["begin_ns"])
         utc = datetime.now(UTC) - timedelta(microseconds=(time.monotonic_ns() - started) // 1000)
-        options = {**asdict(self.plan.wanted), "watch": window, "tools": [{"command": command}]}
+        options = {**asdict(self.plan.wanted), "watch": window, "tools": [{"command": command}], "said": said}
         Meta(
             "perf",
             ["watch", window["why"]],

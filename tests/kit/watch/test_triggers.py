@@ -94,6 +94,19 @@ def test_a_prometheus_page(page: tuple[str, list[str]]) -> None:
     assert "it is" in (trigger.check() or "")
 
 
+def test_a_figure_that_is_not_there_is_told_until_it_comes(tmp_path: Path, page: tuple[str, list[str]]) -> None:
+    log = tmp_path / "stats.jsonl"
+    log.write_text('{"ts": 1, "drops": 2}\n')
+    missing = [parse(f"file {log} drop > 1"), parse(f"url {page[0]} drop > 1")]
+    for trigger in missing:
+        assert trigger.check() is None and not trigger.had
+        assert "has no 'drop' yet" in trigger.absent
+    log.write_text('{"ts": 1, "drop": 2}\n')
+    page[1][0] = "drop 2\n"
+    for trigger in missing:
+        assert trigger.check() is not None and trigger.had
+
+
 def test_cpu_of_a_process() -> None:
     trigger = parse(f"cpu {os.getpid()} > 20")
     assert trigger.check() is None  # one look says nothing
