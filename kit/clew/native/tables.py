@@ -166,21 +166,18 @@ def conns(batch: Batch) -> pa.Table:
 
 def _opened(batch: Batch) -> pa.Table:
     index = np.flatnonzero((batch.flags & Flag.NAMES) != 0)
-    return _table(
-        {
-            "conn_id": batch.conn_id[index],
-            **_who(batch, index),
-            "fd": _known(batch.fd[index], -1),
-            "kind": _named(np.zeros(len(index), np.uint32), KINDS),
-            "flags": np.zeros(len(index), np.uint32),
-            "inherited": np.zeros(len(index), bool),
-            "path": _text(batch, batch.data_at[index], batch.head[index].astype(np.uint64)),
-        }
-    )
+    text = _text(batch, batch.data_at[index], batch.head[index].astype(np.uint64))
+    return _undescribed(batch, index, {"path": text})
 
 
 def _refused(batch: Batch) -> pa.Table:
     index = np.flatnonzero((batch.op == OP_CONNECT) & (batch.error != 0) & (batch.head > 0))
+    text = _text(batch, batch.data_at[index], np.minimum(batch.head[index], 112), address=True)
+    return _undescribed(batch, index, {"remote": text})
+
+
+def _undescribed(batch: Batch, index: Array, known: Mapping[str, pa.Array]) -> pa.Table:
+    """Connections of which records of calls say one thing, and no record of their own says what they are."""
     return _table(
         {
             "conn_id": batch.conn_id[index],
@@ -189,7 +186,7 @@ def _refused(batch: Batch) -> pa.Table:
             "kind": _named(np.zeros(len(index), np.uint32), KINDS),
             "flags": np.zeros(len(index), np.uint32),
             "inherited": np.zeros(len(index), bool),
-            "remote": _text(batch, batch.data_at[index], np.minimum(batch.head[index], 112), address=True),
+            **known,
         }
     )
 

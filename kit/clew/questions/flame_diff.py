@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -43,12 +44,8 @@ def flame_diff(
     chosen = choose(case, lens, event)
     after = weigh(case, lens, chosen.name, by=by, edits=edits, chosen=chosen)
     before = weigh(baseline_case, baseline_lens, chosen.name, by=by, edits=edits)
-    if before.chosen.unit != after.chosen.unit:
-        raise ClewError(f"cannot compare {before.chosen.unit} with {after.chosen.unit}")
-    wholes = [float(side.weight.sum()) for side in (before, after)]
-    if not all(wholes):
-        raise ClewError(f"no sample of {chosen.name} matches the {'baseline' if not wholes[0] else 'lens'}")
-    scale = wholes[1] / wholes[0] if normalise else 1.0
+    units, wholes = zip(*((side.chosen.unit, float(side.weight.sum())) for side in (before, after)), strict=True)
+    scale, compared, said = beside(chosen.name, units, wholes, normalise=normalise)
     both = _beside(before, after)
     if narrowest is not None and direction == "up":
         rows = np.flatnonzero(both.weight).astype(np.int32)
@@ -56,15 +53,24 @@ def flame_diff(
         answer = callers_of(both, rows, sides[1][rows], narrowest, within, sides[0][rows])
     else:
         answer = _whole(both, before.weight * scale, after.weight, direction)
-    figures = answer.summary | {
-        "scale": scale,
-        "before_total": wholes[0],
-        "after_total": wholes[1],
-        "normalised": normalise,
-        "samples": int(after.samples.sum()),
-    }
-    said = f"both sides scaled to the same whole (before times {scale:.3g})" if normalise else None
+    figures = answer.summary | compared | {"samples": int(after.samples.sum())}
     return replace(answer, sql=after.sql, summary=figures, title=f"difference in {chosen.name}", note=said)
+
+
+def beside(
+    event: str, units: Sequence[str], wholes: Sequence[float], *, normalise: bool
+) -> tuple[float, dict[str, Any], str | None]:
+    """(what before is multiplied by, what a summary says of both sides, what a note says) for (before, after).
+
+    Raises ClewError if the units differ, or one whole is 0.
+    """
+    if units[0] != units[1]:
+        raise ClewError(f"cannot compare {units[0]} with {units[1]}")
+    if not all(wholes):
+        raise ClewError(f"no sample of {event} matches the {'baseline' if not wholes[0] else 'lens'}")
+    scale = wholes[1] / wholes[0] if normalise else 1.0
+    compared = {"scale": scale, "before_total": wholes[0], "after_total": wholes[1], "normalised": normalise}
+    return scale, compared, f"both sides scaled to the same whole (before times {scale:.3g})" if normalise else None
 
 
 def _whole(both: Weighed, before: tree.Floats, after: tree.Floats, direction: str) -> Answer:

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from clew.case import Case
-from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
+from clew.questions.flame_diff import beside
 from clew.questions.forest import Edit
 from clew.questions.functions import NAMES, functions
 from clew.units import number
@@ -40,12 +40,8 @@ def functions_diff(
     after = functions(case, lens, event, by=by, edits=edits)
     figures = after.summary
     before = functions(baseline_case, baseline_lens, figures["event"], by=by, edits=edits)
-    if before.summary["unit"] != figures["unit"]:
-        raise ClewError(f"cannot compare {before.summary['unit']} with {figures['unit']}")
-    wholes = [side.summary["total"] for side in (before, after)]
-    if not all(wholes):
-        raise ClewError(f"no sample of {figures['event']} matches the {'baseline' if not wholes[0] else 'lens'}")
-    scale = wholes[1] / wholes[0] if normalise else 1.0
+    units, wholes = ([side.summary[what] for side in (before, after)] for what in ("unit", "total"))
+    scale, compared, scaled = beside(figures["event"], units, wholes, normalise=normalise)
     names = pc.unique(pa.chunked_array([*after.table["function"].chunks, *before.table["function"].chunks]))
     columns = {
         f"{what}_{side}": _of(names, answer.table, what) * factor
@@ -60,15 +56,14 @@ def functions_diff(
     )[:limit]
     shown = [f"{what}_{side}" for what in ("self", "total") for side in ("delta", "before", "after")]
     table = pa.table({"function": names, "module": modules, **{name: columns[name] for name in shown}})
-    said = [f"both sides scaled to the same whole (before times {scale:.3g})"] if normalise else []
+    said = [scaled] if scaled else []
     said += [f"{number(len(order))} of {number(len(names))} {NAMES[by]} are shown"] if len(order) < len(names) else []
-    more = {"scale": scale, "before_total": wholes[0], "after_total": wholes[1], "normalised": normalise}
     return replace(
         after,
         table=table.take(pa.array(order)),
         title=f"difference in {figures['event']} ({figures['unit']}), by {by}",
         note="; ".join(said) or None,
-        summary=figures | more,
+        summary=figures | compared,
     )
 
 
