@@ -4,7 +4,8 @@ FILE is text of `perf script` (also from standard input, also gzip), perf.data, 
 Of text the output is that of FlameGraph's stackcollapse-perf.pl, options and order of lines included: samples of the
 first event only, weighted by their periods. That script loses samples: the last one where no empty line follows; those
 of threads whose names are empty or begin with # or a blank; those without stacks; all of a file with CR LF. They are
-counted here, and it is said how many; with --flamegraph-compat they are lost here, too.
+counted here, and it is said how many; with --flamegraph-compat they are lost here, too. With --srcline it takes
+whatever line follows a frame for its source, even the empty one that ends a sample: so does --flamegraph-compat alone.
 
 examples:
   perf script | clew collapse > out.folded
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--event-filter", default="", metavar="EVENT", help="samples of this event (default: the first)"
     )
     parser.add_argument(
-        "--flamegraph-compat", action="store_true", help="lose the samples that stackcollapse-perf.pl loses"
+        "--flamegraph-compat", action="store_true", help="do as stackcollapse-perf.pl does where it is wrong"
     )
 
 

@@ -53,11 +53,9 @@ def names(line: bytes, style: Style, java: bool) -> list[bytes] | None:
     found = split(line)
     if found is None:
         return None
+    if said := resolved(found, style):
+        return [said]
     address, symbol, module = found
-    if style.inline and not _NO_INLINE.search(module):
-        resolved = inlined(address, symbol, module, style.context)
-        if resolved not in _FAILED:
-            return [resolved]
     symbol = _OFFSET.sub(b"", symbol)
     if symbol.startswith(b"("):
         return []
@@ -70,6 +68,15 @@ def names(line: bytes, style: Style, java: bool) -> list[bytes] | None:
 def is_java(root: bytes) -> bool:
     """Whether ``root``, the name at the root of a stack, process and thread included, is of a Java program."""
     return root.startswith(b"java")
+
+
+def resolved(found: tuple[bytes, bytes, bytes], style: Style) -> bytes | None:
+    """The names of ``found``, one of split(), as addr2line has them; None if it is not asked, or does not know."""
+    address, symbol, module = found
+    if not style.inline or _NO_INLINE.search(module):
+        return None
+    said = inlined(address, symbol, module, style.context)
+    return None if said in _FAILED else said
 
 
 def tidy(name: bytes, java: bool = False) -> bytes:

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from clew.export._perf_names import Style, is_java, names, split
+from clew.export._perf_names import Style, is_java, names, resolved, split
 from clew.ingest.profiles import _perf_lines
 from clew.ingest.profiles._chains import outer
 from clew.ingest.profiles._perf_lines import Frame, Head
@@ -351,9 +351,11 @@ class Collapse:
         """The number of a frame with the source lines that follow it, one for each name of it.
 
         The script takes the next line for one whatever that is, even a frame, or an empty one that ends the sample; but
-        for an unknown function of an unknown file, and what was inlined there.
+        for an unknown function of an unknown file, and what was inlined there, and for what addr2line has told.
         """
         found = split(line)
+        if found and (said := resolved(found, self.options.style)):
+            return known.number([said])
         placed, nowhere = [], False
         for name in names(line, self.options.style, known.java) or []:
             nowhere |= bool(found and found[2] == b"[unknown]" and _UNKNOWN.match(name))

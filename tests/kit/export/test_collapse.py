@@ -276,6 +276,10 @@ def test_inlined_functions_are_asked_for(tmp_path: Path) -> None:
     assert done.stdout == "prog;outer;inner 4\n"
     done = subprocess.run([*CLEW, str(path), "--inline", "--context"], capture_output=True, text=True, check=True)
     assert done.stdout == "prog;outer:prog.c:3;inner:prog.c:1 4\n"
+    # what addr2line tells takes no source line: that which follows is none of the stack's
+    path.write_text(text.replace("\n\n", "\n  x.c:1\n\n"))
+    done = subprocess.run([*CLEW, str(path), "--inline", "--srcline"], capture_output=True, text=True, check=True)
+    assert done.stdout == "prog;outer;inner 4\n"
     # perf before 6 prints addresses of the process: found by the symbol and the distance from it
     path.write_text(text.replace(address, "7f0000000000"))
     done = subprocess.run([*CLEW, str(path), "--inline"], capture_output=True, text=True, check=True)
