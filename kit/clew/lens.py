@@ -287,36 +287,48 @@ def _chosen(conditions: list[str]) -> list[str]:
 
 
 def _worked_for(table: str, condition: str) -> str:
-    """Rows of ``table`` at whose time their thread worked for such a request (intervals of a thread do not overlap).
-
-    Time is divided into cells about as long as the intervals, so that an interval lies in few cells and a row is
-    compared with few intervals. Those that are more than 16 times longer than the median have cells of their own.
-    """
-    who, thread = "host, tid", ""
-    if table == "event":  # it always has a thread, which is found more quickly than a name
-        who, thread = "thread_id", "JOIN (SELECT thread_id, host, tid FROM thread) USING (host, tid)"
-    length = "ceil(log2(greatest(avg(end_ns - start_ns) FILTER ({}), 1)))::INTEGER"
-    short, long = "end_ns - start_ns <= bound", "end_ns - start_ns > bound"
-    nth = "2 * unnest(range(start_ns >> {0}, (end_ns >> {0}) + 1)) + {1} AS nth"
-    return (
-        f"({who}, ts_ns) IN (WITH w AS MATERIALIZED (SELECT {who}, start_ns, end_ns FROM working {thread} "
-        f"WHERE {condition}), "
-        "most AS MATERIALIZED (SELECT 16 * quantile_disc(end_ns - start_ns, 0.5) AS bound FROM w), "
-        f"size AS MATERIALIZED (SELECT {length.format(short)} AS short, {length.format(long)} AS long FROM w, most), "
-        f"cell AS (SELECT {who}, start_ns, end_ns, {nth.format('short', 0)} FROM w, most, size WHERE {short} "
-        f"UNION ALL SELECT {who}, start_ns, end_ns, {nth.format('long', 1)} FROM w, most, size WHERE {long}) "
-        f"SELECT {who}, x.ts_ns FROM (SELECT {who}, ts_ns, 2 * (ts_ns >> short) AS nth FROM {table}, size "
-        f"UNION ALL SELECT {who}, ts_ns, 2 * (ts_ns >> long) + 1 FROM {table}, "
-        "(SELECT long FROM size WHERE long IS NOT NULL)) x "
-        f"JOIN cell USING ({who}, nth) WHERE x.ts_ns >= start_ns AND x.ts_ns < end_ns)"
-    )
+    """Rows of ``table`` at whose time their thread worked for such a request (intervals of a thread do not overlap)."""
+    who = ", ".join(_whose(table)[0])
+    return f"({who}, ts_ns) IN ({_meet(table, f'{who}, x.ts_ns', 'TRUE', condition)})"
 
 
 def _during(table: str, condition: str) -> str:
     """Requests for which a thread worked when such a row of ``table`` was made."""
+    return f"request_id IN ({_meet(table, 'request_id', condition, 'TRUE', ', request_id')})"
+
+
+def _whose(table: str) -> tuple[tuple[str, ...], str]:
+    """What says whose a row of ``table`` is, and what table ``working`` is joined with to know it, too."""
+    if table == "event":  # it always has a thread, which is found more quickly than a name
+        return ("thread_id",), "JOIN (SELECT thread_id, host, tid FROM thread) USING (host, tid)"
+    return ("host", "tid"), ""
+
+
+def _meet(table: str, columns: str, of_row: str, of_work: str, carried: str = "") -> str:
+    """``columns`` of rows of ``table`` and the intervals of ``working`` in which they were made (``carried``: of these).
+
+    Time is divided into cells about as long as the intervals, so that an interval lies in few cells and a row is
+    compared with few intervals. Those that are more than 16 times longer than the median have cells of their own.
+    """
+    names, thread = _whose(table)
+    who = ", ".join(names)
+    length = "ceil(log2(greatest(avg(end_ns - start_ns) FILTER ({}), 1)))::INTEGER"
+    short, long = "end_ns - start_ns <= bound", "end_ns - start_ns > bound"
+    nth = "2 * unnest(range(start_ns >> {0}, (end_ns >> {0}) + 1)) + {1} AS nth"
+    cell = f"SELECT {who}, start_ns, end_ns{carried}, {{}} FROM w, most, size WHERE {{}}"
+    kept, of_seen = ("", "") if of_row == "TRUE" else ("MATERIALIZED ", f" AND ({who}) IN (SELECT {who} FROM seen)")
     return (
-        f"request_id IN (SELECT w.request_id FROM (SELECT host, tid, ts_ns FROM {table} WHERE {condition}) x "
-        "ASOF JOIN working w ON w.host = x.host AND w.tid = x.tid AND w.start_ns <= x.ts_ns WHERE x.ts_ns < w.end_ns)"
+        f"WITH seen AS {kept}(SELECT {who}, ts_ns FROM {table} WHERE {of_row}), "
+        f"w AS MATERIALIZED (SELECT {who}, start_ns, end_ns{carried} FROM working {thread} "
+        f"WHERE {of_work}{of_seen}), "
+        "most AS MATERIALIZED (SELECT 16 * quantile_disc(end_ns - start_ns, 0.5) AS bound FROM w), "
+        f"size AS MATERIALIZED (SELECT {length.format(short)} AS short, {length.format(long)} AS long FROM w, most), "
+        f"cell AS ({cell.format(nth.format('short', 0), short)} "
+        f"UNION ALL {cell.format(nth.format('long', 1), long)}) "
+        f"SELECT {columns} FROM (SELECT {who}, ts_ns, 2 * (ts_ns >> short) AS nth FROM seen, size "
+        f"UNION ALL SELECT {who}, ts_ns, 2 * (ts_ns >> long) + 1 FROM seen, "
+        "(SELECT long FROM size WHERE long IS NOT NULL)) x "
+        f"JOIN cell USING ({who}, nth) WHERE x.ts_ns >= start_ns AND x.ts_ns < end_ns"
     )
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pyarrow.compute as pc
+
 from clew.case import Case
 from clew.errors import ClewError, one_of
 from clew.lens import Lens
-from clew.questions.answer import Answer
+from clew.questions.answer import Answer, runnable
 from clew.questions.ask import ask, need_requests
 
 BY = {
@@ -51,9 +53,13 @@ cell AS (
     FROM seen GROUP BY ALL)
 SELECT {names}, n AS count, errors, unresolved, total_ns, mean_ns, min_ns, p[1] AS p50_ns, p[2] AS p90_ns,
        p[3] AS p99_ns, max_ns, unfinished
-FROM cell ORDER BY {first}{" LIMIT $limit" if limit is not None else ""}"""
-    answer = ask(case, sql, params | ({} if limit is None else {"limit": limit}), f"requests by {by}")
-    return replace(answer, note=_note(case, lens))
+FROM cell ORDER BY {first}"""
+    answer = ask(case, sql, params, f"requests by {by}")  # all of them: the note is on the whole
+    note = _note(*(pc.sum(answer.table[name]).as_py() or 0 for name in ("count", "unresolved", "unfinished")))
+    if limit is not None:
+        shown = runnable(f"{sql} LIMIT $limit", params | {"limit": limit})
+        answer = replace(answer, table=answer.table.slice(0, limit), sql=shown)
+    return replace(answer, note=note)
 
 
 def requests(case: Case, lens: Lens, order: str = "dur_ns", limit: int | None = 1000) -> Answer:
@@ -68,12 +74,21 @@ def requests(case: Case, lens: Lens, order: str = "dur_ns", limit: int | None = 
     need_requests(case, "requests")
     predicate, params = lens.compile("request")
     falling = order in ("dur_ns", "error", "spans", "processes")
-    sql = f"""SELECT {", ".join(_SINGLE)}
-FROM request WHERE {predicate}
-ORDER BY {order} {"DESC" if falling else "ASC"} NULLS LAST, start_ns, request_id"""
+    tail = f"ORDER BY {order} {'DESC' if falling else 'ASC'} NULLS LAST, start_ns, request_id"
     if limit is not None:
-        sql, params = sql + " LIMIT $limit", params | {"limit": limit}
-    return replace(ask(case, sql, params, "single requests"), note=_note(case, lens))
+        tail, params = f"{tail} LIMIT $limit", params | {"limit": limit}
+    sql = f"SELECT {', '.join(_SINGLE)}\nFROM request WHERE {predicate}\n{tail}"
+    # what the Lens asks may take long to find out: once, for the rows and for the note on all of them
+    table = case.sql(
+        f"""WITH seen AS MATERIALIZED (SELECT request_id, resolved, dur_ns FROM request WHERE {predicate}),
+whole AS (SELECT count(*) AS n, count(*) FILTER (NOT resolved) AS unresolved, count(*) - count(dur_ns) AS unfinished
+          FROM seen)
+SELECT {", ".join(_SINGLE)}, whole.* FROM request, whole WHERE request_id IN (SELECT request_id FROM seen) {tail}""",
+        params,
+    )
+    note = _note(*(table[name][0].as_py() if table.num_rows else 0 for name in ("n", "unresolved", "unfinished")))
+    origin_ns = case.bounds()[0] if table.num_rows else 0
+    return Answer(table.select(_SINGLE), runnable(sql, params), "single requests", note, origin_ns=origin_ns)
 
 
 def request_programs(case: Case, lens: Lens) -> Answer:
@@ -97,37 +112,43 @@ def request_latency(case: Case, lens: Lens) -> Answer:
     """
     need_requests(case, "latency of requests")
     predicate, params = lens.compile("request")
-    sql = f"""WITH cell AS (
+    sql = _HISTOGRAM.format(source=f"request WHERE {predicate} AND")
+    # what the Lens asks may take long to find out: once, for the histogram and for the figures of the whole
+    found = case.sql(
+        _WITH_FIGURES.format(predicate=predicate, histogram=_HISTOGRAM.format(source="seen WHERE")), params
+    )
+    whole = found.slice(0, 1).to_pylist()[0]
+    figures = {name: whole[name] for name in _FIGURES}
+    table = found.select(("bucket", "low_ns", "high_ns", "requests")).filter(pc.is_valid(found["bucket"]))
+    note = _note(whole["count"] + whole["unfinished"], whole["unresolved"], whole["unfinished"])
+    return Answer(table, runnable(sql, params), "how long requests took", note, figures)
+
+
+_FIGURES = tuple("count unfinished sum_ns min_ns mean_ns max_ns p50_ns p90_ns p99_ns p999_ns".split())
+_HISTOGRAM = """WITH cell AS (
     SELECT CASE WHEN dur_ns < 1 THEN 0 ELSE floor(log2(dur_ns))::INTEGER + 1 END AS bucket, count(*) AS requests
-    FROM request WHERE dur_ns IS NOT NULL AND {predicate} GROUP BY ALL)
+    FROM {source} dur_ns IS NOT NULL GROUP BY ALL)
 SELECT bucket, CASE bucket WHEN 0 THEN 0 ELSE 1::BIGINT << (bucket - 1) END AS low_ns, 1::BIGINT << bucket AS high_ns,
        requests
 FROM cell ORDER BY bucket"""
-    figures = case.sql(
-        f"""SELECT * EXCLUDE p, p[1] AS p50_ns, p[2] AS p90_ns, p[3] AS p99_ns, p[4] AS p999_ns
-            FROM (SELECT count(dur_ns) AS count, count(*) - count(dur_ns) AS unfinished,
-                         sum(dur_ns)::BIGINT AS sum_ns, min(dur_ns) AS min_ns, avg(dur_ns) AS mean_ns,
-                         max(dur_ns) AS max_ns, quantile_disc(dur_ns, [0.5, 0.9, 0.99, 0.999]) AS p
-                  FROM request WHERE {predicate})""",
-        params,
-    ).to_pylist()[0]
-    answer = ask(case, sql, params, "how long requests took", _note(case, lens))
-    return replace(answer, summary=figures)
+_WITH_FIGURES = """WITH seen AS MATERIALIZED (SELECT dur_ns, resolved FROM request WHERE {predicate}),
+histogram AS ({histogram}),
+sums AS (
+    SELECT count(dur_ns) AS count, count(*) - count(dur_ns) AS unfinished, sum(dur_ns)::BIGINT AS sum_ns,
+           min(dur_ns) AS min_ns, avg(dur_ns) AS mean_ns, max(dur_ns) AS max_ns,
+           quantile_disc(dur_ns, [0.5, 0.9, 0.99, 0.999]) AS p, count(*) FILTER (NOT resolved) AS unresolved
+    FROM seen)
+SELECT * EXCLUDE p, p[1] AS p50_ns, p[2] AS p90_ns, p[3] AS p99_ns, p[4] AS p999_ns
+FROM sums LEFT JOIN histogram ON TRUE ORDER BY bucket"""
 
 
-def _note(case: Case, lens: Lens) -> str | None:
-    """What must be said beside requests under ``lens``: none, unresolved ones, ends that were not seen."""
-    predicate, params = lens.compile("request")
-    row = case.sql(
-        f"""SELECT count(*) AS n, count(*) FILTER (NOT resolved) AS unresolved, count(*) - count(dur_ns) AS unfinished
-            FROM request WHERE {predicate}""",
-        params,
-    ).to_pylist()[0]
-    if not row["n"]:
+def _note(asked: int, unresolved: int, unfinished: int) -> str | None:
+    """What must be said beside so many requests: none, unresolved ones, ends that were not seen."""
+    if not asked:
         return "no request matches the lens"
     said = []
-    if row["unresolved"]:
-        said.append(f"{row['unresolved']:,} of {row['n']:,} are unresolved: parts of requests that are not known")
-    if row["unfinished"]:
-        said.append(f"{row['unfinished']:,} have no end that was seen: they count, their durations do not")
+    if unresolved:
+        said.append(f"{unresolved:,} of {asked:,} are unresolved: parts of requests that are not known")
+    if unfinished:
+        said.append(f"{unfinished:,} have no end that was seen: they count, their durations do not")
     return "; ".join(said) or None

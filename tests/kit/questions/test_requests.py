@@ -204,3 +204,26 @@ def test_calls_of_requests_are_those_made_while_a_thread_worked_for_them(shop: C
     assert found.equals(expected) and found.num_rows > 100
     lengths = shop.sql(f"SELECT median(end_ns - start_ns) AS usual, max(end_ns - start_ns) AS longest FROM ({chosen})")
     assert lengths["longest"][0].as_py() > 16 * lengths["usual"][0].as_py()
+
+
+def test_requests_of_calls_are_those_a_thread_worked_for_while_it_made_them(shop: Case) -> None:
+    """Of many calls, of a single one, and of none."""
+    few = shop.sql("SELECT quantile_disc(dur_ns, 0.99) AS few FROM event")["few"][0].as_py()
+    for lens, term in (
+        (Lens(ops=("write",)), "op_id = (SELECT op_id FROM op WHERE op = 'write')"),
+        (Lens(latency=(few, None)), f"dur_ns >= {few}"),
+        (Lens(latency=(10**12, None)), "dur_ns >= 1e12"),
+    ):
+        predicate, params = lens.compile("request")
+        found = shop.sql(f"SELECT request_id FROM request WHERE {predicate} ORDER BY ALL", params)
+        expected = shop.sql(
+            f"""SELECT DISTINCT w.request_id FROM (SELECT * FROM event WHERE {term}) e JOIN working w
+                ON w.host = e.host AND w.tid = e.tid AND e.ts_ns >= w.start_ns AND e.ts_ns < w.end_ns ORDER BY ALL"""
+        )
+        assert found.equals(expected), lens
+        assert found.num_rows > 0 or lens.latency == (10**12, None)
+        by_name = questions.requests_by(shop, lens, limit=1)
+        listed, timed = questions.requests(shop, lens, limit=1), questions.request_latency(shop, lens)
+        assert len({by_name.note, listed.note, timed.note}) == 1
+        assert all(shop.sql(answer.sql).equals(answer.table) for answer in (by_name, listed, timed))
+        assert timed.summary["count"] + timed.summary["unfinished"] == found.num_rows
