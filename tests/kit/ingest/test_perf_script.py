@@ -157,6 +157,12 @@ def test_heads_alone_headers_and_other_records(tmp_path: Path) -> None:
     }
 
 
+def test_a_header_longer_than_what_decides(tmp_path: Path) -> None:
+    header = "# ========\n# captured on    : Mon Nov  9 10:00:00 2026\n" + "# CPU cache info: L1 Data 32K [0]\n" * 4000
+    sample = "a.out 1 15844.498807:          3 cycles: \n\t1 f+0x1 (/a.out)\n\n"
+    assert samples(profile(header + "# ========\n#\n" + sample, tmp_path))[0]["weight"] == 3.0
+
+
 def test_fewer_fields(tmp_path: Path) -> None:
     """perf script -F comm,tid,ip,sym,dso, and without dso."""
     (one,) = samples(profile("my prog 7079 \n\t12c8 deep (/tmp/x)\n\t12c9 main (/tmp/x)\n\n", tmp_path))

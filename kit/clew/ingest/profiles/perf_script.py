@@ -27,6 +27,7 @@ from clew.native.text import LEAVE, Meanings
 
 FORMAT = "text of perf script"
 RANK = 50
+_HEADER = b"# ========\n# captured on"
 _STACKED = re.compile(
     rb"^[^\s#].*(?:[^\s:]:| \d+)[ \t]*\n(?:[ \t]+[0-9a-f]{1,16} \S.* \(.*\)|\t {0,12}[0-9a-f]{4,16} [^\s(].*)$",
     re.MULTILINE,
@@ -43,11 +44,16 @@ _KEPT = 100_000  # heads that are remembered, of each half
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether one of the first lines has a time as a sample's or a record's head, or a head and a frame follow."""
+    """Whether one of the first lines has a time as a sample's or a record's head, or a head and a frame follow.
+
+    The header that ``--header`` prints has a line for each cache of each processor: it may be all that is shown here.
+    """
     head = unpacked(head)
     if b"\0" in head:
         return False
     head = head.replace(b"\r\n", b"\n")
+    if head.startswith(_HEADER) and not re.search(rb"^[^#]", head, re.MULTILINE):
+        return True
     lines = [line for line in head[:4096].split(b"\n") if line and not line.startswith(b"# ")] or [b""]
     return any(_perf_lines.head(line[:512]) for line in lines) or bool(_STACKED.search(head) or _RECORD.search(head))
 
