@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from clew.causal.ahead import one_ahead
 from clew.causal.kept import Kept, folder_of
 from clew.causal.match import FORKS
 from clew.causal.rules import BY_NUMBER, UNLIKELY
@@ -133,25 +133,17 @@ def link(connection: duckdb.DuckDBPyConnection) -> Links:
     work = Kept(_WORK, folder_of(connection))
     unlikely = [np.zeros((3, 0))]
     offset = 0
-    # One part is looked at in a thread of its own while the next is read and the one before is kept.
-    with ThreadPoolExecutor(1) as finder:
-        begun: Future[_Found] | None = None
-        for looked_at in [*parts(connection), None]:
-            read = _read(connection, looked_at) if looked_at else None
-            part = begun.result() if begun else None
-            begun = finder.submit(_find, read) if read else None
-            del read  # the finder lets go of it
-            if not part:
-                continue
-            parent = part.spans["parent"]
-            parent[parent >= 0] += offset
-            part.work["span"] += offset
-            for name, kind in _LINKED.items():
-                pieces[name].append(part.spans[name].astype(kind, copy=False))
-            kept.append(part.spans)
-            work.append({name: part.work[name] for name in _WORK})
-            unlikely.append(part.doubtful + np.array([offset, offset, 0])[:, None])
-            offset += len(parent)
+    for part in one_ahead(list(parts(connection)), lambda looked_at: _read(connection, looked_at), _find):
+        parent = part.spans["parent"]
+        parent[parent >= 0] += offset
+        part.work["span"] += offset
+        for name, kind in _LINKED.items():
+            pieces[name].append(part.spans[name].astype(kind, copy=False))
+        kept.append(part.spans)
+        work.append({name: part.work[name] for name in _WORK})
+        unlikely.append(part.doubtful + np.array([offset, offset, 0])[:, None])
+        offset += len(parent)
+        del part, parent  # the next part needs their room
     found = {name: np.concatenate(pieces.pop(name)) for name in _LINKED}
     _add_matches(connection, found)
     _add_programs(connection, found)

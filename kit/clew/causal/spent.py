@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from clew.causal import hops, span_times
+from clew.causal.ahead import one_ahead
 from clew.causal.span_times import Spans, Times
 
-MOST = 1_000_000
-"""Spans that are in memory at a time."""
+MOST = 500_000
+"""Spans of a range of requests, about; two ranges are in memory at a time."""
 
 _RANGE = "request_id BETWEEN $first AND $last"
 _SPANS = f"""SELECT span_id, request_id, parent_span_id, kind, command, start_ns, end_ns, {hops.COLUMNS}
@@ -33,20 +37,22 @@ SELECT r.* EXCLUDE (conn_id) REPLACE (coalesce(to_command, peer) AS to_command)
 FROM rows r LEFT JOIN connection c ON c.conn_id = r.conn_id AND to_command IS NULL"""
 
 
+class _Read(NamedTuple):
+    """Spans of a range of requests, when threads worked for them, and when those threads did nothing but wait."""
+
+    spans: pa.Table
+    working: pa.Table
+    blocked: pa.Table
+
+
 def make(connection: duckdb.DuckDBPyConnection) -> None:
     """Fill span_time, span_wait and hop anew from span, working, event and message."""
     for table in ("span_time", "span_wait", "hop"):
         connection.execute(f"DELETE FROM {table}")
     sizes = hops.Sizes(connection)
-    for first, last in _ranges(connection):
-        bound = {"first": first, "last": last}
-        spans = _load(connection, bound)
-        if not len(spans.start):
-            continue
-        times = span_times.times(spans)
-        _insert(connection, "INSERT INTO span_time SELECT * FROM rows", _own(connection, spans, times, bound))
-        _insert(connection, _WAITS, _waits(spans, times))
-        _insert(connection, _HOPS, hops.hops(spans, sizes))
+    for sums in one_ahead(_ranges(connection), lambda bound: _read(connection, bound), lambda read: _sum(read, sizes)):
+        for query in list(sums):
+            _insert(connection, query, sums.pop(query))
 
 
 def complete(connection: duckdb.DuckDBPyConnection) -> None:
@@ -60,8 +66,8 @@ def _insert(connection: duckdb.DuckDBPyConnection, query: str, rows: pa.Table) -
     connection.execute(query)
 
 
-def _ranges(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
-    """Ranges (first, last) of request ids with about MOST spans in each: a request is never divided."""
+def _ranges(connection: duckdb.DuckDBPyConnection) -> list[dict[str, int]]:
+    """Ranges (``first``, ``last``) of request ids with about MOST spans in each: a request is never divided."""
     (whole,) = connection.execute("SELECT coalesce(sum(spans), 0)::BIGINT FROM request").fetchall()[0]
     parts = whole // MOST + 1
     shares = [number / parts for number in range(1, parts)]
@@ -69,25 +75,44 @@ def _ranges(connection: duckdb.DuckDBPyConnection) -> list[tuple[int, int]]:
     if shares:
         query = "SELECT quantile_disc(request_id, $shares) FROM request"
         cuts = sorted(set(connection.execute(query, {"shares": shares}).fetchall()[0][0]))
-    return list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, (1 << 63) - 1], strict=True))
+    bounds = zip([0, *(cut + 1 for cut in cuts)], [*cuts, (1 << 63) - 1], strict=True)
+    return [{"first": first, "last": last} for first, last in bounds]
 
 
-def _load(connection: duckdb.DuckDBPyConnection, bound: dict[str, int]) -> Spans:
-    """Spans of a range of requests, in order of their numbers: of one parent the first is the one that began first."""
-    table = connection.sql(_SPANS, params=bound).to_arrow_table().combine_chunks()
+def _read(connection: duckdb.DuckDBPyConnection, bound: dict[str, int]) -> _Read:
+    """A range of requests."""
+    spans = connection.sql(_SPANS, params=bound).to_arrow_table().combine_chunks()
+    working = connection.sql(_WORKING, params=bound).to_arrow_table()
+    since, until = pc.min(spans["start_ns"]).as_py(), pc.max(pc.coalesce(spans["end_ns"], spans["start_ns"])).as_py()
+    moment = {"since": since, "until": until}
+    return _Read(spans, working, connection.sql(_BLOCKED, params=bound | moment).to_arrow_table())
+
+
+def _sum(read: _Read, sizes: hops.Sizes) -> dict[str, pa.Table]:
+    """The rows of each table, by how they are inserted; none where there are no spans."""
+    if not len(read.spans):
+        return {}
+    spans = _arrays(read.spans)
+    times = span_times.times(spans)
+    return {
+        "INSERT INTO span_time SELECT * FROM rows": _own(read, spans, times),
+        _WAITS: _waits(spans, times),
+        _HOPS: hops.hops(spans, sizes),
+    }
+
+
+def _arrays(table: pa.Table) -> Spans:
+    """Spans in order of their numbers: of one parent the first is the one that began first."""
     for name in ("kind", "command", "protocol"):
         table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
     order = np.argsort(table["span_id"].to_numpy(), kind="stable")
     return span_times.arrays(table.take(pa.array(order)))
 
 
-def _own(connection: duckdb.DuckDBPyConnection, spans: Spans, times: Times, bound: dict[str, int]) -> pa.Table:
+def _own(read: _Read, spans: Spans, times: Times) -> pa.Table:
     """Rows of span_time."""
-    working = connection.sql(_WORKING, params=bound).to_arrow_table()
-    moment = {"since": int(spans.start.min()), "until": int(spans.end.max())}
-    blocked = connection.sql(_BLOCKED, params=bound | moment).to_arrow_table()
-    inside = np.minimum(span_times.worked(working, spans, times), times.own)
-    waiting = np.minimum(span_times.worked(blocked, spans, times), inside)
+    inside = np.minimum(span_times.worked(read.working, spans, times), times.own)
+    waiting = np.minimum(span_times.worked(read.blocked, spans, times), inside)
     work = np.flatnonzero(~spans.client | (spans.parent < 0))
     unknown = ~times.known[work]
     figures = {"dur_ns": spans.end - spans.start, "self_ns": times.own, "worked_ns": inside, "blocked_ns": waiting}
