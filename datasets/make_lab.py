@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,9 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
-import duckdb
-from neutral import leaks, rewrite, words
-from pyarrow import parquet
+from neutral import publish, words
 
 import clew
 from clew.case import Case
@@ -94,19 +91,7 @@ def main() -> None:
         check(case)
         raw = case.to_parquet(Path(folder) / "parquet")
         case.close()
-        for old in TARGET.glob("*.parquet"):
-            old.unlink()
-        with duckdb.connect() as database:
-            for source in sorted(raw.glob("*.parquet")):
-                rewrite(database, source, TARGET / source.name, neutral, HOST)
-            found = [leak for file in TARGET.glob("*.parquet") for leak in leaks(database, file, neutral)]
-            if found:
-                sys.exit("\n".join(found))
-        manifest = json.loads((raw / "manifest.json").read_text())
-        for name in manifest["tables"]:
-            manifest["tables"][name] = parquet.read_metadata(TARGET / f"{name}.parquet").num_rows
-        (TARGET / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{sum(file.stat().st_size for file in TARGET.glob('*.*')) / 1e6:.1f} MB in {TARGET}")
+        publish(raw, TARGET, neutral, HOST)
 
 
 if __name__ == "__main__":

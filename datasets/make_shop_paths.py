@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-import duckdb
-from neutral import leaks, rewrite, words
-from pyarrow import parquet
+from neutral import publish, words
 
 import clew
 from clew import questions
@@ -57,20 +54,7 @@ def main() -> None:
         check(case)
         raw = case.to_parquet(work / "parquet")
         case.close()
-        TARGET.mkdir(exist_ok=True)
-        for old in TARGET.glob("*.parquet"):
-            old.unlink()
-        with duckdb.connect() as database:
-            for source in sorted(raw.glob("*.parquet")):
-                rewrite(database, source, TARGET / source.name, neutral, HOST)
-            found = [leak for file in TARGET.glob("*.parquet") for leak in leaks(database, file, neutral)]
-            if found:
-                sys.exit("\n".join(found))
-        manifest = json.loads((raw / "manifest.json").read_text())
-        for name in manifest["tables"]:
-            manifest["tables"][name] = parquet.read_metadata(TARGET / f"{name}.parquet").num_rows
-        (TARGET / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    print(f"{sum(file.stat().st_size for file in TARGET.iterdir()) / 1e6:.1f} MB in {TARGET.relative_to(ROOT)}")
+        publish(raw, TARGET, neutral, HOST)
 
 
 if __name__ == "__main__":

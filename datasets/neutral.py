@@ -1,13 +1,15 @@
-"""Copies Parquet files of a case without the paths and the name of the machine that recorded it."""
+"""Copies the Parquet form of a case into a data set, without the paths and the name of the machine that recorded it."""
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import duckdb
+from pyarrow import parquet
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,3 +64,21 @@ def leaks(database: duckdb.DuckDBPyConnection, file: Path, neutral: Mapping[str,
                 if row and row[0]:
                     found.append(f"{file.name}: {name} holds {word}")
     return found
+
+
+def publish(raw: Path, target: Path, neutral: Mapping[str, str], host: str) -> None:
+    """Make ``target`` the data set of the tables in ``raw``; ends the program if a word is left in one."""
+    target.mkdir(exist_ok=True)
+    for old in target.glob("*.parquet"):
+        old.unlink()
+    with duckdb.connect() as database:
+        for source in sorted(raw.glob("*.parquet")):
+            rewrite(database, source, target / source.name, neutral, host)
+        found = [leak for file in target.glob("*.parquet") for leak in leaks(database, file, neutral)]
+    if found:
+        sys.exit("\n".join(found))
+    manifest = json.loads((raw / "manifest.json").read_text())
+    for name in manifest["tables"]:
+        manifest["tables"][name] = parquet.read_metadata(target / f"{name}.parquet").num_rows
+    (target / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    print(f"{sum(file.stat().st_size for file in target.glob('*.*')) / 1e6:.1f} MB in {target}")
