@@ -7,27 +7,16 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from .in_lab import run_notebook
+
 NOTEBOOK = "notebooks/01_who_does_what.ipynb"
-RUN_ALL = """async () => {
-    const notebook = window.jupyterapp.shell.currentWidget;
-    await notebook.context.ready;
-    await notebook.sessionContext.ready;
-    if (!notebook.sessionContext.session?.kernel)
-        await notebook.sessionContext.changeKernel({name: "python3"});
-    await window.jupyterapp.commands.execute("notebook:run-all-cells");
-}"""
 VIEWS = ("counts", "activity", "latency", "errors")
 
 
 @pytest.fixture
 def explorer(page: Page, lab: str, request: pytest.FixtureRequest) -> Locator:
     """The notebook opened and run as a person would; its Explorer, drawn."""
-    page.goto(f"{lab}/lab/workspaces/{request.node.name}/tree/{NOTEBOOK}?token=clew")
-    page.locator(".jp-Notebook").wait_for()
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
-    page.evaluate(RUN_ALL)
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-    explorer = page.locator(".clew-explorer").first
+    explorer = run_notebook(page, lab, NOTEBOOK, request.node.name)
     explorer.locator("[data-clew=errors][data-drawn]").wait_for(timeout=120_000)
     explorer.scroll_into_view_if_needed()
     explorer.locator("[data-action=reset]").click()  # the last cells of the notebook have narrowed it

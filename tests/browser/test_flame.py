@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-RUN_ALL = """async () => {
-    const notebook = window.jupyterapp.shell.currentWidget;
-    await notebook.context.ready;
-    await notebook.sessionContext.ready;
-    if (!notebook.sessionContext.session?.kernel)
-        await notebook.sessionContext.changeKernel({name: "python3"});
-    await window.jupyterapp.commands.execute("notebook:run-all-cells");
-}"""
+from .in_lab import explorer_of
+
 FOLDED = "main;serve;parse 60\nmain;serve;parse;sort 25\nmain;serve 5\nmain;idle 30\nmain;</script><b>x 10\n"
 ROW = 18
 
@@ -30,22 +21,7 @@ def explorer(page: Page, lab: str, tmp_path: Path, request: pytest.FixtureReques
     (tmp_path / "shop.folded").write_text(FOLDED)
     command = [sys.executable, "-m", "clew", "import", str(tmp_path / "case"), str(tmp_path / "shop.folded")]
     subprocess.run(command, check=True, capture_output=True)
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(f"import clew\nclew.open({str(tmp_path / 'case')!r}).explore()")]
-    name = f"{request.node.name}.ipynb"
-    put = urllib.request.Request(  # the test's own server
-        f"{lab}/api/contents/{name}?token=clew",
-        data=json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode(),
-        method="PUT",
-    )
-    with urllib.request.urlopen(put) as answer:
-        assert answer.status == 201
-    page.goto(f"{lab}/lab/workspaces/{request.node.name}/tree/{name}?token=clew")
-    page.locator(".jp-Notebook").wait_for()
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
-    page.evaluate(RUN_ALL)
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-    explorer = page.locator(".clew-explorer").first
+    explorer = explorer_of(page, lab, tmp_path / "case", request.node.name)
     explorer.locator("[data-clew=flame][data-total='130']").wait_for(timeout=120_000)
     explorer.locator(".clew-body[data-boxes]").first.wait_for()
     explorer.scroll_into_view_if_needed()

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from pathlib import Path
 
-import nbformat
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..kit.spans import write_case
-
-RUN_ALL = """async () => {
-    const notebook = window.jupyterapp.shell.currentWidget;
-    await notebook.context.ready;
-    await notebook.sessionContext.ready;
-    if (!notebook.sessionContext.session?.kernel)
-        await notebook.sessionContext.changeKernel({name: "python3"});
-    await window.jupyterapp.commands.execute("notebook:run-all-cells");
-}"""
+from .in_lab import explorer_of
 
 
 @pytest.fixture
 def explorer(page: Page, lab: str, tmp_path: Path, request: pytest.FixtureRequest) -> Locator:
     """The Explorer of a case whose requests are known, in a notebook that JupyterLab has run."""
     write_case(tmp_path / "case", 300).close()
-    notebook = nbformat.v4.new_notebook()
-    notebook.cells = [nbformat.v4.new_code_cell(f"import clew\nclew.open({str(tmp_path / 'case')!r}).explore()")]
-    name = f"{request.node.name}.ipynb"
-    put = urllib.request.Request(  # the test's own server
-        f"{lab}/api/contents/{name}?token=clew",
-        data=json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode(),
-        method="PUT",
-    )
-    with urllib.request.urlopen(put) as answer:
-        assert answer.status == 201
-    page.goto(f"{lab}/lab/workspaces/{request.node.name}/tree/{name}?token=clew")
-    page.locator(".jp-Notebook").wait_for()
-    page.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.sessionContext")
-    page.evaluate(RUN_ALL)
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-    explorer = page.locator(".clew-explorer").first
+    explorer = explorer_of(page, lab, tmp_path / "case", request.node.name)
     explorer.locator("[data-clew=requests][data-total='300']").wait_for(timeout=120_000)
     return explorer
 
