@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
-from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.units import duration, number, printable, size
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.dot import Edge, Node, graph
-from clew_widgets.views.base import Control
-from clew_widgets.views.picking import picked
+from clew_widgets.views.one_request import OneRequest
 from clew_widgets.views.request_timeline import describe
-from clew_widgets.views.request_view import NO_MATCH, RequestView, label_of, tree_of
 
 _LONGEST = 44  # characters of a name in a box
 _NOT_RECORDED = "not recorded"
@@ -163,65 +160,25 @@ def _short(name: str) -> str:
     return shown if len(shown) <= _LONGEST else shown[: _LONGEST - 1] + "…"
 
 
-class Path(RequestView):
+class Path(OneRequest):
     """The path of one request, the slowest under the Lens if none is chosen; click a box to narrow to its thread."""
 
     name = "path"
     title = "Path"
     hint = "One request as a graph: process steps and the messages between them"
 
-    def ask(self) -> Answer:
-        """The tree of the request that is open."""
-        request_id = self.opened()
-        if request_id is None:
-            raise ClewError(NO_MATCH)
-        return self.answers.ask(tree_of, Lens(), request_id=request_id)
-
-    def failed(self, error: ClewError) -> dict[str, Any]:
-        """That no request matches is no error."""
-        return {"empty": NO_MATCH, "controls": []} if str(error) == NO_MATCH else super().failed(error)
-
-    def words(self) -> tuple[list[str], Lens] | None:
-        """What prints the request as a tree."""
-        opened = self.opened()
-        return None if opened is None else (["path", str(opened)], Lens())
-
     def draw(self, answer: Answer) -> tuple[Drawing, dict[str, Any]]:
         """The graph, and a list of other requests to choose from."""
         drawing = draw_path(answer)
-        request_id = answer.summary["request_id"]
-        options = [(str(row["request_id"]), label_of(row)) for row in self.slowest()]
-        if str(request_id) not in dict(options):
-            options.insert(0, (str(request_id), label_of(answer.summary)))
-        control = Control("request", "request", str(request_id), tuple(options), form="list")
         note = drawing.finding.partition(": ")[2].rstrip(".")
-        leads = self.leads(Lens(request_ids=(request_id,)), "Look at")
-        return drawing, {"note": note, "controls": (control,), "total": answer.summary["spans"], "leads": leads}
+        figures = answer.summary
+        leads = self.leads(Lens(request_ids=(figures["request_id"],)), "Look at")
+        return drawing, {"note": note, "controls": (self.choices(answer),), "total": figures["spans"], "leads": leads}
 
     def show(self, answer: Answer) -> None:
         """Draw the answer under the request's name."""
         self.title = printable(f"Path of {answer.summary['name']}")[:100]
         super().show(answer)
-
-    def choose(self, name: str, value: str) -> None:
-        """Another request."""
-        if name == "request" and value.isdecimal():
-            self.model.set(replace(self.model.lens, request_ids=(int(value),)))
-
-    def handle(self, message: dict[str, Any]) -> None:
-        """All of the request, or one of its steps."""
-        if message.get("type") == "lead":
-            self.model.set(self._only())
-        else:
-            super().handle(message)
-
-    def _only(self) -> Lens:
-        request_id = self.opened()
-        return self.model.lens if request_id is None else replace(self.model.lens, request_ids=(request_id,))
-
-    def act(self, message: dict[str, Any]) -> Lens:
-        """The Lens with the program and thread of the step picked, and only this request."""
-        return picked(self._only(), ("commands", "pids", "tids"), message)
 
 
 REQUESTS = (30, Path)

@@ -11,11 +11,9 @@ import ipywidgets
 from clew.case import Case
 from clew.errors import ClewError
 from clew.lens import Lens
-from clew.questions.answer import Answer
-from clew.questions.request_tree import request_tree
 from clew.questions.requests import requests, requests_by
 from clew.questions.samples import sample_events
-from clew.units import duration, number, printable
+from clew.units import number, printable
 from clew_widgets.answers import Answers
 from clew_widgets.lens_model import LensModel
 from clew_widgets.views.base import View
@@ -24,7 +22,6 @@ from clew_widgets.views.stack_view import samples_in
 NO_MATCH = "No request matches the lens. Remove a chip, or undo."
 OWN = ("requests", "request_ids", "shapes", "took")
 """Fields of the Lens that only speak of requests."""
-_LISTED = 40  # requests in the list to choose from
 
 
 @dataclass
@@ -45,11 +42,6 @@ class RequestState:
 def requests_in(answers: Answers, lens: Lens) -> int:
     """How many requests ``lens`` looks at; raises ClewError where there are none at all, and says why."""
     return sum(row["count"] for row in answers.ask(requests_by, lens, by="host").table.to_pylist())
-
-
-def tree_of(case: Case, _lens: Lens, request_id: int) -> Answer:
-    """request_tree() in the form of every other question: a request has one tree, whatever the Lens."""
-    return request_tree(case, request_id)
 
 
 class RequestView(View):
@@ -79,19 +71,6 @@ class RequestView(View):
             return {"empty": printable(str(none)), "controls": []}
         return {"error": printable(str(error)), "controls": []}
 
-    def slowest(self) -> list[dict[str, Any]]:
-        """The slowest requests under the Lens, the one that is open aside."""
-        lens = replace(self.model.lens, request_ids=())
-        rows: list[dict[str, Any]] = self.answers.ask(requests, lens, limit=_LISTED).table.to_pylist()
-        return rows
-
-    def opened(self) -> int | None:
-        """The request looked at: the first that the Lens names, or the slowest under it; None: there is none."""
-        if self.model.lens.request_ids:
-            return self.model.lens.request_ids[0]
-        rows = self.slowest()
-        return int(rows[0]["request_id"]) if rows else None
-
     def look_at(self, request_id: int) -> None:
         """Narrow the Lens to one request, and show it."""
         self.model.set(replace(self.model.lens, request_ids=(request_id,)))
@@ -111,12 +90,6 @@ class RequestView(View):
         except ClewError:
             return 0
         return sum(samples_in(row, "weight") for row in rows)
-
-
-def label_of(row: dict[str, Any]) -> str:
-    """A request in a list: how long it took, and its name."""
-    took = "end not seen" if row["dur_ns"] is None else duration(row["dur_ns"])
-    return printable(f"{took}  {row['name']}")[:90]
 
 
 class Group(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
