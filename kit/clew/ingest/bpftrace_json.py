@@ -18,10 +18,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from clew.errors import ClewError
 from clew.ingest.bpftrace_keys import Keys, Splitter, folded
 from clew.ingest.bpftrace_stacks import Stacks
 from clew.ingest.profile import Event, Profile
+from clew.ingest.profiles._text import opened
 from clew.recipes.script import Map, maps_of
 
 HEAD = b'{"clew": "bpftrace"'
@@ -236,22 +236,19 @@ class _Reading:
 def read(path: Path) -> Profile:
     """The whole file; a last line that is not finished yet is left for the next time. Raises ClewError."""
     reading, notes = _Reading(), list[str]()
-    try:
-        for ns, whole in _records(path, reading):
-            kind = whole.get("type")
-            if isinstance(kind, str):
-                reading.record(ns, kind, whole.get("data"), whole)
-            else:
-                reading.strange += 1
-    except OSError as error:
-        raise ClewError(f"cannot read {path}: {error.strerror}") from None
+    for ns, whole in _records(path, reading):
+        kind = whole.get("type")
+        if isinstance(kind, str):
+            reading.record(ns, kind, whole.get("data"), whole)
+        else:
+            reading.strange += 1
     return reading.profile(notes, path.parent / "symbols")
 
 
 def _records(path: Path, reading: _Reading) -> Iterator[tuple[int | None, dict[str, Any]]]:
     """(time of reading, object) of each line."""
     decode = json.JSONDecoder(object_pairs_hook=Pairs).decode
-    with path.open("rb") as file:
+    with opened(path) as file:
         for raw in file:
             if not raw.strip():
                 continue

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -258,6 +260,16 @@ def test_a_file_from_elsewhere_is_imported(tmp_path: Path) -> None:
     rows = case.sql("SELECT ts_ns, reading, value FROM map_value ORDER BY reading").to_pylist()
     assert rows == [{"ts_ns": None, "reading": 1, "value": 3.0}, {"ts_ns": None, "reading": 2, "value": 5.0}]
     assert case.captures().to_pylist()[0]["lost_events"] == 9
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_warnings_may_stand_before_it(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "out.json"
+    text = 'WARNING: Addrspace is not set\n{"type": "attached_probes", "data": {"probes": 1}}\n\n'
+    path.write_bytes(pack((text + '{"type": "map", "data": {"@n": 3}}\n').encode()))
+    reader = reader_of(path)
+    assert reader is not None and reader.FORMAT == "bpftrace's JSON"
+    assert [row["value"] for row in reader.read(path).tables["map_value"].to_pylist()] == [3.0]
 
 
 @pytest.mark.parametrize(

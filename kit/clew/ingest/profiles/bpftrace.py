@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+from itertools import islice
 from pathlib import Path
 
 from clew.errors import ClewError
 from clew.ingest import bpftrace_json
 from clew.ingest.profile import Profile
+from clew.ingest.profiles._text import opened, unpacked
 
 FORMAT = "bpftrace's JSON"
 RANK = 40
+_LOOKED_AT = 20  # lines
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether the first line that is not empty is one of ours, or a record of a type that bpftrace prints."""
+    """Whether one of the first lines is a record of a type that bpftrace prints, or the file is one of ours.
+
+    Before it there may be warnings, where the output of errors went into the same file.
+    """
+    head = unpacked(head)
     if head.startswith(bpftrace_json.HEAD):
         return True
-    first = next((line for line in head.splitlines() if line.strip()), b"")
+    lines = islice(filter(bytes.strip, head.splitlines()), _LOOKED_AT)
+    return any(_is_record(line) for line in lines)
+
+
+def _is_record(line: bytes) -> bool:
     try:
-        found = json.loads(first)
+        found = json.loads(line)
     except (ValueError, RecursionError):
         return False
     if not isinstance(found, dict):
@@ -30,7 +41,7 @@ def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone d
 def read(path: Path) -> Profile:
     """Maps, histograms, printed text and stacks; raises ClewError if it holds nothing of that."""
     profile = bpftrace_json.read(path)
-    with path.open("rb") as file:
+    with opened(path) as file:
         ours = file.read(len(bpftrace_json.HEAD)) == bpftrace_json.HEAD
     if not profile.tables and not ours:  # what is being recorded may not have said anything yet
         raise ClewError(f"{path}: bpftrace printed nothing")
