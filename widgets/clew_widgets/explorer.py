@@ -25,6 +25,7 @@ from clew_widgets.views.counts import LIMIT, Counts, colors
 from clew_widgets.views.errors import Errors
 from clew_widgets.views.figures import Figures
 from clew_widgets.views.latency import Latency
+from clew_widgets.views.left_open import LeftOpen, leaking
 from clew_widgets.views.request_view import requests_in
 from clew_widgets.views.requests import Requests
 from clew_widgets.views.script_maps import ScriptMaps
@@ -55,6 +56,7 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
         self.errors = Errors(case, self.model, answers=self.answers)
         self.stacks: Stacks | None = None
         self.requests: Requests | None = None
+        self.left_open: LeftOpen | None = None
         self.figures: Figures | None = None
         self.maps: ScriptMaps | None = None
         self._pair = ipywidgets.Box([self.latency, self.errors])
@@ -109,11 +111,14 @@ class Explorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no type
             self.maps = ScriptMaps(self.case, self.model, answers=self.answers)
         sampled = self._samples(Lens()) > 0
         called = self._everything("command").table.num_rows > 0 or not (sampled or self._beside())
-        self.views = (self.activity, self.counts, self.latency, self.errors) if called else ()
+        if called and self.left_open is None and (by := leaking(self.answers)) is not None:
+            self.left_open = LeftOpen(self.case, self.model, by=by, answers=self.answers)
+        left_open = [self.left_open] if self.left_open else []
+        self.views = (self.activity, self.counts, self.latency, self.errors, *left_open) if called else ()
         if sampled and self.stacks is None:
             self.stacks = Stacks(self.case, self.model, answers=self.answers)
         stacks = [self.stacks] if self.stacks else [Note("Stacks", NOTHING)]
-        calls = [self.activity, self.counts, self._pair] if called else [Note("Calls", NO_CALLS)]
+        calls = [self.activity, self.counts, self._pair, *left_open] if called else [Note("Calls", NO_CALLS)]
         self._none = ""
         if self.requests is None and self._requests(Lens()):
             self.requests = Requests(self.case, self.model, answers=self.answers, colors=self._palettes["command"])

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from clew.questions.answer import Answer
 from clew.questions.errors import LATER
+from clew.questions.leaks import growing
 from clew.units import duration, number, size
 from clew_widgets.drawing.table import UNKNOWN
 from clew_widgets.views.counts import plural
@@ -153,6 +154,16 @@ def outside_findings(outside: Answer, sampled: bool) -> list[Finding]:
     detail = "There it computes, or waits for a processor or in what is not recorded (sleep, locks). "
     detail += "`clew record --engine perf,preload -- COMMAND` takes stacks there, too."
     return [Finding(outside.note, detail)]
+
+
+def leak_findings(leaks: Answer) -> list[Finding]:
+    """That a process leaves more and more descriptors open; ``leaks`` is by process."""
+    said = growing(leaks)
+    if said is None:
+        return []
+    detail = "See Left open below; `clew leaks CASE --by what` names the files and connections, and "
+    detail += "`clew record --stacks open,socket,accept` who opened them."
+    return [Finding(said, detail, "bad")]
 
 
 def coverage_findings(coverage: Answer, losses: Answer) -> list[Finding]:

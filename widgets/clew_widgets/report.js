@@ -205,7 +205,7 @@ function startReport(data) {
     }
     draw();
   });
-  for (const table of ["coverage", "losses"]) mountPanel(root(table), () => {}, loadBokeh).update(data.specs[table]);
+  for (const table of ["leaks", "coverage", "losses"]) mountPanel(root(table), () => {}, loadBokeh).update(data.specs[table]);
 
   function set(next) {
     if (JSON.stringify(next) === JSON.stringify(lens)) return;

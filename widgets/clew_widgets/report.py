@@ -26,13 +26,14 @@ from clew.questions.counts import counts
 from clew.questions.coverage import coverage, losses
 from clew.questions.errors import LATER, errors
 from clew.questions.latency import latency
+from clew.questions.leaks import leaks
 from clew.questions.outside import outside, sampled
 from clew.questions.samples import sample_events
 from clew.units import duration, printable
 from clew_widgets import answers, assets, cube, report_figures, report_requests, report_stacks
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.static import safe, twin
-from clew_widgets.findings import Finding, coverage_findings, findings, outside_findings
+from clew_widgets.findings import Finding, coverage_findings, findings, leak_findings, outside_findings
 from clew_widgets.lens_bar import TOTALS, totals
 from clew_widgets.recorded import draw_coverage, draw_losses, facts, heading
 from clew_widgets.redact import Redactor
@@ -41,6 +42,7 @@ from clew_widgets.views.base import EMPTY, Control, panel
 from clew_widgets.views.counts import colors, draw_counts
 from clew_widgets.views.errors import draw_errors
 from clew_widgets.views.latency import SCALE, draw_latency
+from clew_widgets.views.left_open import NONE, draw_left_open
 
 _BYS = ("command", "process", "thread", "op", "file", "peer")
 _DETAILED = 6  # commands whose own tables go into the report
@@ -127,6 +129,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         "activity": redactor.answer(activity(case, lens, bins=bins, by="command")),
         "latency": redactor.answer(latency(case, lens)),
         "errors": redactor.answer(errors(case, lens)),
+        "leaks": redactor.answer(leaks(case, lens)),
         "coverage": redactor.answer(coverage(case)),
         "losses": redactor.answer(losses(case)),
     }
@@ -142,6 +145,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         ),
         "latency": draw_latency(asked["latency"], None),
         "errors": draw_errors(asked["errors"].table, lens=Lens(), origin_ns=origin_ns),
+        "leaks": draw_left_open(asked["leaks"].table, "process", lens=Lens(), origin_ns=origin_ns, inert=True),
         "coverage": draw_coverage(asked["coverage"]),
         "losses": draw_losses(asked["losses"]),
     }
@@ -150,6 +154,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         "activity": "Activity",
         "latency": "Latency",
         "errors": "Errors",
+        "leaks": "Left open",
         "coverage": "Coverage",
         "losses": "Losses",
     }
@@ -170,6 +175,7 @@ def _calls(case: Case, lens: Lens, redactor: Redactor, bounds: tuple[int, int]) 
         origin_ns=origin_ns,
     )
     found += outside_findings(redactor.answer(outside(case, lens)), sampled(case))
+    found += leak_findings(asked["leaks"])
     found += coverage_findings(asked["coverage"], asked["losses"])
     sums = totals(tables["command"])
     cells = redactor.answer(cells)
@@ -226,6 +232,8 @@ def _said(name: str, drawing: Drawing, asked: Mapping[str, Answer]) -> dict[str,
         return {"controls": (SCALE,), "note": note}
     if name == "errors":
         return {"empty": "No call failed."}
+    if name == "leaks":
+        return {"note": asked[name].note or "", "empty": NONE}
     return {"note": drawing.finding, "empty": "Nothing is known about programs."}
 
 

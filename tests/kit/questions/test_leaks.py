@@ -35,9 +35,9 @@ def leaky(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Run]:
     @cache
     def leaky(*more: str) -> Run:
         case = folder / f"case{len(more)}"
-        record = [sys.executable, "-m", "clew", "record", "-q", "-o", case, "--stacks", STACKS, "--"]
+        record = [sys.executable, "-m", "clew", "record", "-q", "-o", str(case), "--stacks", STACKS, "--"]
         done = subprocess.run(
-            [*record, folder / "leaky", "/etc/hosts", *more], capture_output=True, text=True, check=True
+            [*record, str(folder / "leaky"), "/etc/hosts", *more], capture_output=True, text=True, check=True
         )
         lines = (line.split(" ", 1) for line in done.stdout.splitlines())
         return clew.open(case), {int(fd): target for fd, target in lines}
