@@ -121,6 +121,13 @@ def test_pieces_of_a_profile_without_data(read_as: ReadAs, sums: Sums) -> None:
     assert sums(read_as(chrome, json.dumps(events))) == {("cpuprofile", 1, 2, "f"): 30_000}
 
 
+def test_a_profile_as_the_protocol_hands_it_over(read_as: ReadAs, sums: Sums) -> None:
+    node = {"id": 1, "callFrame": {"functionName": "f", "url": "a.js", "lineNumber": 0}}
+    profile = {"nodes": [node], "startTime": 0, "endTime": 9, "samples": [1, 1], "timeDeltas": [2, 3]}
+    for document in (profile, {"profile": profile}):
+        assert sums(read_as(chrome, json.dumps(document))) == {("cpuprofile", None, None, "f"): 7_000}
+
+
 def test_a_heap_profile(read_as: ReadAs, sums: Sums) -> None:
     inner = {"callFrame": call("g"), "selfSize": 24, "id": 3, "children": []}
     outer = {"callFrame": call("f"), "selfSize": 1000, "id": 2, "children": [inner]}

@@ -219,6 +219,19 @@ def test_pprof_has_an_event_for_each_value(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("begin", ["shared", "profiles"])
+def test_speedscope_that_names_its_schema_at_the_end(tmp_path: Path, begin: str) -> None:
+    frames = [{"name": f"f{number}" * 9} for number in range(4000)]
+    one = {"type": "sampled", "name": "x", "unit": "none", "startValue": 0, "endValue": 4000}
+    one |= {"samples": [[number] for number in range(4000)], "weights": [1] * 4000}
+    document: dict[str, Any] = {"name": "x", "shared": {"frames": frames}, "profiles": [one]}
+    document = {begin: document[begin]} | document | {"$schema": "https://www.speedscope.app/file-format-schema.json"}
+    source = tmp_path / "x.json"
+    source.write_text(json.dumps(document))
+    assert reader_of(source) is speedscope
+    assert speedscope.read(source).samples.num_rows == 4000
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_pprof_of_go_begins_with_the_period(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     first, rest = profile_class()(), profile_class()()

@@ -52,6 +52,7 @@ def read(path: Path) -> Profile:
         elif "head" in document:
             _heap(gathered, document["head"])
         else:
+            document = document.get("profile", document)  # Profiler.stop of the protocol of Chrome's tools gives that
             _profile(gathered, document, gathered.thread(None, None, "main"))
         return gathered.profile(_EVENTS, path, notes)
 

@@ -18,12 +18,14 @@ from clew.ingest.profiles._text import unpacked
 FORMAT = "speedscope"
 RANK = 20
 _PY_SPY = re.compile(r'(?:Process (\d{1,9}) )?Thread (\d{1,9}) "(.*)"', re.DOTALL)
+_PARTS = re.compile(rb'"shared"\s*:\s*\{\s*"frames"\s*:\s*\[|"startValue"\s*:\s*[-\d.eE+]+\s*,\s*"endValue"')
 _NS = {"nanoseconds": 1, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9}
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether it names speedscope's schema."""
-    return b"speedscope.app/file-format-schema" in unpacked(head)
+    """Whether it names speedscope's schema, or begins as such files do that name it at their end."""
+    text = unpacked(head)
+    return b"speedscope.app/file-format-schema" in text or bool(text.lstrip()[:1] == b"{" and _PARTS.search(text))
 
 
 def read(path: Path) -> Profile:
