@@ -71,13 +71,14 @@ int64_t clew_tree_down(int64_t rows, const int32_t *parent, const int32_t *key, 
 	struct merged tree;
 	int result = merged_new(&tree, out_parent, out_key, capacity);
 	for (int64_t row = 0; !result && row < rows; row++) {
-		int64_t above = parent[row] < 0 ? (root < 0 ? 0 : -1) : node[parent[row]];
-		const int64_t soon = row + AHEAD;
+		if (parent[row] >= row) {
+			result = -EINVAL;
+			break;
+		}
+		const int64_t above = parent[row] < 0 ? (root < 0 ? 0 : -1) : node[parent[row]], soon = row + AHEAD;
 		if (soon < rows && parent[soon] >= 0 && parent[soon] < row)
 			__builtin_prefetch(&tree.slots[slot_of(&tree, node[parent[soon]], key[soon])]);
-		if (parent[row] >= row)
-			result = -EINVAL;
-		else if (key[row] < 0)
+		if (key[row] < 0)
 			node[row] = (int32_t)above;
 		else if (above < 0)
 			node[row] = key[row] == root ? (int32_t)child(&tree, 0, root) : -1;

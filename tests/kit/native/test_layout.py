@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from clew.errors import ClewError
 from clew.native import tree
 
 
@@ -39,3 +41,11 @@ def test_siblings_stand_from_the_largest_and_below_their_parent(made: tuple[list
         waiting += reversed(children)
     assert order.tolist() == expected_order
     assert start.tolist() == expected_start
+
+
+@pytest.mark.parametrize("above", [0, 1, 2, 2**31 - 1])
+def test_a_parent_that_does_not_stand_before_its_child_is_a_mistake(above: int) -> None:
+    with pytest.raises(ClewError, match="cannot merge stacks"):
+        tree.merge_down(np.array([above, 0]), np.array([1, 2]))
+    with pytest.raises(ClewError, match="cannot merge stacks"):
+        tree.merge_up(np.array([above, 0]), np.array([1, 2]), np.array([1]))
