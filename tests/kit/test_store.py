@@ -251,6 +251,22 @@ def test_somebody_elses_case_is_shown_as_it_was(growing: tuple[Any, Path]) -> No
     assert (done.stdout, done.stderr) == ("10\n", "")
 
 
+def test_a_file_of_another_clew_that_cannot_be_made_again_says_so(growing: tuple[Any, Path]) -> None:
+    _, path = growing
+    case = clew.open(path)
+    with case._store.writing() as connection:  # type: ignore[union-attr]
+        connection.execute("UPDATE setting SET value = 'other' WHERE name = 'schema'")
+    (path / "raw").rename(path / "elsewhere")
+    assert count(clew.open(path)) == 10, "every table is there: it is shown as it was"
+    with case._store.writing() as connection:  # type: ignore[union-attr]
+        connection.execute("DROP TABLE hop")
+    with pytest.raises(ClewError, match="made by another version of clew, and cannot be made again"):
+        clew.open(path)
+    (path / "elsewhere").rename(path / "raw")
+    assert count(clew.open(path)) == 10
+    assert clew.open(path).sql("SELECT count(*) AS n FROM hop")["n"].to_pylist() == [0]
+
+
 def test_one_store_for_one_file(tmp_path: Path) -> None:
     store = FileStore.at(tmp_path / "x")
     assert FileStore.at(tmp_path / "." / "x") is store

@@ -35,8 +35,11 @@ def update(store: FileStore, case: Path) -> int:
         outdated = _outdated(store)
         if not outdated and not _anything_new(store, case):
             return 0
-        if outdated and os.access(case, os.W_OK):
+        if outdated and os.access(case, os.W_OK) and captures(case):
             remove_database(case)
+        elif outdated:
+            _need_tables(store, case)
+            return 0
     if not os.access(case, os.W_OK):
         if store.path.exists():
             return 0
@@ -77,8 +80,11 @@ def rebuild(case: Path) -> tuple[int, int]:
 def remove_database(case: Path) -> None:
     """Forget the derived tables of ``case``."""
     FileStore.at(case / DATABASE).close()
-    for name in (DATABASE, DATABASE + ".wal"):
-        (case / name).unlink(missing_ok=True)
+    try:
+        for name in (DATABASE, DATABASE + ".wal"):
+            (case / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise ClewError(f"cannot write to {case}: {error.strerror}") from None
 
 
 def _outdated(store: FileStore) -> bool:
@@ -89,6 +95,18 @@ def _outdated(store: FileStore) -> bool:
         except duckdb.CatalogException:
             return True
         return rows != [(schema_checksum(),)]
+
+
+def _need_tables(store: FileStore, case: Path) -> None:
+    """Raise the ClewError that says what to do where a file that cannot be made again lacks what questions ask for."""
+    columns = "SELECT table_name, column_name FROM duckdb_columns() WHERE schema_name = 'main' AND NOT internal"
+    with duckdb.connect() as empty, store.reading() as connection:
+        empty.execute(schema_text())
+        wanted, there = (set(one.execute(columns).fetchall()) for one in (empty, connection))
+    if wanted <= there:
+        return
+    remedy = "copy it to a folder of yours" if captures(case) else "its raw files are gone: read it with that clew"
+    raise ClewError(f"the tables of {case} were made by another version of clew, and cannot be made again: {remedy}")
 
 
 def _anything_new(store: FileStore, case: Path) -> bool:

@@ -88,6 +88,9 @@ def need_requests(case: Case, what: str) -> None:
     need_events(case, what)
     if not scalar(case, "SELECT EXISTS (SELECT 1 FROM payload)"):
         raise ClewError(f"{what}: no payload was recorded, so no message was found; record without --payload none")
+    untold = not scalar(case, "SELECT EXISTS (SELECT 1 FROM setting WHERE name = 'traced')")
+    if (case.path / DATABASE).exists() and untold:
+        raise ClewError(f"{what}: nobody has looked for requests yet, and {case.path} cannot be written: copy it first")
     if not (case.path / DATABASE).exists():  # tables of Parquet stay as they were written
         raise ClewError(f"{what}: these tables hold none; `clew trace` the case they are of, and write them again")
     raise ClewError(

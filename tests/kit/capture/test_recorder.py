@@ -399,6 +399,32 @@ def test_pause_and_resume_from_outside(clew: Clew, begin: Begin, tmp_path: Path)
     assert (late.returncode, late.stderr) == (2, "clew: nothing is being recorded into case\n")
 
 
+def test_why_a_recording_cannot_be_paused(clew: Clew, begin: Begin, tmp_path: Path) -> None:
+    assert "there is no case at none" in clew("pause", "none").stderr
+    recorder = begin("record", "-q", "-o", "case", "--engine", "perf", "--", "sleep", "60")
+    ready = tmp_path / "case/raw/001/.part-perf.data"
+    while not ready.exists():
+        assert recorder.poll() is None
+        time.sleep(0.05)
+    done = clew("pause", "case")
+    assert done.returncode == 2
+    assert "is by perf: only what the preload library records can be switched" in done.stderr
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom clew.capture.switch import switch\n"
+        "if os.getuid() == 0: os.setgid(65534); os.setuid(65534)\nswitch(Path(sys.argv[1]), on=False)"
+    )
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (tmp_path / "case/raw").chmod(0)
+    (tmp_path / "case").chmod(0o755)
+    try:
+        denied = subprocess.run([sys.executable, "-c", code, "case"], capture_output=True, text=True, cwd=tmp_path)
+    finally:
+        (tmp_path / "case/raw").chmod(0o700)
+    assert "permission denied" in denied.stderr.splitlines()[-1]
+
+
 def test_the_program_can_pause_itself(clew: Clew, tmp_path: Path) -> None:
     code = (
         "import os; from clew import native; out = os.open('out', os.O_WRONLY | os.O_CREAT)\n"
