@@ -5,17 +5,18 @@ SELECT place::UBIGINT + 1, cause::UBIGINT + 1, 'unlikely', confidence FROM doubt
 
 -- A path is told by its text, so the same path has the same number in every case. More than 200 steps are not told apart.
 CREATE OR REPLACE TEMP TABLE path_of AS
-SELECT t.shape, string_agg(repeat('  ', t.depth) || s.command || CASE s.kind WHEN 'client' THEN ' → ' || s.name WHEN 'process' THEN '' ELSE ' ' || s.name END,
-                           chr(10) ORDER BY t.nth) AS path
-FROM (SELECT *, row_number() OVER (PARTITION BY shape ORDER BY nth) AS line FROM step) t
-JOIN (SELECT span_id, command, kind, name FROM span WHERE span_id IN (SELECT place + 1 FROM step)) s ON s.span_id = t.place + 1
-WHERE t.line <= 200 AND t.depth < 100
-GROUP BY t.shape;
+WITH told AS (
+    SELECT t.shape, string_agg(repeat('  ', t.depth) || s.command || CASE s.kind WHEN 'client' THEN ' → ' || s.name WHEN 'process' THEN '' ELSE ' ' || s.name END,
+                               chr(10) ORDER BY t.nth) AS path
+    FROM (SELECT *, row_number() OVER (PARTITION BY shape ORDER BY nth) AS line FROM step) t
+    JOIN (SELECT span_id, command, kind, name FROM span WHERE span_id IN (SELECT place + 1 FROM step)) s ON s.span_id = t.place + 1
+    WHERE t.line <= 200 AND t.depth < 100
+    GROUP BY t.shape)
+SELECT *, md5_number_lower(path)::UBIGINT & 9007199254740991 AS shape_id FROM told;
 
 INSERT INTO request
 SELECT t.top_place + 1, w.capture_id, n.name, w.host, w.command, t.top_start, t.top_end, t.top_end - t.top_start, r.status,
-       r.error, t.top_rule <> 'unresolved', t.confidence, t.spans, t.processes,
-       md5_number_lower(o.path)::UBIGINT & 9007199254740991
+       r.error, t.top_rule <> 'unresolved', t.confidence, t.spans, t.processes, o.shape_id
 FROM tree t
 JOIN path_of o ON o.shape = t.top_shape
 JOIN who w ON w.thread_no = t.top_thread
@@ -24,13 +25,12 @@ JOIN status_of r ON r.status_no = t.top_status
 ORDER BY t.top_start, t.top_place;
 
 INSERT INTO shape
-SELECT md5_number_lower(o.path)::UBIGINT & 9007199254740991 AS shape_id, any_value(n.name), any_value(o.path), max(t.spans),
-       max(t.processes), max(t.depth)
+SELECT o.shape_id, any_value(n.name), any_value(o.path), max(t.spans), max(t.processes), max(t.depth)
 FROM tree t
 JOIN path_of o ON o.shape = t.top_shape
 JOIN name_of n ON n.name_no = t.top_name
-GROUP BY shape_id
-ORDER BY shape_id;
+GROUP BY o.shape_id
+ORDER BY o.shape_id;
 
 -- What a program that was started for a request does all its life is done for it.
 INSERT INTO working
