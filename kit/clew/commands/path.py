@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import sys
 
@@ -26,7 +27,7 @@ from clew.errors import ClewError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of ``clew path``."""
     _options.add_case(parser)
-    parser.add_argument("id", nargs="?", type=int, metavar="ID", help="number of the request (default: the slowest)")
+    parser.add_argument("id", nargs="?", metavar="ID", help="number of the request (default: the slowest)")
     parser.add_argument("--events", action="store_true", help="every call that was made for it, in order of time")
     _options.add_output(parser)
 
@@ -38,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
     from clew.commands import _tree
     from clew.commands._output import note_line, show
     from clew.lens import Lens
-    from clew.units import duration, printable
+    from clew.units import duration, number, printable
 
     case = clew.open(args.case)
-    chosen = args.id
+    chosen = None if args.id is None else _number(args.id, args.case)
     if chosen is None:
         slowest = questions.requests(case, Lens(), "dur_ns", 1).table
         if not slowest.num_rows:
@@ -55,9 +56,25 @@ def run(args: argparse.Namespace) -> int:
     figures = answer.summary
     took = "no end seen" if figures["dur_ns"] is None else duration(figures["dur_ns"])
     which = "" if args.id is not None else ", the slowest"
-    print(f"{printable(answer.title)} ({took}, {figures['spans']} spans in {figures['processes']} processes{which})")
+    spans, processes = (f"{number(figures[of])} {of if figures[of] > 1 else one}" for of, one in _ONE.items())
+    print(f"{printable(answer.title)} ({took}, {spans} in {processes}{which})")
     color = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size((140, 24)).columns
     print("\n".join(_tree.lines(answer.table.to_pylist(), width, color)))
     note_line(answer)
     return 0
+
+
+_ONE = {"spans": "span", "processes": "process"}
+
+
+def _number(text: str, case: str) -> int:
+    """The number of a request; what looks like one of something else is said."""
+    if re.fullmatch(r"-?\d+", text):
+        return int(text)
+    if re.fullmatch(r"#?[0-9a-fA-F]{1,6}", text):
+        raise ClewError(
+            f"path: {text} names a shape, not a request; "
+            f"`clew requests {case} --shape {text.removeprefix('#')} --slowest 10` shows the numbers of its requests"
+        )
+    raise ClewError(f"path: {text!r:.60} is no number of a request; `clew requests {case} --slowest 10` shows them")

@@ -173,6 +173,8 @@ def test_shapes_of_one_name_are_told_apart_by_their_numbers(run: Any, tmp_path: 
         ("paths", "--html", "{full}/file/x"),
         ("path", "12345678901234567890123"),
         ("path", "2"),
+        ("path", "-1"),
+        ("path", "moon"),
     ],
 )
 def test_mistakes_are_one_line_and_change_nothing(run: Any, shop: Case, tmp_path: Path, argv: Any) -> None:
@@ -184,6 +186,14 @@ def test_mistakes_are_one_line_and_change_nothing(run: Any, shop: Case, tmp_path
     assert (code, out) == (2, "")
     assert err.startswith("clew: ") and err.count("\n") == 1 and "Traceback" not in err
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["full", "full/file"]
+
+
+def test_a_shape_is_no_request_but_leads_to_some(run: Any, shop: Case) -> None:
+    shape = run("paths", shop.path)[1].split()[1].rstrip(":")
+    code, out, err = run("path", shop.path, shape)
+    assert (code, out) == (2, "") and shape.startswith("#") and f"{shape} names a shape, not a request" in err
+    command, *argv = err.split("`clew ")[1].split("`")[0].split()
+    assert command == "requests" and run(command, *argv)[0] == 0
 
 
 def test_nothing_to_show_says_what_to_do(run: Any, truth: Any, tmp_path: Path) -> None:
