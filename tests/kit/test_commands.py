@@ -348,6 +348,18 @@ def test_the_case_of_somebody_else_is_one_line(run: Any, tmp_path: Path, name: s
     assert (code, out) == (2, "") and one_line(err) and "permission denied" in err
 
 
+def test_what_was_imported_is_told(run: Any, tmp_path: Path) -> None:
+    case, folded = str(tmp_path / "case"), tmp_path / "x.folded"
+    folded.write_text("a;b 3\na;c 4\n")
+    for _ in range(2):
+        assert (
+            run("import", case, str(folded))[1]
+            == f"{case}: added samples: 2, stacks: 2; `clew info {case}` says more\n"
+        )
+    said = run("latency", case)[2]
+    assert "no calls were recorded, but 4 samples" in said and one_line(said)
+
+
 def test_a_case_with_nothing_in_it_is_not_said_to_have_totals(run: Any, tmp_path: Path) -> None:
     (tmp_path / "case" / "raw").mkdir(parents=True)
     for argv in (("counts", "--by", "file"), ("errors",), ("top", "--interval", "1s")):

@@ -307,7 +307,7 @@ def test_an_empty_case_says_so(capture: Callable[..., Any]) -> None:
     made.clock(0)
     made.write()
     case = clew.open(made.folder.parents[1])
-    assert questions.counts(case, Lens()).note == "nothing was recorded"
+    assert questions.counts(case, Lens()).note == f"nothing was recorded in {case.path}"
     for ask in (questions.latency, questions.errors, questions.activity):
         with pytest.raises(ClewError, match="nothing was recorded"):
             ask(case, Lens())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from pyarrow import parquet
 
@@ -265,6 +267,19 @@ def test_a_file_of_another_clew_that_cannot_be_made_again_says_so(growing: tuple
     (path / "elsewhere").rename(path / "raw")
     assert count(clew.open(path)) == 10
     assert clew.open(path).sql("SELECT count(*) AS n FROM hop")["n"].to_pylist() == [0]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts")
+@pytest.mark.parametrize(("command", "said"), [("requests", "cannot be written"), ("rebuild", "Read-only file system")])
+def test_what_would_have_to_write_says_that_it_cannot(truth: Any, tmp_path: Path, command: str, said: str) -> None:
+    path = tmp_path / "case"
+    shutil.copytree(truth.case.path, path)
+    with duckdb.connect(path / "case.duckdb") as connection:
+        connection.execute("INSERT INTO payload VALUES (1, 1, 'x'::BLOB, NULL, FALSE)")
+    script = 'mount --bind "$1" "$1" && mount -o remount,ro,bind "$1" && "$2" -m clew "$3" "$1"'
+    line = ["unshare", "--mount", "sh", "-c", script, "sh", path, sys.executable, command]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1, done.stderr
 
 
 def test_one_store_for_one_file(tmp_path: Path) -> None:

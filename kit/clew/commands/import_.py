@@ -20,10 +20,23 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from clew.capture.meta import RAW
 from clew.commands import _options
 
 if TYPE_CHECKING:
     from clew.case import Case
+
+_HELD = {
+    "events": "event",
+    "samples": "sample",
+    "stacks": "(SELECT DISTINCT stack_id FROM sample WHERE stack_id IS NOT NULL)",
+    "figures over time": "series",
+    "entries of maps": "map_value",
+    "cells of histograms": "histogram",
+    "lines printed": "printed",
+    "spans": "imported_span",
+}
+"""What is counted, and in which table."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,15 +56,24 @@ def run(args: argparse.Namespace) -> int:
     from clew.ingest.imports import import_files
     from clew.units import number
 
-    events = import_files(Path(args.case), args.files, infer_parents=args.infer_parents)
+    known = (Path(args.case) / RAW).is_dir()
+    before = _held(clew.open(args.case)) if known else {}
+    import_files(Path(args.case), args.files, infer_parents=args.infer_parents)
     case = clew.open(args.case)
-    counts = case.sql("SELECT (SELECT count(*) FROM sample) AS samples, (SELECT count(*) FROM imported_span) AS spans")
-    found = {name: counts[name][0].as_py() for name in ("samples", "spans")}
-    more = "".join(f", {number(count)} {name} in all" for name, count in found.items() if count)
-    print(f"{args.case}: {number(events)} events added{more}")
+    held = _held(case)
+    grown = {name: count - before.get(name, 0) for name, count in held.items()}
+    added = ", ".join(f"{name}: {number(count)}" for name, count in grown.items() if count) or "nothing"
+    print(f"{args.case}: added {added}; `clew info {args.case}` says more")
     if args.infer_parents:
         print(_said(case))
     return 0
+
+
+def _held(case: Case) -> dict[str, int]:
+    """How much there is in a case of what can be imported, as people call it."""
+    parts = [f'(SELECT count(*) FROM {table}) AS "{name}"' for name, table in _HELD.items()]
+    row: dict[str, int] = case.sql(f"SELECT {', '.join(parts)}").to_pylist()[0]
+    return row
 
 
 def _said(case: Case) -> str:

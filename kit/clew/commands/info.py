@@ -72,6 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _requests(case: Case) -> str:
     """One line on the requests that were found, or how to find them: looking for them may take a while."""
+    from clew.questions.recorded import no_payload
     from clew.store import DATABASE
 
     row = case.sql(
@@ -86,4 +87,4 @@ def _requests(case: Case) -> str:
         return "no requests: these tables hold none (`clew trace` the case they are of, and write them again)"
     if row["payload"]:
         return f"requests were not looked for yet, or none was found: `clew trace {case.path}`"
-    return "no requests: no payload was recorded (clew record without --count-only and --payload none)"
+    return f"no requests: {no_payload(case)}"

@@ -10,6 +10,7 @@ from clew.cells import moments
 from clew.errors import ClewError, one_of
 from clew.lens import Lens
 from clew.questions.answer import Answer, runnable
+from clew.questions.recorded import no_calls, no_payload
 from clew.store import DATABASE
 
 
@@ -77,7 +78,7 @@ def need_events(case: Case, what: str) -> None:
         return
     if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)"):
         raise ClewError(f"{what}: only running totals were recorded (--count-only); record again without it")
-    raise ClewError(f"nothing was recorded in {case.path}; `clew info {case.path}` says why")
+    raise ClewError(f"{what}: {no_calls(case)}; `clew info {case.path}` says more")
 
 
 def need_requests(case: Case, what: str) -> None:
@@ -87,7 +88,7 @@ def need_requests(case: Case, what: str) -> None:
         return
     need_events(case, what)
     if not scalar(case, "SELECT EXISTS (SELECT 1 FROM payload)"):
-        raise ClewError(f"{what}: no payload was recorded, so no message was found; record without --payload none")
+        raise ClewError(f"{what}: no message was found: {no_payload(case)}")
     untold = not scalar(case, "SELECT EXISTS (SELECT 1 FROM setting WHERE name = 'traced')")
     if (case.path / DATABASE).exists() and untold:
         raise ClewError(f"{what}: nobody has looked for requests yet, and {case.path} cannot be written: copy it first")

@@ -9,7 +9,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, need_events, order_by, scalar, totals
-from clew.questions.recorded import why_empty
+from clew.questions.recorded import no_calls
 
 
 def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None, order: str = "calls") -> Answer:
@@ -29,7 +29,7 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
         if by in ("file", "peer"):
             need_events(case, f"counts by {by}")
         sql, params = _from_totals(key, lens)
-        note = None if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)") else nothing(case)
+        note = None if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)") else no_calls(case)
         return ask(
             case,
             f"{sql} {tail}",
@@ -53,16 +53,6 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     # calls on what has no path, or no other end, may well match: then it is not said that none does
     none = {"file": "no call under the lens is on a file", "peer": "no call under the lens is on a connection"}
     return replace(answer, note="; ".join(filter(None, (none.get(by, "no call matches the lens"), note))))
-
-
-def nothing(case: Case) -> str:
-    """Why there are no calls to count."""
-    samples = scalar(case, "SELECT count(*) FROM sample")
-    if not samples and scalar(case, "SELECT EXISTS (SELECT 1 FROM series)"):
-        return f"no calls were recorded, but figures over time: `clew figures {case.path.name}` shows them"
-    if not samples:
-        return f"no calls were recorded: {why}" if (why := why_empty(case)) else "nothing was recorded"
-    return f"no calls were recorded, but {samples:,} samples: `clew stacks {case.path.name}` shows them"
 
 
 def _beyond_totals(lens: Lens) -> bool:

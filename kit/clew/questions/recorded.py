@@ -1,4 +1,4 @@
-"""Why captures by other engines than the preload library hold nothing (yet): as they say themselves."""
+"""Why a case does not hold (yet) what is asked for: what there is instead, and what its captures say themselves."""
 
 from __future__ import annotations
 
@@ -21,6 +21,27 @@ def why_empty(case: Case, engine: str | None = None) -> str | None:
     wanted = [row for row in rows if (row["engine"] == engine if engine else row["engine"] not in ENGINES_OF_SEGMENTS)]
     found = [f"capture {row['capture_id']}: {said}" for row in wanted if (said := _said(row))]
     return "; ".join(found) or None
+
+
+def no_calls(case: Case) -> str:
+    """Why there are no calls to count, and where what there is instead can be seen."""
+    has = "SELECT (SELECT count(*) FROM sample) AS samples, EXISTS (SELECT 1 FROM series) AS figures"
+    there = case.sql(has).to_pylist()[0]
+    if there["samples"]:
+        return f"no calls were recorded, but {there['samples']:,} samples: `clew stacks {case.path.name}` shows them"
+    if there["figures"]:
+        return f"no calls were recorded, but figures over time: `clew figures {case.path.name}` shows them"
+    return f"no calls were recorded: {why}" if (why := why_empty(case)) else f"nothing was recorded in {case.path}"
+
+
+def no_payload(case: Case) -> str:
+    """Why there are no bytes that messages could be made of."""
+    asked = (
+        "SELECT bool_or(traced AND try_cast(params ->> '$.options.payload_head' AS BIGINT) > 0) AS asked FROM capture"
+    )
+    if case.sql(asked)["asked"][0].as_py():
+        return "no payload was recorded: none of the calls moved bytes that are kept"
+    return "no payload was recorded: record without --count-only and --payload none"
 
 
 def _said(row: dict[str, Any]) -> str | None:
