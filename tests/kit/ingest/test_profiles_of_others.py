@@ -235,20 +235,22 @@ def test_speedscope_that_names_its_schema_at_the_end(tmp_path: Path, begin: str)
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_pprof_of_go_begins_with_the_period(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     first, rest = profile_class()(), profile_class()()
-    first.period_type.type, first.period_type.unit, first.period = 3, 4, 10_000_000
+    first.period_type.type, first.period_type.unit, first.period = 3, 4, 10_000
     rest.time_nanos = 1_700_000_000 * 10**9  # before the types of samples where there is no period
     rest.sample_type.add(type=1, unit=2)
     rest.sample_type.add(type=3, unit=4)
-    rest.sample.add(location_id=[1], value=[2, 20_000_000])
+    rest.sample.add(location_id=[1], value=[2, 20_000])
     rest.location.add(id=1).line.add(function_id=1)
     rest.function.add(id=1, name=5)
-    rest.string_table.extend(["", "samples", "count", "cpu", "nanoseconds", "main.fib"])
+    rest.string_table.extend(["", "samples", "count", "CPU time", "\u03bcs", "main.fib"])
     for parts in ((first, rest), (rest, first)):
         source = tmp_path / "cpu"
         source.write_bytes(pack(b"".join(part.SerializeToString() for part in parts)))
         reader = reader_of(source)
         assert reader is not None
-        assert reader.read(source).samples["weight"].to_pylist() == [2, 20e6]
+        found = reader.read(source)
+        assert found.samples["weight"].to_pylist() == [2, 20e6]
+        assert [(event.kind, event.unit) for event in found.events] == [("other", "samples"), ("on-cpu", "ns")]
     rest.string_table[0] = "not empty"  # the format wants it so
     source.write_bytes(pack(rest.SerializeToString()))
     assert reader_of(source) is None
@@ -257,6 +259,7 @@ def test_pprof_of_go_begins_with_the_period(tmp_path: Path, pack: Callable[[byte
 AUSTIN = {
     "3": "# austin: 3.6.0\n# interval: 100\n\n"
     "P10;T0x1f:11;/app/a.py:<module>:3;/app/a.py:work:7 2000\nP10;T0x1f:11;/app/a.py:<module>:4 500\n",
+    "3, lines apart": "P10;T11;/app/a.py:<module>;L3;/app/a.py:work;L7 2000\nP10;T11;/app/a.py:<module>;L4 500\n\n",
     "1": "Thread 11;<module> (/app/a.py);L3;work (/app/a.py);L7; 2000\nThread 11;<module> (/app/a.py);L4; 500\n\n",
 }
 

@@ -1,9 +1,9 @@
 """Files of austin, the sampler of Python programs: text of versions 1 to 3, and MOJO, which version 4 writes.
 
 Text is folded stacks whose first parts name process and thread: version 1 writes ``Thread <tid>;function
-(module);L<line>;... <us>``, later ones ``P<pid>;T<tid>;file:function:line;... <us>``, both with ``# name: value`` lines
-around them. In mode memory the number is bytes, below 0 if they were freed; in mode full there are three: microseconds,
-whether the thread was idle, bytes.
+(module);L<line>;... <us>``, later ones ``P<pid>;T<tid>;file:function:line;... <us>`` or, if asked for, ``...;
+file:function;L<line>;...``, all with ``# name: value`` lines around them. In mode memory the number is bytes, below 0
+if they were freed; in mode full there are three: microseconds, whether the thread was idle, bytes.
 """
 
 from __future__ import annotations
@@ -109,12 +109,14 @@ class _Text:
 
 
 def _places(text: str) -> list[Place]:
-    """The frames of a stack. Version 1 gives the line of a frame as a part of its own behind it."""
+    """The frames of a stack. The line of a frame may be a part of its own behind it."""
     places = list[Place]()
     for part in text.split(";")[1:]:
         behind = _LINE_OF_OLD.match(part)
         if behind and places:
-            places[-1] = places[-1]._replace(line=int(behind[1]))
+            name, file, *_ = places[-1]
+            of, colon, function = name.rpartition(":") if file is None else ("", "", "")
+            places[-1] = Place(function, of, int(behind[1])) if colon else Place(name, file, int(behind[1]))
         elif found := _NEW.match(part):
             places.append(Place(found["name"], found["file"], int(found["line"])))
         elif found := _OLD.match(part):

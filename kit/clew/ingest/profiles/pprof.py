@@ -21,7 +21,13 @@ FORMAT = "pprof"
 RANK = 60
 _VARINT, _BYTES = 0, 2  # kinds of values in the protobuf encoding
 _KINDS = {"cpu": "on-cpu", "wall": "wall", "delay": "off-cpu", "contentions": "off-cpu"}
-_NS = {"nanoseconds": 1, "microseconds": 1e3, "milliseconds": 1e6, "seconds": 1e9}
+_UNITS = {
+    1: "nanoseconds nanosecond ns",
+    1e3: "microseconds microsecond us \u00b5s \u03bcs",
+    1e6: "milliseconds millisecond ms",
+    1e9: "seconds second sec s",
+}
+_NS = {name: scale for scale, names in _UNITS.items() for name in names.split()}
 
 
 def matches(head: bytes, path: Path) -> bool:
@@ -82,7 +88,8 @@ def read(path: Path) -> Profile:
             name, unit = strings[kind.type], strings[kind.unit]
             scale = _NS.get(unit)
             scales.append(scale or 1.0)
-            family = "alloc" if name.startswith(("alloc", "inuse")) else _KINDS.get(name, "other")
+            first = name.lower().partition(" ")[0]
+            family = "alloc" if first.startswith(("alloc", "inuse")) else _KINDS.get(first, "other")
             events.append(Event(name, family, "ns" if scale else _unit(name, unit)))
         gathered = Gathered()
         frames = _frames(gathered, message)
