@@ -81,3 +81,10 @@ def test_captures_side_by_side(truth: Any, tmp_path: Path, capture: Callable[...
     assert answers(clew.open(tmp_path / "third")) == answers(opened)
     assert import_files(tmp_path / "fourth", [tmp_path / "third"]) == 2 * len(truth.rows) + 2
     assert answers(clew.open(tmp_path / "fourth")) == answers(opened)
+
+
+def test_an_empty_file_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "out.perf"
+    path.touch()
+    with pytest.raises(ClewError, match="is empty: `perf script` prints nothing"):
+        sniff(path)

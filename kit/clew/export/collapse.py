@@ -60,7 +60,8 @@ def _text(file: BinaryIO, head: bytes, options: Options, say: Callable[[str], ob
     text = Collapse(options, say)
     text.add(file, head)
     if not text.counted and not options.compatible:
-        raise ClewError(f"{name}: no sample in it")
+        what = f"no sample of {options.event_filter!r:.80} in it" if options.event_filter else "no sample in it"
+        raise ClewError(f"{name}: {what}" + ("" if head else "; `perf script` prints nothing where perf took none"))
     if text.strange:
         say(f"{text.strange} lines are no samples and no frames, and were left out")
     if text.kept:

@@ -339,3 +339,11 @@ def test_what_is_no_profile_is_one_line(text: bytes, tmp_path: Path) -> None:
         assert done.returncode == 2
         assert not done.stdout
         assert done.stderr.count(b"\n") == 1
+        assert (b"where perf took none" in done.stderr) == (not text)
+
+
+def test_an_event_that_is_not_there_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "out.perf"
+    path.write_text(PLAIN)
+    done = subprocess.run([*CLEW, str(path), "--event-filter", "nope"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (2, f"clew: {path}: no sample of 'nope' in it\n")
