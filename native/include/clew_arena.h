@@ -28,9 +28,19 @@
 #define CLEW_POPULATE_FIRST 16384u /* enough for most of the programs that a shell script starts */
 #define CLEW_POPULATE_STEP 65536u
 
-/* Bits of mode. The last three say that the arena asks for stacks: of calls, of allocations, of what computes. */
-enum { CLEW_COUNT = 1u, CLEW_TRACE = 2u, CLEW_STACKS = 4u, CLEW_ALLOC_STACKS = 8u, CLEW_SAMPLE = 16u };
-#define CLEW_MODES 31u
+/*
+ * Bits of mode. Three say that the arena asks for stacks: of calls, of allocations, of what computes. The last one that
+ * allocations are counted and nothing more, which follows from the others: malloc() looks at it alone.
+ */
+enum {
+	CLEW_COUNT = 1u,
+	CLEW_TRACE = 2u,
+	CLEW_STACKS = 4u,
+	CLEW_ALLOC_STACKS = 8u,
+	CLEW_SAMPLE = 16u,
+	CLEW_ALLOC_COUNT = 32u
+};
+#define CLEW_MODES 63u
 enum { CLEW_ON_FULL_DROP = 0, CLEW_ON_FULL_WAIT = 1 };
 enum { CLEW_CLOCK_TSC = 0, CLEW_CLOCK_MONOTONIC = 1 };
 

@@ -108,8 +108,7 @@ static __attribute__((noinline)) struct clew_counter *counter_slowly(enum clew_o
 /* To be counted, and nothing more. */
 static inline bool counts(const struct clew_slot *slot)
 {
-	const uint32_t mode = __atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_mode;
-	return (mode & (CLEW_COUNT | CLEW_ALLOC_STACKS)) == CLEW_COUNT;
+	return (__atomic_load_n(&slot->mode, __ATOMIC_RELAXED) & process->local_alloc) != 0;
 }
 
 /* Are stacks of allocations wanted? Then counts() is false, and what is slow looks here. */

@@ -16,7 +16,7 @@ static void set_mode(uint32_t mode)
 	if (!slot_self())
 		return;
 	__atomic_store_n(&inherited_mode, mode, __ATOMIC_RELAXED);
-	__atomic_store_n(&process->local_mode, mode, __ATOMIC_RELAXED);
+	local_mode_set(mode);
 }
 
 void clew_pause(void)

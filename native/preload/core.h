@@ -40,12 +40,14 @@
 
 /*
  * State of this process. Lives in a page of its own that the kernel wipes in a child of fork
- * (MADV_WIPEONFORK), whoever made the child: local_mode = 0 sends its first call to call_enter().
+ * (MADV_WIPEONFORK), whoever made the child: local_mode = 0 sends its first call to call_enter(), and local_alloc = 0
+ * its first allocation to counter_slowly().
  */
 #define TOLD_MODULES 256u
 struct process {
-	uint32_t live;       /* 1 = set up by this process, not by its parent; 2 = a thread is at it */
-	uint32_t local_mode; /* mask over the slot's mode: what pause() clears */
+	uint32_t live;        /* 1 = set up by this process, not by its parent; 2 = a thread is at it */
+	uint32_t local_mode;  /* mask over the slot's mode: what pause() clears */
+	uint32_t local_alloc; /* its bit CLEW_ALLOC_COUNT, apart: a test of memory is all that malloc() does */
 	uint32_t pid;
 	uint32_t sandboxed; /* seccomp was switched on: make no system call of our own */
 	uint32_t no_tsc;    /* clock by system call: the arena says so, or PR_TSC_SIGSEGV */
@@ -67,6 +69,13 @@ union process_page {
 };
 extern CLEW_LOCAL union process_page process_page;
 #define process (&process_page.state)
+
+static inline void local_mode_set(uint32_t mode)
+{
+	__atomic_store_n(&process->local_mode, mode, __ATOMIC_RELAXED);
+	__atomic_store_n(&process->local_alloc, mode & CLEW_ALLOC_COUNT, __ATOMIC_RELAXED);
+}
+
 extern CLEW_LOCAL struct clew_arena *arena; /* NULL: not recording; every wrapper passes through */
 extern __thread struct clew_slot *self;     /* NULL until the thread's first call; initial-exec TLS */
 

@@ -104,7 +104,7 @@ static struct clew_slot *enter(void)
 		process_enter();
 		if (!process->sandboxed)
 			foreign = pid_namespace_is_foreign(foreign);
-		process->local_mode = inherited_mode;
+		local_mode_set(inherited_mode);
 		__atomic_store_n(&process->live, 1, __ATOMIC_RELEASE);
 	} else if (expected == 2) {
 		return NULL;

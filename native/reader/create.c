@@ -25,14 +25,16 @@ static uint64_t round_up(uint64_t size)
 	return (size + PAGE - 1) & ~(uint64_t)(PAGE - 1);
 }
 
-/* The bits of mode that say which stacks the arena asks for. */
-static uint32_t asked(const struct clew_arena *arena)
+/* CLEW_COUNT and CLEW_TRACE as given, with the bits that follow from them and from the stacks the arena asks for. */
+static uint32_t mode_of(const struct clew_arena *arena, uint32_t given)
 {
-	uint32_t bits = arena->sample_ns ? CLEW_SAMPLE : 0;
+	if (!given)
+		return 0;
+	uint32_t bits = given | (arena->sample_ns ? CLEW_SAMPLE : 0);
 	for (uint32_t op = 0; op < CLEW_OP_LIMIT; op++)
 		if (arena->stack_every[op])
 			bits |= op >= CLEW_OP_MALLOC && op <= CLEW_OP_FREE ? CLEW_ALLOC_STACKS : CLEW_STACKS;
-	return bits;
+	return bits & CLEW_COUNT && !(bits & CLEW_ALLOC_STACKS) ? bits | CLEW_ALLOC_COUNT : bits;
 }
 
 static int fill(int fd, const struct clew_arena_options *options)
@@ -71,7 +73,7 @@ static int fill(int fd, const struct clew_arena_options *options)
 	arena->ticks_per_s = clock_rate(arena->clock);
 	arena->sample_ns = options->sample_ns;
 	memcpy(arena->stack_every, options->stack_every, sizeof arena->stack_every);
-	arena->mode = options->mode | asked(arena);
+	arena->mode = mode_of(arena, options->mode);
 	arena->next_serial = 1;
 	arena->next_conn = 1;
 	arena->heartbeat_ns = monotonic_ns();
@@ -101,8 +103,7 @@ int clew_arena_set_mode(const char *path, uint32_t mode)
 	int result = arena_map(path, &mapped);
 	if (result < 0)
 		return result;
-	mode &= CLEW_COUNT | CLEW_TRACE;
-	atomic_store(&mapped.arena->mode, mode ? mode | asked(mapped.arena) : 0);
+	atomic_store(&mapped.arena->mode, mode_of(mapped.arena, mode & (CLEW_COUNT | CLEW_TRACE)));
 	arena_unmap(&mapped);
 	return 0;
 }

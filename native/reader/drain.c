@@ -81,7 +81,7 @@ uint64_t seat_take(struct clew_drain *drain, uint32_t index)
 	const uint32_t ring = drain->mapped.ring_size;
 	const uint64_t write = atomic_load_explicit(&slot->write, memory_order_acquire);
 	const uint64_t size = write - seat->taken;
-	if (slot->mode & ~(uint32_t)CLEW_COUNT)
+	if (slot->mode & ~(uint32_t)(CLEW_COUNT | CLEW_ALLOC_COUNT)) /* something is written to the ring */
 		populate_ahead(drain, slot, write);
 	if (!size)
 		return 0;
