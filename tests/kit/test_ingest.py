@@ -16,6 +16,7 @@ import clew
 from clew import questions
 from clew.case import Case
 from clew.ingest.run import rebuild
+from clew.lens import Lens
 from clew.ops import OPS
 
 ROOT = Path(__file__).parents[2]
@@ -332,6 +333,14 @@ def test_losses_are_the_last_totals(capture: Maker) -> None:
     assert rows(case, "SELECT tid, lost_events FROM thread") == [(6, 5)]
     losses = questions.losses(case).table.to_pylist()
     assert [(row["tid"], row["lost_events"]) for row in losses] == [(None, 55), (6, 5)]
+    asked = (
+        questions.counts(case, Lens()),
+        questions.top(case, Lens(), interval_ns=10),
+        questions.latency(case, Lens()),
+        questions.errors(case, Lens()),
+        questions.activity(case, Lens()),
+    )
+    assert all("55 calls were lost while recording" in (answer.note or "") for answer in asked)
 
 
 def test_a_damaged_block_is_skipped_and_told(capture: Maker) -> None:

@@ -47,6 +47,15 @@ def rows(answer: questions.Answer, *names: str) -> list[tuple[Any, ...]]:
     return list(zip(*(answer.table[name].to_pylist() for name in names), strict=True))
 
 
+def test_samples_that_were_lost_are_told(tmp_path: Path) -> None:
+    text = tmp_path / "perf.txt"
+    text.write_text("a.out 1 15841.1: 1 cpu-clock: \n\t1 f+0x1 (/a.out)\n\na.out 1 15841.2: PERF_RECORD_LOST lost 17\n")
+    import_files(tmp_path / "case", [text])
+    case = clew.open(tmp_path / "case")
+    for answer in (questions.functions(case, Lens()), questions.flame(case, Lens())):
+        assert "17 samples were lost" in (answer.note or "")
+
+
 def test_functions_beside_those_of_another_case(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
     other = case_of(case.path.parent, "main;parse;copy 4\nmain;scan 6\n", "other")
     names = ("function", "self_before", "self_after", "self_delta", "total_before", "total_after")

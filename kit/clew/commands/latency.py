@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the histogram; for people with a bar for each class, and what all calls have in common."""
     import clew
     from clew import questions
-    from clew.commands._output import show
+    from clew.commands._output import note_line, show
     from clew.units import duration, number
 
     case = clew.open(args.case)
@@ -42,4 +42,5 @@ def run(args: argparse.Namespace) -> int:
     named = ("min", "mean", "p50", "p90", "p99", "p999", "max")
     said = ", ".join(name.replace("p999", "p99.9") + " " + duration(figures[name + "_ns"]) for name in named)
     print(f"({number(figures['count'])} calls, {duration(figures['sum_ns'])} in all: {said})")
+    note_line(answer)
     return 0

@@ -63,7 +63,7 @@ def ingest_profile(connection: duckdb.DuckDBPyConnection, folder: Path) -> None:
             reader, unread, whole = reader_of(path), 0, True
             try:
                 if reader is None:
-                    raise ClewError("it is nothing that clew reads")
+                    raise ClewError("it is nothing that clew reads" if path.stat().st_size else "it is empty")
                 profile = read_once(reader, path)
             except ClewError as error:  # what else the case holds can still be looked at
                 notes.append(f"{path.name} was not read: {error}")

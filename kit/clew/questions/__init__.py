@@ -16,6 +16,7 @@ from clew.questions.flame_diff import flame_diff
 from clew.questions.functions import functions
 from clew.questions.functions_diff import functions_diff
 from clew.questions.heatmap import heatmap
+from clew.questions.in_the_way import in_the_way
 from clew.questions.latency import latency
 from clew.questions.leaks import leaks
 from clew.questions.live import live
@@ -52,6 +53,7 @@ __all__ = [
     "functions_diff",
     "heatmap",
     "histogram",
+    "in_the_way",
     "latency",
     "leaks",
     "linked_by",

@@ -10,6 +10,7 @@ from clew.errors import ClewError
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, has_events, key_of
+from clew.questions.recorded import lost_calls
 
 _MOST = 100_000
 _EVERY_BIN = " RIGHT JOIN (SELECT unnest(range(($lens_end_ns - $lens_start_ns - 1) // $width + 1)) AS bin) USING (bin)"
@@ -71,7 +72,8 @@ SELECT $lens_start_ns + bin * $width AS start_ns, least($lens_start_ns + (bin + 
        bytes::BIGINT AS bytes, coalesce(busy_ns, 0)::BIGINT AS busy_ns, coalesce(calls, 0) * 1e9 / $width AS rate_per_s
 FROM named{"" if key else _EVERY_BIN}
 ORDER BY {group}bin"""
-    note = None if events else "running totals only: a reading's calls are shown at the time of the reading"
+    totals_only = "running totals only: a reading's calls are shown at the time of the reading"
+    note = lost_calls(case) if events else totals_only
     return ask(case, sql, params, f"{what} over time" + (f" by {by}" if by else ""), note)
 
 

@@ -77,6 +77,8 @@ def need_events(case: Case, what: str) -> None:
     if has_events(case):
         return
     if scalar(case, "SELECT EXISTS (SELECT 1 FROM counter)"):
+        if scalar(case, "SELECT bool_or(traced AND engine = 'preload') FROM capture"):
+            raise ClewError(f"{what}: no single call was made while recording; `clew counts {case.path} --by op`")
         raise ClewError(f"{what}: only running totals were recorded (--count-only); record again without it")
     raise ClewError(f"{what}: {no_calls(case)}; `clew info {case.path}` says more")
 

@@ -9,7 +9,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import MEASURES, Key, ask, has_events, key_of, need_events, order_by, scalar, totals
-from clew.questions.recorded import no_calls
+from clew.questions.recorded import joined, lost_calls, no_calls
 
 
 def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None, order: str = "calls") -> Answer:
@@ -47,7 +47,7 @@ def counts(case: Case, lens: Lens, by: str = "command", limit: int | None = None
     }.get(by)
     if lens.functions or lens.modules or lens.stack:
         note = "; ".join(filter(None, (note, "only calls whose stack was recorded (clew record --stacks) are counted")))
-    answer = ask(case, f"{sql} {tail}", params | bound, title, note)
+    answer = ask(case, f"{sql} {tail}", params | bound, title, joined(note, lost_calls(case)))
     if answer.table.num_rows:
         return answer
     # calls on what has no path, or no other end, may well match: then it is not said that none does

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, need_events
+from clew.questions.recorded import joined, lost_calls
 
 LATER = ("EAGAIN", "EINPROGRESS", "EINTR")
 """What only says "not now": no failures to programs that do not block, which make the call again."""
@@ -26,8 +29,5 @@ SELECT o.op, errno, coalesce(n.name, 'errno ' || errno) AS name, coalesce(n.mean
        calls, first_ns, last_ns
 FROM cell JOIN op o USING (op_id) LEFT JOIN errno n USING (errno) ORDER BY calls DESC, op, errno"""
     answer = ask(case, sql, params, "failed calls by errno")
-    return (
-        answer
-        if answer.table.num_rows
-        else Answer(answer.table, answer.sql, answer.title, "no call failed under this lens")
-    )
+    none = None if answer.table.num_rows else "no call failed under this lens"
+    return replace(answer, note=joined(none, lost_calls(case)))

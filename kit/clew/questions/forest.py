@@ -19,7 +19,7 @@ from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import runnable
 from clew.questions.ask import scalar
-from clew.questions.recorded import why_empty
+from clew.questions.recorded import joined, lost_samples, why_empty
 
 UNKNOWN = "[unknown]"
 BY = ("function", "module", "line")
@@ -85,6 +85,7 @@ class Weighed:
     names: pa.Array
     recursion: bool
     sql: str
+    lost: str | None  # what is to be said of samples that are missing
 
 
 _forests: weakref.WeakKeyDictionary[Case, tuple[tuple[int, int], Forest]] = weakref.WeakKeyDictionary()
@@ -187,7 +188,10 @@ WHERE {predicate} AND event_id IN (SELECT event_id FROM sample_event WHERE name 
         without += float(value[~taken].sum())
     sql = f"SELECT stack_id, sum(weight) AS weight, count(*) AS samples {source}\nGROUP BY stack_id"
     keys, names = _keys(forest.frames, by)
-    weighed = Weighed(forest, weight, samples, without, chosen, keys[forest.frame], names, False, runnable(sql, params))
+    lost = lost_samples(case)
+    weighed = Weighed(
+        forest, weight, samples, without, chosen, keys[forest.frame], names, False, runnable(sql, params), lost
+    )
     for edit in edits:
         weighed = _edited(weighed, edit)
     return weighed
@@ -256,9 +260,10 @@ def summary(weighed: Weighed) -> dict[str, Any]:
 
 def note(weighed: Weighed, figures: Mapping[str, Any]) -> str | None:
     """What must be said beside a picture of these samples."""
+    said = None
     if not figures["samples"] and not figures["without_stack"]:
-        return "no sample matches the lens"
-    if figures["without_stack"]:
+        said = "no sample matches the lens"
+    elif figures["without_stack"]:
         share = figures["without_stack"] / (figures["without_stack"] + figures["total"])
-        return f"{share:.1%} of the {weighed.chosen.unit} is of samples without a stack, which are left out"
-    return None
+        said = f"{share:.1%} of the {weighed.chosen.unit} is of samples without a stack, which are left out"
+    return joined(said, weighed.lost)

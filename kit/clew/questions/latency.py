@@ -8,6 +8,7 @@ from clew.case import Case
 from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, need_events
+from clew.questions.recorded import joined, lost_calls
 
 
 def latency(case: Case, lens: Lens) -> Answer:
@@ -33,5 +34,6 @@ FROM cell ORDER BY bucket"""
                   FROM event WHERE {predicate})""",
         params,
     ).to_pylist()[0]
-    answer = ask(case, sql, params, "durations of calls", None if figures["count"] else "no call matches the lens")
+    note = joined(None if figures["count"] else "no call matches the lens", lost_calls(case))
+    answer = ask(case, sql, params, "durations of calls", note)
     return replace(answer, summary=figures)

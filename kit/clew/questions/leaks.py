@@ -103,7 +103,7 @@ SELECT {names}, count(*) AS opened, count(*) FILTER (never) AS open, count(*) FI
        count(*) FILTER (recent) AS late, any_value(most) AS most,
        min(at_ns) FILTER (never OR exiting) AS first_ns, max(at_ns) FILTER (never OR exiting) AS last_ns,
        count(*) FILTER (until_ns IS NULL AND handed_on) AS not_known
-FROM each JOIN peak USING ({names}) GROUP BY ALL
+FROM each JOIN peak USING ({names}) GROUP BY ALL HAVING open + at_end + not_known > 0
 ORDER BY open + at_end DESC, opened DESC, {names} {limit}"""
 _EACH = """
 SELECT p.command AS name, p.pid, told.fd, o.op, {what}, at_ns AS opened_ns,
@@ -113,10 +113,10 @@ FROM told {join} WHERE never OR exiting ORDER BY at_ns, p.pid, told.fd {limit}""
 
 
 def leaks(case: Case, lens: Lens, by: str = "process", limit: int | None = None) -> Answer:
-    """Descriptors opened under ``lens``, and how many of them were never closed, by one of BY, the most of these first.
+    """Descriptors opened under ``lens`` that were never closed, by one of BY, the most of them first.
 
     A time range of the Lens is when they were opened; what happened after its end is not looked at. Columns: ``name``
-    (and ``pid``, ``tid``, ``op``, ``what`` where they apply: ``what`` is the path, or the other end), ``opened``,
+    (and ``pid``, ``tid``, ``op``, ``what`` where they apply: ``what`` is the path, or the other end), ``opened`` (all),
     ``open`` (never closed), ``at_end`` (closed in the last hundredth of the time that the process ran: as it ended),
     ``late`` (of these both, opened in the later half of that time: a leak goes on, a pool is filled once), ``most``
     (open at a time), ``first_ns``, ``last_ns`` (when the first and the last of them were opened), ``not_known`` (open
@@ -167,7 +167,7 @@ def growing(answer: Answer) -> str | None:
 def _notes(case: Case, answer: Answer, by: str) -> list[str]:
     notes = []
     if not answer.table.num_rows:
-        notes.append("every descriptor was closed" if by == "descriptor" else "nothing was opened under the lens")
+        notes.append("every descriptor that was opened under the lens was closed")
     if by == "process" and (said := growing(answer)):
         notes.append(said)
     if by == "stack" and not _has_stacks(case):

@@ -34,6 +34,31 @@ def no_calls(case: Case) -> str:
     return f"no calls were recorded: {why}" if (why := why_empty(case)) else f"nothing was recorded in {case.path}"
 
 
+def lost_calls(case: Case) -> str | None:
+    """What is to be said beside figures that are added up from calls: there were more. None: no call was lost."""
+    lost = _lost(case, "IN")
+    return f"{lost:,} calls were lost while recording and are not in this: `clew info` says whose" if lost else None
+
+
+def lost_samples(case: Case) -> str | None:
+    """The same of samples."""
+    lost = _lost(case, "NOT IN")
+    return f"{lost:,} samples were lost while recording and are not in this" if lost else None
+
+
+def _lost(case: Case, which: str) -> int:
+    sql = (
+        f"SELECT coalesce(sum(lost_events), 0)::BIGINT AS lost FROM capture WHERE engine {which} (SELECT unnest($own))"
+    )
+    lost: int = case.sql(sql, {"own": list(ENGINES_OF_SEGMENTS)})["lost"][0].as_py()
+    return lost
+
+
+def joined(*notes: str | None) -> str | None:
+    """Those of ``notes`` that there are, as one."""
+    return "; ".join(filter(None, notes)) or None
+
+
 def no_payload(case: Case) -> str:
     """Why there are no bytes that messages could be made of."""
     asked = (

@@ -8,6 +8,7 @@ from clew.lens import Lens
 from clew.questions.answer import Answer
 from clew.questions.ask import ask, key_of, need_events, order_by
 from clew.questions.counts import counts
+from clew.questions.recorded import lost_calls
 
 _COLUMNS = ("calls", "errors", "bytes", "total_ns", "mean_ns", "max_ns")
 
@@ -46,4 +47,4 @@ SELECT $origin_ns + bin * $interval_ns AS start_ns,
        row_number() OVER (PARTITION BY bin ORDER BY {order_by(order, key.names, _COLUMNS)}) AS rank,
        {names}, {", ".join(_COLUMNS)}
 FROM named QUALIFY rank <= $n ORDER BY bin, rank"""
-    return ask(case, sql, params, f"top {n} by {by}, per interval")
+    return ask(case, sql, params, f"top {n} by {by}, per interval", lost_calls(case))
