@@ -27,6 +27,9 @@ def collapse(path: Path, options: Options, say: Callable[[str], object]) -> Iter
     Text of perf script is folded as stackcollapse-perf.pl does. Of any other profile samples of one event are counted:
     that of ``options``, or the first. Raises ClewError if there is no sample, or nobody knows the file.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        with path.open("rb") as pipe:
+            return collapse_stream(pipe, options, say, str(path))
     if (path / RAW).is_dir():
         raise ClewError(f"{path} is a case, not a profile: `clew stacks {path} -o FILE.folded` folds its stacks")
     reader = reader_of(path)
@@ -39,12 +42,14 @@ def collapse(path: Path, options: Options, say: Callable[[str], object]) -> Iter
     return fold(profile, options, say, perf=reader is perf_data, marked=reader is folded)
 
 
-def collapse_stream(stream: BinaryIO, options: Options, say: Callable[[str], object]) -> Iterator[bytes]:
+def collapse_stream(
+    stream: BinaryIO, options: Options, say: Callable[[str], object], name: str = "standard input"
+) -> Iterator[bytes]:
     """As collapse(), of what comes from a pipe: text is folded as it comes, anything else is kept in a file first."""
     head = stream.read(HEAD)
     reader = next((one for one in readers() if one.matches(head, Path("-"))), None)
     if (reader is None or reader is perf_script) and unpacked(head) is head:
-        return _text(stream, head, options, say, "standard input")
+        return _text(stream, head, options, say, name)
     with NamedTemporaryFile(prefix="clew-") as copy:
         copy.write(head)
         shutil.copyfileobj(stream, copy)

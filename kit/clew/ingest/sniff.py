@@ -38,7 +38,7 @@ def sniff(path: Path) -> Format:
                 return Format.PROFILE
         elif is_segment(path):
             return Format.SEGMENT
-        elif not path.stat().st_size:
+        elif path.is_file() and not path.stat().st_size:
             raise ClewError(f"{path} is empty: `perf script` prints nothing where perf took no sample")
         elif reader_of(path):
             return Format.PROFILE

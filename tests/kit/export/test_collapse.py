@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -186,6 +187,16 @@ def test_output_is_that_of_the_script(
 def test_an_event_that_is_left_out_is_named() -> None:
     done = subprocess.run([*CLEW, "-"], input=EVENTS, capture_output=True, text=True, check=True)
     assert done.stderr == "Filtering for events of type: cycles:u\n"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_text_may_come_from_a_pipe_with_a_name(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    (tmp_path / "text").write_bytes(pack(PLAIN.encode()))
+    os.mkfifo(tmp_path / "pipe")
+    with subprocess.Popen(["cp", tmp_path / "text", tmp_path / "pipe"]) as writer:
+        done = subprocess.run([*CLEW, tmp_path / "pipe"], capture_output=True, check=False)
+        writer.kill()  # it waits for a reader, if there was none
+    assert done.stdout.decode() == CASES["periods are added up"][2]
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
