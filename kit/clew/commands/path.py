@@ -3,7 +3,8 @@
 Each line is a piece of work: a bar for when it was (█ on the critical path, ▒ off it), how long it took, its own part
 (at work, or in a queue: for a turn of the loop, a worker, a connection), the part in which it waited for the lines
 below it, who did it and what was asked. On the critical path is what the end had to wait for. Numbers of requests are
-those of `clew requests CASE --slowest 10`; without one the slowest is shown.
+those of `clew requests CASE --slowest 10`; without one the slowest is shown. Where a thread mostly worked for others
+meanwhile (a loop that computes), the last line says for what.
 
 examples:
   clew path CASE 4711
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
     width = shutil.get_terminal_size((140, 24)).columns
     print("\n".join(_tree.lines(answer.table.to_pylist(), width, color)))
     note_line(answer)
+    note_line(questions.in_the_way(case, chosen))
     return 0
 
 
