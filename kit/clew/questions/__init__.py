@@ -23,6 +23,7 @@ from clew.questions.live import live
 from clew.questions.lock_waits import lock_waits
 from clew.questions.maps import histogram, map_values, maps, printed
 from clew.questions.outside import outside
+from clew.questions.pools import pools
 from clew.questions.request_events import request_events
 from clew.questions.request_tree import request_tree
 from clew.questions.requests import request_latency, request_programs, requests, requests_by
@@ -63,6 +64,7 @@ __all__ = [
     "map_values",
     "maps",
     "outside",
+    "pools",
     "printed",
     "request_events",
     "request_latency",

@@ -14,6 +14,7 @@ from clew.questions.ask import need_requests
 from clew.units import duration
 
 _UNSEEN = "what was not recorded"
+_QUEUED = 0.5  # share of a program's time from which on it is said where to look for queues
 _TELLING = 0.01  # share of the time of callers below which it is not worth a note that it was spent on the way
 _ENOUGH = 20  # samples that there must be room for before they say how much of a time was running
 RUNNING, WAITING, FAULTS, UNACCOUNTED = "running", "waiting in calls", "page faults", "unaccounted"
@@ -86,8 +87,8 @@ def attribution(case: Case, lens: Lens) -> Answer:
         ]
     kinds = {"command": pa.string(), "kind": pa.string(), "total_ns": pa.int64(), "share": pa.float64()}
     schema = pa.schema([*kinds.items(), ("count", pa.int64())])
-    table, note = pa.Table.from_pylist(rows, schema), _note(programs, callers, samples)
-    return Answer(table, runnable(sql, params), "where the time of requests went", note)
+    note = "; ".join(filter(None, (_note(programs, callers, samples), _queued(rows)))) or None
+    return Answer(pa.Table.from_pylist(rows, schema), runnable(sql, params), "where the time of requests went", note)
 
 
 def _waits(rows: list[dict[str, Any]]) -> dict[str, dict[str, tuple[int, int]]]:
@@ -115,6 +116,17 @@ def _note(programs: list[dict[str, Any]], callers: list[dict[str, Any]], samples
     if not any(kind in known for known in samples.values() for kind in ("on-cpu", "off-cpu")):
         said.append("no samples tell whether a thread was on a processor: running counts all that no wait explains")
     return "; ".join(said) or None
+
+
+def _queued(rows: list[dict[str, Any]]) -> str | None:
+    """Where to look on if most of a program's time is told by nothing that it did."""
+    lost = [row["command"] for row in rows if row["kind"] == UNACCOUNTED and (row["share"] or 0) >= _QUEUED]
+    if not lost:
+        return None
+    return (
+        f"most of the time of {lost[0]} is unaccounted: in a queue, if all was recorded; `clew requests CASE --pools` "
+        "says whether connections were full, `clew path CASE` what else its thread did"
+    )
 
 
 def _samples(case: Case, lens: Lens) -> dict[str, dict[str, Any]]:

@@ -240,3 +240,16 @@ def test_linked_by(shop: Case, done: Rows) -> None:
             assert row["confidence"] is None
         else:
             assert row["confidence"] == pytest.approx(sum(mine) / len(mine)) and row["lowest"] == min(mine)
+
+
+def test_time_that_nothing_accounts_for_leads_on(shop: Case, tmp_path: Path) -> None:
+    assert "unaccounted" not in (questions.attribution(shop, Lens()).note or "")
+    write_case(tmp_path / "case", 60).close()
+    made, working = duckdb.connect(), f"'{tmp_path}/case/working.parquet'"
+    made.execute(f"CREATE TABLE working AS SELECT * FROM {working} WHERE host <> 'a'")  # no thread of app's worked
+    made.execute(f"COPY working TO {working}")
+    forget(tmp_path / "case")
+    case = clew.open(tmp_path / "case")
+    note = questions.attribution(case, Lens(requests=("GET /",))).note or ""
+    case.close()
+    assert "most of the time of app is unaccounted" in note and "--pools" in note
