@@ -70,7 +70,8 @@ def no_payload(case: Case) -> str:
 
 
 def _said(row: dict[str, Any]) -> str | None:
-    if json.loads(row["params"] or "{}").get("ended") is False:
+    meta = json.loads(row["params"] or "{}")
+    if meta.get("ended") is False:
         return _WHILE.get(row["engine"], f"{row['engine']} is still recording")
-    notes: str | None = row["notes"]
-    return notes
+    killed = meta.get("ended") and meta.get("ended_ns") is None
+    return joined(row["notes"], "its recorder was killed: `clew rebuild` gets what is left" if killed else None)

@@ -58,6 +58,11 @@ def test_what_is_for_root_only_is_told_with_the_remedy(tmp_path: Path) -> None:
         assert (rows[source]["state"] == "yes") == (allowed <= level), rows[source]
         assert rows[source]["state"] == "yes" or f"kernel.perf_event_paranoid={level}" in rows[source]["remedy"]
     assert rows["bpftrace"] == {"source": "bpftrace", "state": "no", "reason": "it needs root", "remedy": "run as root"}
+    hidden = rows["kernel symbols"]
+    assert (hidden["state"] == "no") == (
+        allowed > 1 or Path("/proc/sys/kernel/kptr_restrict").read_text().strip() != "0"
+    )
+    assert hidden["state"] == "yes" or "kernel.perf_event_paranoid=1" in hidden["remedy"]
 
 
 def test_tracefs_that_is_not_mounted_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -231,6 +231,18 @@ def test_what_perf_says_is_one_line(said: str, told: str) -> None:
     assert str(explain(said, Target(command=("x",)))).startswith(told)
 
 
+def test_what_is_forbidden_is_told_with_what_would_allow_it() -> None:
+    level = Path("/proc/sys/kernel/perf_event_paranoid").read_text().strip()
+    said, remedy = (
+        "Error:\nNo permission to enable {} event.\n\n",
+        "run as root, or: sysctl kernel.perf_event_paranoid=",
+    )
+    found = str(explain(said.format("sched:sched_switchu"), Target(command=("x",))))
+    assert found == f"it may not use tracepoints (kernel.perf_event_paranoid is {level}): {remedy}-1"
+    found = str(explain(said.format("cycles:u"), Target(command=("x",))))
+    assert found == f"it may not look at x (kernel.perf_event_paranoid is {level}): {remedy}1"
+
+
 def test_what_perf_warns_of() -> None:
     said = "WARNING: Kernel address maps (/proc/{kallsyms,modules}) are restricted,\ncheck ...\n"
     said += "warning: Maximum frequency rate (50000 Hz) exceeded, throttling from 99999 Hz to 50000 Hz.\n"

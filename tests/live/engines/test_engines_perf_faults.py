@@ -153,8 +153,11 @@ def test_a_recorder_that_is_killed_leaves_no_perf_and_a_recording(
     recorder.wait()
     assert _ended(descriptor), "perf ends with us"
     assert recorded.rows("SELECT count(*) AS samples FROM sample") == [{"samples": 0}]
+    assert main(["stacks", str(recorded.path)]) == 2
+    assert "its recorder was killed: `clew rebuild` gets what is left" in capsys.readouterr().err
     assert main(["rebuild", str(recorded.path)]) == 0
     capsys.readouterr()
+    assert "was not read" not in recorded.rows("SELECT notes FROM capture")[0]["notes"]
     assert recorded.functions()["compute"] > 30
 
 

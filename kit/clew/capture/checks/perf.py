@@ -101,9 +101,12 @@ def _kernel_symbols() -> Finding:
     addresses = {line.split(" ", 1)[0].strip("0") for line in read_text(Path("/proc/kallsyms")).splitlines()[:1000]}
     if addresses - {""}:
         return Finding("kernel symbols", "yes", "/proc/kallsyms shows addresses")
-    restrict = read_text(Path("/proc/sys/kernel/kptr_restrict"))
-    remedy = "sysctl kernel.kptr_restrict=0" + ("" if os.geteuid() == 0 else ", or run as root")
-    return Finding("kernel symbols", "no", f"/proc/kallsyms hides addresses (kptr_restrict {restrict})", remedy)
+    restrict, level = read_text(Path("/proc/sys/kernel/kptr_restrict")).strip(), read_text(_PARANOID).strip()
+    reason = f"/proc/kallsyms hides addresses (kernel.kptr_restrict is {restrict}, kernel.perf_event_paranoid {level})"
+    remedy = "sysctl kernel.kptr_restrict=0 kernel.perf_event_paranoid=1" + (
+        "" if os.geteuid() == 0 else ", or run as root"
+    )
+    return Finding("kernel symbols", "no", reason, remedy)
 
 
 _FP = ("--call-graph", "fp")

@@ -12,6 +12,7 @@ from clew.capture.engines import Target
 _PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
 _SYNTAX = re.compile(r"event syntax error: '(.*)'\n.*\\___ (.*)")
 _NO_EVENT = re.compile(r"The (\S+) event is not supported")
+_TRACEPOINT = re.compile(r"No permission to enable \w+:\w{5,} event")  # less is a modifier
 _NOISE = re.compile(
     r"^\[ perf record|^\s*$|^Error:\s*$|^Usage|^Run 'perf list'|^\s+or: |^Hint:|^WARNING:|^Events (enabled|disabled)"
 )
@@ -35,7 +36,7 @@ def explain(text: str, target: Target) -> Failure:
     if found := _NO_EVENT.search(text):
         return Failure(f"this machine cannot count {found[1]:.60} (a virtual machine shows few hardware counters)")
     if "Access to performance monitoring" in text or "No permission" in text or "Permission denied" in text:
-        return _forbidden(target)
+        return _forbidden(target, text)
     if "No such process" in text or "Can't find PID" in text or "No such thread" in text:
         return Failure(f"{target} has ended, or is in another PID namespace")
     if target.cpus is not None and ("data streaming masks" in text or "Invalid argument" in text):
@@ -58,15 +59,17 @@ def _event(event: str, why: str, text: str) -> Failure:
     return Failure(f"event {event}: perf does not know it ({why:.80})", "`perf list` names what there is")
 
 
-def _forbidden(target: Target) -> Failure:
+def _forbidden(target: Target, text: str) -> Failure:
     other = [pid for pid in target.pids if not target.command and _owner(pid) not in (None, os.geteuid())]
     if other and os.geteuid() != 0:
         return Failure(f"process {other[0]} belongs to another user", "run as root")
     level = _read(_PARANOID)
     level = f" (kernel.perf_event_paranoid is {level})" if level else ""
-    wanted = "-1" if target.system or target.cpus is not None else "1"
+    tracepoints = _TRACEPOINT.search(text) is not None
+    wanted = "-1" if tracepoints or target.system or target.cpus is not None else "1"
     return Failure(
-        f"it may not look at {target}{level}", f"run as root, or: sysctl kernel.perf_event_paranoid={wanted}"
+        f"it may not {'use tracepoints' if tracepoints else f'look at {target}'}{level}",
+        f"run as root, or: sysctl kernel.perf_event_paranoid={wanted}",
     )
 
 
@@ -74,7 +77,9 @@ def warnings(text: str) -> list[str]:
     """What perf said that people should know although it went on."""
     found = []
     if "Kernel address maps" in text and "restricted" in text:
-        found.append("kernel functions have no names: sysctl kernel.kptr_restrict=0")
+        found.append(
+            "kernel functions have no names: sysctl kernel.kptr_restrict=0 kernel.perf_event_paranoid=1, or be root"
+        )
     if match := re.search(r"throttling from (\d+) Hz to (\d+) Hz", text):
         found.append(
             f"the kernel allows {match[2]} samples a second, not {match[1]}: kernel.perf_event_max_sample_rate"

@@ -139,7 +139,7 @@ class PerfEngine(Engine):
         if self.wanted.samples:
             command = [perf, "record", *NO_BUILD_IDS, "-k", "CLOCK_MONOTONIC", "--sample-cpu"]
             command += [*arguments(self.wanted, self._events, target), *aim(target)]
-            self._record = Perf([*command, "-o", str(self._part)], folder / f"{UNFINISHED}record.txt")
+            self._record = Perf([*command, "-o", str(self._part)], folder / ".record.txt")
             self._record.wait(target)
         if self.stat:
             series = folder / STAT
@@ -147,7 +147,7 @@ class PerfEngine(Engine):
             series.write_text(f"# clew: perf stat, fields separated by tabs {about}\n", "utf-8")
             series.chmod(0o600)
             command = [perf, "stat", "-I", str(self.interval_ms), "-x", r"\t", "-e", self.stat, *aim(target)]
-            self._stat = Perf([*command, "-o", str(series), "--append"], folder / f"{UNFINISHED}stat.txt")
+            self._stat = Perf([*command, "-o", str(series), "--append"], folder / ".stat.txt")
             self._stat.wait(target)
             with series.open("a", encoding="utf-8") as file:
                 file.write(f"# origin monotonic_ns={time.monotonic_ns()}\n")
