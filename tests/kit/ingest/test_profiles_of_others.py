@@ -232,6 +232,25 @@ def test_speedscope_that_names_its_schema_at_the_end(tmp_path: Path, begin: str)
     assert speedscope.read(source).samples.num_rows == 4000
 
 
+@pytest.mark.parametrize(("address", "offset", "expected"), [(16, 0, None), (4112, 0, 16), (2**64 - 1, 8192, None)])
+def test_pprof_with_addresses_outside_of_their_file(
+    tmp_path: Path, address: int, offset: int, expected: int | None
+) -> None:
+    message = profile_class()()
+    message.string_table.extend(["", "samples", "count", "main"])
+    message.sample_type.add(type=1, unit=2)
+    message.mapping.add(id=1, memory_start=0x1000, file_offset=offset)
+    message.function.add(id=1, name=3)
+    message.location.add(id=1, mapping_id=1, address=address).line.add(function_id=1)
+    message.sample.add(location_id=[1], value=[1])
+    source = tmp_path / "cpu.pb"
+    source.write_bytes(message.SerializeToString())
+    reader = reader_of(source)
+    assert reader is not None
+    (frame,) = reader.read(source).frames.to_pylist()
+    assert (frame["function"], frame["address"]) == ("main", expected)
+
+
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_pprof_of_go_begins_with_the_period(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
     first, rest = profile_class()(), profile_class()()

@@ -126,7 +126,8 @@ def _frames(gathered: Gathered, message: Any) -> dict[int, list[int]]:
         mapping = mappings.get(location.mapping_id)
         module = strings[mapping.filename] or None if mapping else None
         build_id = strings[mapping.build_id] or None if mapping else None
-        address = location.address - mapping.memory_start + mapping.file_offset if mapping else location.address
+        at = location.address - mapping.memory_start + mapping.file_offset if mapping else location.address
+        address = at if 0 < at < 2**64 else None  # some writers leave the mapping, and make addresses relative to it
         kernel = bool(module and module.startswith("[kernel"))
         frames = []
         for depth, line in enumerate(reversed(location.line)):
@@ -135,8 +136,8 @@ def _frames(gathered: Gathered, message: Any) -> dict[int, list[int]]:
             file = strings[function.filename] or None
             number = line.line if 0 < line.line < 2**32 else None
             name = strings[function.name] or strings[function.system_name] or "[unknown]"
-            frames.append(gathered.tree.frame(name, module, kind, address or None, None, file, number, build_id))
+            frames.append(gathered.tree.frame(name, module, kind, address, None, file, number, build_id))
         if not frames:
-            frames = [gathered.tree.frame("[unknown]", module, "unknown", address if address >= 0 else None)]
+            frames = [gathered.tree.frame("[unknown]", module, "unknown", address)]
         found[location.id] = frames
     return found
