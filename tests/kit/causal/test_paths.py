@@ -37,7 +37,7 @@ class Told:
     def run(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return self.connection.execute(sql, values).fetchall()
 
-    def connect(self, client: int, server: int, number: int, kind: str = "tcp", **more: str) -> None:
+    def connect(self, client: int, server: int, number: int, kind: str = "tcp", **more: str | None) -> None:
         """A connection between two programs: its ends are 10 * number and 10 * number + 1."""
         near, far = more.get("near", f"127.0.0.1:{5000 + number}"), more.get("far", f"127.0.0.1:{80 + server}")
         mapped = more.get("mapped", far), more.get("mapped_far", near)
@@ -203,6 +203,15 @@ def test_mapped_addresses_are_the_same(told: Told) -> None:
     told.connect(1, 2, 1, mapped="[::ffff:127.0.0.1]:82", mapped_far="[::ffff:127.0.0.1]:5001")
     told.asks(1, 2, 1, 100, 200, "GET /")
     assert [span["link_rule"] for span in told.linked()] == ["root", "match"]
+
+
+def test_a_datagram_that_only_one_sent_is_likely_its_own(told: Told) -> None:
+    told.connect(1, 2, 1, kind="udp", far="127.0.0.1:53", mapped="0.0.0.0:53", mapped_far=None)
+    told.asks(1, 2, 1, 100, 200, "A name.", 1)
+    told.run("UPDATE message SET stream = 4711")
+    spans = told.linked()
+    assert [(span["kind"], span["link_rule"]) for span in spans] == [("client", "root"), ("server", "datagram")]
+    assert spans[1]["confidence"] == pytest.approx(0.95)
 
 
 def test_a_program_started_for_a_request_is_part_of_it(told: Told) -> None:
