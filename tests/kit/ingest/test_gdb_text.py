@@ -165,6 +165,14 @@ def test_a_stack_without_threads(tmp_path: Path) -> None:
     assert (row["tid"], functions(row)) == (None, ["f", "main"])
 
 
+def test_more_threads_than_what_decides_has_room_for(tmp_path: Path) -> None:
+    path = tmp_path / "gdb.txt"
+    stack = 'Thread 1 (Thread 0x7f (LWP 12) "w"):\n#0  f () at a.c:2\n#1  main () at a.c:9\n'
+    path.write_text("".join(f"[New LWP {number}]\n" for number in range(100_000, 105_000)) + stack)
+    assert reader_of(path) is gdb_text
+    assert gdb_text.read(path).samples.num_rows == 1
+
+
 def test_no_stack_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "gdb.txt"
     path.write_text("# clew snapshot monotonic_ns=5 pid=7\n")

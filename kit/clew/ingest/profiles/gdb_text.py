@@ -30,14 +30,18 @@ _PROCESS = re.compile(r"(?:\[Inferior \d+ \(process (\d{1,9})\) detached\]|Attac
 _FIRST = re.compile(rb"^#0  ?(?:0x[0-9a-f]+ in )?[^\s\d].*(?:\(|<signal handler)", re.MULTILINE)
 _HEAD = re.compile(rb"^(?:Thread \d+(?:\.\d+)? \(|# clew snapshot monotonic_ns=\d+ pid=\d+$)", re.MULTILINE)
 _NEXT = re.compile(rb"^#1  ?(?:0x[0-9a-f]+ in )?[^\s\d]", re.MULTILINE)
+_MANY = 1000  # threads
 _CUT = ("(More stack frames follow", "Backtrace stopped:")
 _LONGEST = 1 << 16  # characters of a frame that are looked at
 
 
 def matches(head: bytes, path: Path) -> bool:  # noqa: ARG001 -- content alone decides
-    """Whether a thread's heading and a first frame are there, or a first frame and its caller."""
+    """Whether a thread's heading and a first frame are there, or a first frame and its caller.
+
+    Of a process with thousands of threads gdb first names each: more than is shown here.
+    """
     head = unpacked(head).replace(b"\r\n", b"\n")
-    if head.startswith(b"# clew snapshot monotonic_ns="):
+    if head.startswith(b"# clew snapshot monotonic_ns=") or head.count(b"\n[New LWP ") > _MANY:
         return True
     first = _FIRST.search(head)
     return bool(first) and bool(_HEAD.search(head) or (_NEXT.search(head, first.end() if first else 0)))
