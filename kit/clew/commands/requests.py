@@ -14,6 +14,7 @@ examples:
   clew requests CASE --time                     running, waiting for whom, page faults, unaccounted
   clew requests CASE --services                 who called whom, how often, how long it took
   clew requests CASE --pools                    connections to others: how many, and how full
+  clew requests CASE --given-up                 calls whose asker closed the connection before an answer came
   clew requests CASE --locks                    which waited inside a program, and what was done that let them go on
   clew requests CASE --unresolved               what is not linked, or only likely
 """
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--time", action="store_true", help="where their time went, by program")
     shown.add_argument("--services", action="store_true", help="who called whom")
     shown.add_argument("--pools", action="store_true", help="how full the connections are on which others are asked")
+    shown.add_argument("--given-up", action="store_true", help="calls that were not waited for to the end")
     shown.add_argument("--locks", action="store_true", help="which waited for locks, and what let them go on")
     shown.add_argument("--unresolved", action="store_true", help="what is not linked, or not for sure")
     parser.add_argument(
@@ -80,6 +82,8 @@ def run(args: argparse.Namespace) -> int:
         return show(questions.services(case, lens), args)
     if args.pools:
         return show(questions.pools(case, lens), args)
+    if args.given_up:
+        return show(questions.given_up(case, lens), args, case)
     if args.locks:
         return show(questions.lock_waits(case, lens), args)
     if args.unresolved:

@@ -15,6 +15,7 @@ from clew.questions.flame_chart import flame_chart
 from clew.questions.flame_diff import flame_diff
 from clew.questions.functions import functions
 from clew.questions.functions_diff import functions_diff
+from clew.questions.given_up import given_up
 from clew.questions.heatmap import heatmap
 from clew.questions.in_the_way import in_the_way
 from clew.questions.latency import latency
@@ -52,6 +53,7 @@ __all__ = [
     "flame_diff",
     "functions",
     "functions_diff",
+    "given_up",
     "heatmap",
     "histogram",
     "in_the_way",

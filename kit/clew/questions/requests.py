@@ -150,5 +150,8 @@ def _note(asked: int, unresolved: int, unfinished: int) -> str | None:
     if unresolved:
         said.append(f"{unresolved:,} of {asked:,} are unresolved: parts of requests that are not known")
     if unfinished:
-        said.append(f"{unfinished:,} have no end that was seen: they count, their durations do not")
+        said.append(
+            f"{unfinished:,} have no end that was seen: they count, their durations do not; "
+            "`clew requests CASE --given-up` says which calls were given up"
+        )
     return "; ".join(said) or None
