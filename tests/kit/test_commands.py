@@ -358,6 +358,11 @@ def test_what_was_imported_is_told(run: Any, tmp_path: Path) -> None:
         )
     said = run("latency", case)[2]
     assert "no calls were recorded, but 4 samples" in said and one_line(said)
+    maps = tmp_path / "maps.json"
+    maps.write_text('{"type": "map", "data": {"@calls": {"bash": 3, "ls": 4}}}\n')
+    other = str(tmp_path / "other")
+    assert "added entries of maps: 2;" in run("import", other, str(maps))[1]
+    assert "no calls were recorded, but what a script printed: `clew maps other` shows it" in run("counts", other)[1]
 
 
 def test_a_case_with_nothing_in_it_is_not_said_to_have_totals(run: Any, tmp_path: Path) -> None:

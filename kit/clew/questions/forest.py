@@ -19,7 +19,7 @@ from clew.lens import Lens
 from clew.native import tree
 from clew.questions.answer import runnable
 from clew.questions.ask import scalar
-from clew.questions.recorded import joined, lost_samples, why_empty
+from clew.questions.recorded import joined, lost_samples, no_stacks
 
 UNKNOWN = "[unknown]"
 BY = ("function", "module", "line")
@@ -141,7 +141,7 @@ def nothing(case: Case, lens: Lens, event: str | None = None) -> str:
         how = "`clew record --engine perf -- COMMAND` samples what runs"
         if lens.ops:
             how = f"`clew record --stacks {','.join(lens.ops)} -- COMMAND` records those of calls"
-        return f"no stacks were recorded in {case.path}: {why_empty(case) or how}"
+        return f"no stacks were recorded in {case.path}: {no_stacks(case) or how}"
     if lens.ops and not scalar(
         case,
         "SELECT EXISTS (SELECT 1 FROM sample_event JOIN op USING (op_id) WHERE op IN (SELECT unnest($ops)))",

@@ -23,14 +23,32 @@ def why_empty(case: Case, engine: str | None = None) -> str | None:
     return "; ".join(found) or None
 
 
+def no_stacks(case: Case) -> str | None:
+    """Why there are no samples, or None: also of captures by the preload library that were to take some."""
+    rows = case.sql("SELECT capture_id, engine, params FROM capture ORDER BY capture_id").to_pylist()
+    own = (_not_taken(row["capture_id"], json.loads(row["params"] or "{}").get("options") or {}) for row in rows)
+    return joined(why_empty(case), *own)
+
+
+def _not_taken(capture_id: int, options: dict[str, Any]) -> str | None:
+    if options.get("sample_hz"):
+        return f"capture {capture_id}: no thread computed for as long as a turn of the sampler"
+    if options.get("stacks"):
+        return f"capture {capture_id}: no call was made whose stack was asked for ({', '.join(options['stacks'])})"
+    return None
+
+
 def no_calls(case: Case) -> str:
     """Why there are no calls to count, and where what there is instead can be seen."""
-    has = "SELECT (SELECT count(*) FROM sample) AS samples, EXISTS (SELECT 1 FROM series) AS figures"
+    has = "SELECT (SELECT count(*) FROM sample) AS samples, EXISTS (SELECT 1 FROM series) AS figures, "
+    has += "EXISTS (FROM map_value) OR EXISTS (FROM histogram) OR EXISTS (FROM printed) AS maps"
     there = case.sql(has).to_pylist()[0]
     if there["samples"]:
         return f"no calls were recorded, but {there['samples']:,} samples: `clew stacks {case.path.name}` shows them"
     if there["figures"]:
         return f"no calls were recorded, but figures over time: `clew figures {case.path.name}` shows them"
+    if there["maps"]:
+        return f"no calls were recorded, but what a script printed: `clew maps {case.path.name}` shows it"
     return f"no calls were recorded: {why}" if (why := why_empty(case)) else f"nothing was recorded in {case.path}"
 
 

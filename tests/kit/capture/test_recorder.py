@@ -399,6 +399,13 @@ def test_pause_and_resume_from_outside(clew: Clew, begin: Begin, tmp_path: Path)
     assert (late.returncode, late.stderr) == (2, "clew: nothing is being recorded into case\n")
 
 
+def test_stacks_of_calls_that_were_not_made(clew: Clew) -> None:
+    assert clew("record", "-q", "-o", "case", "--stacks", "splice", "--", "true").returncode == 0
+    said = clew("stacks", "case")
+    assert said.returncode == 2
+    assert "capture 1: no call was made whose stack was asked for (splice)" in said.stderr
+
+
 def test_why_a_recording_cannot_be_paused(clew: Clew, begin: Begin, tmp_path: Path) -> None:
     assert "there is no case at none" in clew("pause", "none").stderr
     recorder = begin("record", "-q", "-o", "case", "--engine", "perf", "--", "sleep", "60")
