@@ -8,6 +8,7 @@ from typing import Any
 
 from clew.lens import Lens
 from clew.questions.answer import Answer
+from clew.questions.in_the_way import in_the_way
 from clew.units import duration, number, printable
 from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.lanes import lanes
@@ -77,6 +78,7 @@ class Timeline(OneRequest):
         leads = self.leads(Lens(request_ids=(figures["request_id"],)), "Look at")
         controls = (self.choices(answer), COLOR)
         said = {"note": "; ".join(note), "controls": controls, "total": figures["spans"], "leads": leads}
+        said["warning"] = in_the_way(self.case, figures["request_id"]).note or ""
         return drawing, said
 
     def show(self, answer: Answer) -> None:
