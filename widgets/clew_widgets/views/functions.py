@@ -73,6 +73,8 @@ class Functions(StackView):
                 f"of {figures['event']}; {number(len(found))} functions"
             )
         drawing = table(columns, rows, sort="self", label=f"Functions by {figures['event']}", finding=finding)
+        # of everything under the lens, not of the rows that are sent or match the search
+        drawing.body["whole"] = {"self": whole, "total": whole, "samples": figures["samples"]}
         by = Control(BY.name, BY.label, self.state.by, BY.options, form=BY.form)
         names = tuple((name, "") for name in answer.table["function"].to_pylist()[:LIMIT])
         search = Control("search", "search", self.search, names, form="text")
