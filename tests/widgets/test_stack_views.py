@@ -46,6 +46,9 @@ def test_functions_are_searched_and_picked(sampled: Case) -> None:
     shown = [row["label"] for row in view.spec["body"]["rows"]]
     assert shown
     assert all(label.startswith(name[:3]) for label in shown)
+    whole = view.answer.summary["total"]  # type: ignore[union-attr]
+    assert view.spec["body"]["whole"]["self"] == whole  # shares are of everything, whatever is searched
+    assert sum(row["cells"]["self"] for row in view.spec["body"]["rows"]) < whole
     view.handle({"type": "option", "name": "search", "value": "("})  # half an expression is looked for as it stands
     assert all("(" in row["label"] for row in view.spec["body"]["rows"])
     view.handle({"type": "option", "name": "search", "value": ""})
@@ -94,6 +97,17 @@ def test_a_call_graph_is_clicked(sampled: Case, panel_page: Callable[..., Any]) 
     view = CallGraph(sampled)
     opened = panel_page(Flame(sampled).spec, view.spec)
     nodes = opened.page.locator("[data-clew=call_graph] g.node")
+    tools = opened.page.locator("[data-clew=call_graph] .clew-dot-bar").bounding_box()
+    stage = opened.page.locator("[data-clew=call_graph] .clew-dot-stage")
+    assert tools["y"] + tools["height"] <= stage.bounding_box()["y"]  # they cover nothing of the graph
+    smallest = """stage => { const svg = stage.querySelector("svg");
+        const scale = svg.width.baseVal.value / svg.viewBox.baseVal.width;
+        return scale * Math.min(...[...svg.querySelectorAll("text")].map(text => text.getAttribute("font-size"))); }"""
+    opened.page.set_viewport_size({"width": 320, "height": 700})
+    opened.page.evaluate("spec => panels.at(-1).update(spec)", view.spec)
+    assert stage.evaluate(smallest) > 8.9
+    opened.page.locator("[data-clew=call_graph]").get_by_label("Fit the width").click()
+    assert stage.evaluate("stage => stage.scrollWidth <= stage.clientWidth")
     assert nodes.count() == len(view.answer.summary["nodes"])  # type: ignore[union-attr]
     nodes.first.focus()
     nodes.first.press("Enter")

@@ -54,7 +54,7 @@ async function drawHeatmap(root, item, send, loadBokeh) {
     const seconds = niceTicks(body.seconds, 10).filter((tick) => Number.isInteger(tick));
     model("x_axis").ticker.setv({ ticks: seconds });
     const parts = [0, 0.25, 0.5, 0.75, 1];
-    setTicks(model("y_axis"), parts.map((part) => [part * body.rows, String(1000 * part)]));
+    setTicks(model("y_axis"), parts.map((part) => [part * body.rows, grouped(1000 * part)]));
     mark();
   }
 
