@@ -93,7 +93,10 @@ way AS (
     SELECT way.stack_id, k.parent_id, way.functions || ' < ' || f.function
     FROM way JOIN stack k ON k.stack_id = way.above JOIN frame f USING (frame_id))"""
 _GROUPED = """,
-each AS (SELECT {columns}, told.* FROM told {join}),
+named AS (SELECT {columns}, told.* FROM told {join}),
+each AS (  -- of what was all closed nothing more is asked
+    SELECT * FROM named SEMI JOIN (
+        SELECT DISTINCT {names} FROM named WHERE never OR exiting OR (until_ns IS NULL AND handed_on)) USING ({names})),
 change AS (
     SELECT {names}, at_ns, 1 AS more FROM each
     UNION ALL SELECT {names}, until_ns, -1 FROM each WHERE until_ns IS NOT NULL),
@@ -103,7 +106,7 @@ SELECT {names}, count(*) AS opened, count(*) FILTER (never) AS open, count(*) FI
        count(*) FILTER (recent) AS late, any_value(most) AS most,
        min(at_ns) FILTER (never OR exiting) AS first_ns, max(at_ns) FILTER (never OR exiting) AS last_ns,
        count(*) FILTER (until_ns IS NULL AND handed_on) AS not_known
-FROM each JOIN peak USING ({names}) GROUP BY ALL HAVING open + at_end + not_known > 0
+FROM each JOIN peak USING ({names}) GROUP BY ALL
 ORDER BY open + at_end DESC, opened DESC, {names} {limit}"""
 _EACH = """
 SELECT p.command AS name, p.pid, told.fd, o.op, {what}, at_ns AS opened_ns,
