@@ -172,6 +172,10 @@ def test_it_opens_without_network_or_complaint(visit: Visit, case: Case) -> None
     assert [visit.total(view) for view in ("counts", "activity", "latency")] == [everything] * 3
     assert visit.total("errors") == calls(case, "errno > 0")
     assert visit.page.locator("[data-clew=activity] canvas").count() >= 1
+    parts = visit.page.locator(".report-parts a:visible")
+    assert {"Calls", "What was recorded"} <= set(parts.all_inner_texts())
+    for part in parts.all():
+        assert visit.page.locator(part.get_attribute("href") or "").is_visible()
 
 
 def test_a_click_on_a_command_narrows_all_views_and_its_chip_widens_them(visit: Visit, case: Case) -> None:
