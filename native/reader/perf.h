@@ -240,7 +240,8 @@ struct clew_perf {
 	struct maps *kernel;
 	uint64_t versions; /* of mappings, given out so far */
 	uint64_t kernel_version;
-	uint64_t made_done; /* of the input's functions that programs made */
+	uint64_t lost_samples; /* as PERF_RECORD_LOST_SAMPLES tell */
+	uint64_t made_done;    /* of the input's functions that programs made */
 
 	struct table counter_table; /* from an id to a number of counters */
 	uint64_t *counters;         /* as they stood in the last sample */

@@ -14,8 +14,21 @@ static void lost_event(struct clew_perf *perf, const struct record *record)
 	const size_t at = record->type == PERF_RECORD_LOST ? 8 : 0; /* its id */
 	if (record->end < record->body + at + 8)
 		perf->told.broken++;
-	else
+	else if (at)
 		perf->told.lost += load64(record->body + at);
+	else
+		perf->lost_samples += load64(record->body);
+}
+
+/* What the kernel lost in all. Where it counts lost samples of each event (PERF_FORMAT_LOST), perf writes these counts
+ * last, and they hold again what the kernel told when it happened; of a file that is cut there are only the latter. */
+static uint64_t lost_in_all(const struct clew_perf *perf)
+{
+	const uint64_t told = perf->told.lost, counted = perf->lost_samples;
+	for (uint64_t i = 0; i < perf->input.event_count; i++)
+		if (perf->input.events[i].read_format & 1 << 4) /* the name is of Linux 6.0 */
+			return told > counted ? told : counted;
+	return told + counted;
 }
 
 static void take(struct clew_perf *perf, const struct record *record)
@@ -97,6 +110,7 @@ int clew_perf_read(const struct clew_perf_input *input, struct clew_perf **handl
 		clew_perf_close(perf);
 		return failed;
 	}
+	perf->told.lost = lost_in_all(perf);
 	*tables = perf->told;
 	tables->samples = perf->samples;
 	tables->stacks = perf->stacks;

@@ -43,6 +43,18 @@ def printed(path: Path, event: str) -> list[tuple[int, int, str]]:
     return sorted(rows, key=lambda row: row[0])
 
 
+def test_what_was_lost_is_counted_once(record: Record) -> None:
+    """perf tells it twice: when it happened, and of each event at the end."""
+    calls, options = 100_000, ("-e", "raw_syscalls:sys_enter", "-c", "1", "-g", "-m", "1")
+    path = record("dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={calls}", options=options)
+    dump = subprocess.run(["perf", "script", "-D", "-i", path], check=True, capture_output=True).stdout
+    told = sum(int(count) for count in re.findall(rb"PERF_RECORD_LOST: .*lost:(\d+)", dump))
+    counted = sum(int(count) for count in re.findall(rb"PERF_RECORD_LOST_SAMPLES: .*lost samples :(\d+)", dump))
+    profile = perf_data.read(path)
+    assert profile.lost == max(told, counted) > 0
+    assert profile.lost + profile.samples.num_rows < 2 * calls + 2000
+
+
 def test_fields_are_those_of_perf_script(build: Build, record: Record) -> None:
     path = record(build("profiled"), "pingpong", "30", options=(*SCHED, "-a"))
     profile = perf_data.read(path)
