@@ -230,9 +230,9 @@ def test_running_totals_alone_show_counts_and_say_what_they_cannot_tell(
     folder = make_case(tmp_path / "totals", scale=0, allocations=700)
     explorer = Explorer(clew.open(folder))
     assert explorer.activity.spec["error"] == ""
-    assert "--count-only" in explorer.latency.spec["error"]
-    assert "--count-only" in explorer.errors.spec["error"]
-    assert "--count-only" in explorer.errors._repr_mimebundle_()[0]["text/html"]
+    assert "no single call was made while recording" in explorer.latency.spec["error"]
+    assert "no single call was made while recording" in explorer.errors.spec["error"]
+    assert "no single call was made while recording" in explorer.errors._repr_mimebundle_()[0]["text/html"]
 
 
 def test_a_case_that_is_still_recorded_can_be_read_again(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
