@@ -194,6 +194,6 @@ def test_where_the_kernel_switches_is_no_finding() -> None:
 
     kernel = ("__schedule", "kernel", 100.0, 100.0)
     users = [("main", "user", 0.0, 99.0), ("wait_for_lock", "user", 0.0, 60.0), ("[unknown]", "unknown", 0.0, 80.0)]
-    assert found(kernel, *users) == ["off-cpu: 60.0% came by way of wait_for_lock"]
+    assert found(kernel, *users) == ["off-cpu: 60 % came by way of wait_for_lock"]
     assert found(kernel) == []
-    assert found(("work", "user", 100.0, 100.0)) == ["off-cpu: 100.0% is spent in work itself"]
+    assert found(("work", "user", 100.0, 100.0)) == ["off-cpu: 100 % is spent in work itself"]

@@ -56,13 +56,14 @@ def findings(
     return found
 
 
-def _share(part: float, whole: float) -> str:
+def share(part: float, whole: float) -> str:
+    """How much of ``whole`` it is, in %."""
     return f"{100 * part / whole:.3g} %" if whole else UNKNOWN
 
 
 def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
     most = max(rows, key=lambda row: row["calls"])
-    statement = f"{most['name']} does most: {number(most['calls'])} calls, {_share(most['calls'], calls)} of all"
+    statement = f"{most['name']} does most: {number(most['calls'])} calls, {share(most['calls'], calls)} of all"
     moved = f", {size(most['bytes'])} moved" if most["bytes"] else ""
     longest = max(rows, key=lambda row: row["total_ns"] or 0)
     spent = (
@@ -83,7 +84,9 @@ def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
     if later:
         waited = f'Another {number(later)} only said "not now" ({", ".join(LATER)}), as non-blocking programs expect.'
     if over:
-        ended = f"{number(sum(row['calls'] for row in over))} waits ended by their time limit, which is no failure."
+        waits = sum(row["calls"] for row in over)
+        whose = "its" if waits == 1 else "their"
+        ended = f"{number(waits)} {plural('wait', waits)} ended by {whose} time limit, which is no failure."
         waited = f"{waited} {ended}".strip()
     if not failed:
         return Finding("No call failed", waited or f"None of {number(calls)}.")
@@ -91,7 +94,7 @@ def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
     detail = f"Most often {worst['op']} with {worst['name']} ({worst['meaning']}): {number(worst['calls'])} times"
     kinds = len(failed) - 1
     detail += f"; {kinds} other {'kind' if kinds == 1 else 'kinds'} of failure." if kinds else "."
-    return Finding(f"{number(count)} calls failed, {_share(count, calls)} of all", f"{detail} {waited}".strip(), "bad")
+    return Finding(f"{number(count)} calls failed, {share(count, calls)} of all", f"{detail} {waited}".strip(), "bad")
 
 
 def _slowest(rows: list[dict[str, Any]]) -> list[Finding]:

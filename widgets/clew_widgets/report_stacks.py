@@ -17,7 +17,7 @@ from clew_widgets.drawing import Drawing
 from clew_widgets.drawing.flame import amount, merged_note
 from clew_widgets.drawing.flame import flame as draw_flame
 from clew_widgets.drawing.table import Column, Row, table
-from clew_widgets.findings import Finding
+from clew_widgets.findings import Finding, share
 from clew_widgets.redact import Redactor
 from clew_widgets.report_views import views, waits
 from clew_widgets.views.base import panel
@@ -126,7 +126,7 @@ def draw_functions(answer: Answer, event: str) -> Drawing:
     whole = answer.summary["total"] or 1
     finding = "no samples."
     if rows:
-        most = f"{amount(unit, rows[0]['self'])}, {rows[0]['self'] / whole:.1%}"
+        most = f"{amount(unit, rows[0]['self'])}, {share(rows[0]['self'], whole)}"
         finding = f"{printable(rows[0]['function'])[:80]} has most: {most}."
     drawing = table(columns, shown, sort="self", label=f"Functions by {event}", finding=finding)
     drawing.body["whole"] = {"self": whole, "total": whole, "samples": answer.summary["samples"]}
@@ -152,11 +152,12 @@ def _found(answer: Answer, event: str) -> list[Finding]:
         if not own:
             return []
         widest = max(own, key=lambda row: row["total"])
-        statement = f"{event}: {widest['total'] / whole:.1%} came by way of {printable(widest['function'])[:80]}"
+        statement = f"{event}: {share(widest['total'], whole)} came by way of {printable(widest['function'])[:80]}"
         return [Finding(statement, f"{amount(unit, widest['total'])} of {amount(unit, whole)}, {samples}.")]
     widest = max(rows, key=lambda row: (row["total"] < whole, row["total"]))
-    statement = f"{event}: {first['self'] / whole:.1%} is spent in {printable(first['function'])[:80]} itself"
+    what = "is spent in" if unit == "ns" else "comes from"
+    statement = f"{event}: {share(first['self'], whole)} {what} {printable(first['function'])[:80]} itself"
     detail = f"{amount(unit, first['self'])} of {amount(unit, whole)}, {samples}."
     if widest["function"] != first["function"]:
-        detail += f" {widest['total'] / whole:.1%} in or below {printable(widest['function'])[:80]}."
+        detail += f" {share(widest['total'], whole)} in or below {printable(widest['function'])[:80]}."
     return [Finding(statement, detail)]
