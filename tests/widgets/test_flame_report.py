@@ -146,9 +146,12 @@ def test_a_time_brushed_on_the_heat_map_narrows_the_calls(
         page.keyboard.press(key)
     page.wait_for_selector(".clew-chip")
     assert page.locator(".clew-chip").count() == 1
+    said = page.locator("#stacks-whole")
+    assert said.is_visible() and "Not narrowed" in said.inner_text()  # the stacks are of everything, as before
     assert 0 < int(page.locator("#activity").get_attribute("data-total") or 0) < whole
     page.locator("[data-action=undo]").click()
     assert int(page.locator("#activity").get_attribute("data-total") or 0) == whole
+    assert said.is_hidden()
 
 
 def test_what_differs_from_the_whole_case_is_shown_under_a_lens(sampled: Case) -> None:

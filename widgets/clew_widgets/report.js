@@ -268,6 +268,7 @@ function startReport(data) {
   function draw() {
     const everything = only();
     const now = everything ? data.totals : cube.total(lens, null);
+    for (const section of ["stacks", "figures"]) root(`${section}-whole`).hidden = everything;
     panels.counts.update(countsSpec());
 
     const activity = { ...data.specs.activity };
