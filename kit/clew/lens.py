@@ -305,7 +305,7 @@ def _whose(table: str) -> tuple[tuple[str, ...], str]:
 
 
 def _meet(table: str, columns: str, of_row: str, of_work: str, carried: str = "") -> str:
-    """``columns`` of rows of ``table`` and the intervals of ``working`` in which they were made (``carried``: of these).
+    """``columns`` of rows of ``table`` and the intervals of ``working`` in which they were made; ``carried``: of these.
 
     Time is divided into cells about as long as the intervals, so that an interval lies in few cells and a row is
     compared with few intervals. Those that are more than 16 times longer than the median have cells of their own.
