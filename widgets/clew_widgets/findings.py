@@ -75,8 +75,13 @@ def _most(rows: list[dict[str, Any]], calls: int) -> Finding:
     return Finding(statement, f"{inside}{moved}. {spent}".strip())
 
 
+def _timed_out(row: dict[str, Any]) -> bool:
+    """A wait that ended by its time limit, as it was asked to."""
+    return bool(row["name"] == "ETIMEDOUT" and row["op"].endswith("_wait"))
+
+
 def _failed(rows: list[dict[str, Any]], calls: int) -> Finding:
-    over = [row for row in rows if row["name"] == "ETIMEDOUT" and row["op"].endswith("_wait")]  # it was asked for
+    over = [row for row in rows if _timed_out(row)]
     later = sum(row["calls"] for row in rows if row["name"] in LATER)
     failed = [row for row in rows if row["name"] not in LATER and row not in over]
     count = sum(row["calls"] for row in failed)
@@ -129,9 +134,8 @@ def _busiest(rows: list[dict[str, Any]], origin_ns: int) -> Finding:
 
 def _gathered(errors: list[dict[str, Any]], cells: pa.Table, start_ns: int, width_ns: int) -> list[Finding]:
     """Where failures crowd, from the cells of the cube; ``start_ns`` is since the start of the case."""
-    later = [row["errno"] for row in errors if row["name"] in LATER]
-    kinds = pa.array([0, *later], cells["errno"].type)
-    failed = cells.filter(pc.invert(pc.is_in(cells["errno"], value_set=kinds)))
+    failures = {row["errno"] for row in errors if row["name"] not in LATER and not _timed_out(row)}
+    failed = cells.filter(pc.is_in(cells["errno"], value_set=pa.array(sorted(failures), cells["errno"].type)))
     total = pc.sum(failed["calls"]).as_py() or 0
     if total < FEW:
         return []
