@@ -143,7 +143,10 @@ def perf_of() -> Callable[[subprocess.Popen[str]], int]:
         until = time.monotonic() + 60
         while time.monotonic() < until:
             for child in Path(f"/proc/{recorder.pid}/task/{recorder.pid}/children").read_text().split():
-                said = Path(f"/proc/{child}/cmdline").read_bytes()
+                try:
+                    said = Path(f"/proc/{child}/cmdline").read_bytes()
+                except OSError:  # what only asked what perf can do has ended
+                    continue
                 if b"record\0-N" in said and any("perf_event" in target for target in _descriptors(child)):
                     return int(child)
             assert recorder.poll() is None, recorder.communicate()

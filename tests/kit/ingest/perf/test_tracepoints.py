@@ -111,14 +111,17 @@ def off_by_hand(path: Path, tid: int) -> list[int]:
 def test_time_off_the_processor(build: Build, record: Record, watched: str) -> None:
     """Of all threads by sched_switch alone; of one program with the kernel's notes of its returns."""
     how = ("-a",) if watched == "everybody" else ("--switch-events",)
-    path = record(build("profiled"), "sleeps", "20", options=(*SCHED, *how))
-    profile = perf_data.read(path)
+    for _ in range(3):  # on a busy machine perf leaves out some, also in its own output, and it may be all
+        path = record(build("profiled"), "sleeps", "20", options=(*SCHED, *how))
+        profile = perf_data.read(path)
+        (pid,) = {row["pid"] for row in profile.threads.to_pylist() if row["name"] == "profiled"}
+        rows = [row for row in of_event(profile, "off-cpu") if tid_of(profile, row) == pid]
+        slept = [row for row in rows if row["detail"] == "prev_state=S" and row["weight"] >= 10e6]
+        if slept:
+            break
     assert ("off-cpu", "ns") in {(event.kind, event.unit) for event in profile.events}
-    (pid,) = {row["pid"] for row in profile.threads.to_pylist() if row["name"] == "profiled"}
-    rows = [row for row in of_event(profile, "off-cpu") if tid_of(profile, row) == pid]
     assert profile.lost == 0
-    slept = [row for row in rows if row["detail"] == "prev_state=S" and row["weight"] >= 10e6]
-    assert 1 <= len(slept) <= 20  # on a busy machine perf leaves out some, also in its own output
+    assert 1 <= len(slept) <= 20
     assert all(row["stack"] is not None for row in slept)
     if watched == "everybody":
         assert [int(row["weight"]) for row in rows] == off_by_hand(path, pid)
