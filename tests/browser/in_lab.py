@@ -29,15 +29,20 @@ def run_notebook(page: Page, lab: str, path: str, workspace: str) -> Locator:
     return page.locator(".clew-explorer").first
 
 
+def put(lab: str, name: str, notebook: nbformat.NotebookNode) -> None:
+    """Save ``notebook`` under ``name`` in JupyterLab's own root."""
+    request = urllib.request.Request(  # the test's own server
+        f"{lab}/api/contents/{name}?token=clew",
+        data=json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode(),
+        method="PUT",
+    )
+    with urllib.request.urlopen(request) as answer:
+        assert answer.status == 201
+
+
 def explorer_of(page: Page, lab: str, case: Path, name: str) -> Locator:
     """The Explorer of ``case``, in a notebook called ``name`` of one cell that has been run."""
     notebook = nbformat.v4.new_notebook()
     notebook.cells = [nbformat.v4.new_code_cell(f"import clew\nclew.open({str(case)!r}).explore()")]
-    put = urllib.request.Request(  # the test's own server
-        f"{lab}/api/contents/{name}.ipynb?token=clew",
-        data=json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode(),
-        method="PUT",
-    )
-    with urllib.request.urlopen(put) as answer:
-        assert answer.status == 201
+    put(lab, f"{name}.ipynb", notebook)
     return run_notebook(page, lab, f"{name}.ipynb", name)

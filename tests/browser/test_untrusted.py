@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
 from playwright.sync_api import Page
+
+from .in_lab import put
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,13 +20,7 @@ def test_an_untrusted_notebook_shows_the_static_twins(page: Page, lab: str) -> N
     NotebookClient(notebook, timeout=120, kernel_name="python3", store_widget_state=False).execute()
     for cell in notebook.cells:
         cell.metadata.pop("trusted", None)
-    request = urllib.request.Request(  # the test's own server
-        f"{lab}/api/contents/foreign.ipynb?token=clew",
-        data=json.dumps({"type": "notebook", "format": "json", "content": notebook}).encode(),
-        method="PUT",
-    )
-    with urllib.request.urlopen(request) as answer:
-        assert answer.status == 201
+    put(lab, "foreign.ipynb", notebook)
     page.goto(f"{lab}/lab/tree/foreign.ipynb?token=clew&reset")
     image = page.locator(".jp-OutputArea figure img")
     image.first.wait_for()
